@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The process's one thread team: OpenMP's, which oneDNN uses too.
+//
+// Work is cut into chunks that depend on the size alone, never on the number
+// of threads, so results do not change with it. Call from one thread at a
+// time per team; nested calls run on the calling thread.
+//
+//   ParallelFor(n, /*grain=*/4096, [&](int64_t begin, int64_t end) {
+//     for (int64_t i = begin; i < end; ++i) y[i] = f(x[i]);
+//   });
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cstdint>
+
+namespace lockstep {
+
+// Processors in this process's affinity mask (what mpirun gave the rank).
+int AffinityCount();
+// Sets the width of parallel regions started by the calling thread, oneDNN's
+// included; 0 means AffinityCount(). Returns the width set.
+int SetThreads(int count);
+inline int Threads() { return omp_get_max_threads(); }
+
+// Runs f(begin, end) over [0, n) in chunks of at least `grain`; on the calling
+// thread alone when n <= grain. f must not throw. Chunk borders are multiples
+// of `grain`, so f may rely on its alignment.
+template <class F>
+void ParallelFor(int64_t n, int64_t grain, const F& f) {
+  if (n <= 0) return;
+  const int64_t chunks = (n + grain - 1) / grain;
+  const int width =
+      static_cast<int>(std::min<int64_t>(chunks, omp_get_max_threads()));
+  if (width <= 1 || omp_in_parallel()) {
+    f(int64_t{0}, n);
+    return;
+  }
+#pragma omp parallel num_threads(width)
+  {
+    const int64_t team = omp_get_num_threads();
+    const int64_t me = omp_get_thread_num();
+    const int64_t begin = chunks * me / team * grain;
+    const int64_t end = std::min(n, chunks * (me + 1) / team * grain);
+    if (begin < end) f(begin, end);
+  }
+}
+
+}  // namespace lockstep
