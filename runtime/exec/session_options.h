@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// SessionOptions: TensorFlow's ConfigProto in C++, plus what ranks need.
+//
+//   SessionOptions options;
+//   options.intra_op_threads = 2;
+//   options.allow_soft_placement = true;
+//   options.passes.push_back(std::make_shared<DataParallel>(communicator));
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/graph/passes/pass.h"
+#include "runtime/op/resource.h"
+
+namespace lockstep {
+
+struct GpuOptions {
+  // Share of a device's memory that this session may take; 0: all of it.
+  double per_process_gpu_memory_fraction = 0;
+  bool allow_growth = false;
+  std::string visible_device_list;
+};
+
+struct SessionOptions {
+  // Threads of the session's runs; 0: the process's affinity mask.
+  int intra_op_threads = 0;
+  int inter_op_threads = 0;
+  std::map<std::string, int> device_count;
+  bool allow_soft_placement = false;
+  bool log_device_placement = false;
+  GpuOptions gpu_options;
+  // Bytes that the session may use on /cpu:0; 0: no limit.
+  uint64_t cpu_memory_limit = 0;
+  // This process's place in the job: the R of /task:R.
+  int task = 0;
+  // Folds constants, merges equal nodes, applies the ops' rewrite rules.
+  bool optimize = true;
+  // Rewrites of every plan, in order; shared: they may serve many sessions.
+  std::vector<std::shared_ptr<const GraphPass>> passes;
+  // Called once on the new session's resources, to hand services to kernels.
+  std::vector<std::function<void(SessionResources&)>> services;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Rewrite rules: how the ops of ops/ tell the planner about better forms of
+// themselves (MatMul + BiasAdd + Relu in one primitive, a pool that keeps its
+// argmax for the gradient), while runtime/ knows no particular op.
+//
+// A rule is tried at each node of its root op, in order of registration, until
+// nothing changes. It sees concrete shapes.
+//
+//   Result<bool> FuseBias(RewriteContext& c) {
+//     Node* bias = c.node();                       // BiasAdd(MatMul(a, b), v)
+//     Node* mm = c.Producer(bias->input(0), "MatMul");
+//     if (!mm || !c.OnlyUse(bias->input(0))) return false;
+//     ...
+//     return true;
+//   }
+//   LOCKSTEP_REWRITE("BiasAdd", FuseBias);
+
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "runtime/graph/passes/pass.h"
+
+namespace lockstep {
+
+class RewriteContext {
+ public:
+  RewriteContext(PassContext& pass, const Consumers& consumers, Node* node)
+      : pass_(pass), consumers_(consumers), node_(node) {}
+
+  Node* node() const { return node_; }
+  Graph& graph() const { return pass_.graph; }
+  const Consumers& consumers() const { return consumers_; }
+  // The producer of `output` when it is of op `op`, else null.
+  Node* Producer(Output output, std::string_view op) const;
+  // Exactly one data use, not fetched and not fed.
+  bool OnlyUse(Output output) const;
+  bool IsFetched(Output output) const;
+  bool IsFed(const Node* node) const;
+  // A node beside node(): same device, a unique name from `name`.
+  Result<Node*> Add(std::string name, std::string op,
+                    std::vector<Output> inputs, AttrMap attrs = {});
+  // Uses and fetches of `from` read `to` from now on; control edges from
+  // `from`'s node are not moved (unused nodes are pruned after the rules,
+  // their control inputs passed on to `to`'s node).
+  void Replace(Output from, Output to);
+
+ private:
+  PassContext& pass_;
+  const Consumers& consumers_;
+  Node* node_;
+};
+
+using RewriteFn = Result<bool> (*)(RewriteContext&);
+
+struct RewriteRegistrar {
+  RewriteRegistrar(std::string_view root_op, RewriteFn fn);
+};
+
+// Applies all registered rules until nothing changes.
+Status ApplyRewrites(PassContext& context);
+
+}  // namespace lockstep
+
+#define LOCKSTEP_REWRITE(op, fn)                                           \
+  static const ::lockstep::RewriteRegistrar LS_OP_CONCAT(                  \
+      ls_rewrite_registrar_, __COUNTER__) { op, fn }
