@@ -14,7 +14,8 @@ namespace detail {
 
 void AppendNumber(std::string& out, long long value);
 void AppendNumber(std::string& out, unsigned long long value);
-// Shortest text that reads back as the same double.
+// Shortest text that reads back as the same number.
+void AppendNumber(std::string& out, float value);
 void AppendNumber(std::string& out, double value);
 
 template <class T>
@@ -25,6 +26,8 @@ void AppendPart(std::string& out, const T& part) {
     out += part;
   } else if constexpr (std::same_as<T, bool>) {
     out += part ? "true" : "false";
+  } else if constexpr (std::same_as<T, float>) {
+    AppendNumber(out, part);
   } else if constexpr (std::floating_point<T>) {
     AppendNumber(out, static_cast<double>(part));
   } else if constexpr (std::signed_integral<T>) {

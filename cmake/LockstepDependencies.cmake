@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+# Finds the libraries. Everything but MPI and CUDA is required.
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(ZLIB REQUIRED)
+find_package(CURL REQUIRED)
+find_package(ISAL REQUIRED)
+find_package(leveldb CONFIG REQUIRED)
+find_package(spdlog CONFIG REQUIRED)
+find_package(Boost 1.81 CONFIG REQUIRED COMPONENTS program_options)
+find_package(Protobuf REQUIRED)
+find_package(OneDNN 2.6...<4 REQUIRED)
+if(LOCKSTEP_TESTS)
+  find_package(GTest CONFIG REQUIRED)
+endif()
+
+if(LOCKSTEP_MPI)
+  set(MPI_CXX_SKIP_MPICXX ON) # the C interface is what distributed/ calls
+  if(LOCKSTEP_MPI STREQUAL "AUTO")
+    find_package(MPI COMPONENTS CXX)
+    set(LOCKSTEP_MPI ${MPI_CXX_FOUND})
+  else()
+    find_package(MPI REQUIRED COMPONENTS CXX)
+  endif()
+endif()
+
+if(LOCKSTEP_CUDA)
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 80 90)
+  endif()
+  enable_language(CUDA)
+  set(CMAKE_CUDA_STANDARD 20)
+  find_package(CUDAToolkit REQUIRED)
+endif()
+
+message(
+  STATUS "Lockstep ${PROJECT_VERSION}: ${CMAKE_BUILD_TYPE}, oneDNN ${OneDNN_VERSION}, "
+         "MPI ${LOCKSTEP_MPI}, CUDA ${LOCKSTEP_CUDA}")
