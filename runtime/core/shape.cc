@@ -60,13 +60,10 @@ void Shape::RemoveDim(int at) {
 }
 
 int64_t Shape::NumElements() const {
-  if (!HasRank()) return -1;
-  int64_t n = 1;
-  for (const int64_t dim : dims()) {
-    if (dim == kUnknownDim) return -1;
-    n *= dim;
-  }
-  return n;
+  if (!IsFullyKnown()) return -1;
+  uint64_t n = 1;  // unsigned: [2^40,2^40,0] is valid and passes through 2^80
+  for (const int64_t dim : dims()) n *= static_cast<uint64_t>(dim);
+  return static_cast<int64_t>(n);
 }
 
 bool Shape::operator==(const Shape& other) const {
