@@ -145,6 +145,8 @@ class Graph {
   Result<Output> FindOutput(std::string_view tensor_name) const;
   // `base`, or `base_1`, `base_2` ... : the first that is free.
   std::string UniqueName(std::string_view base) const;
+  // The same for name scopes; each name is handed out once.
+  std::string UniqueScopeName(std::string_view base);
 
   // Editing, for passes. Dtypes must agree; shapes are not inferred anew.
   void SetInput(Node* node, int i, Output to);
@@ -182,6 +184,7 @@ class Graph {
   std::unordered_map<std::string, Node*, StringHash, std::equal_to<>> by_name_;
   mutable std::unordered_map<std::string, int, StringHash, std::equal_to<>>
       next_suffix_;
+  std::unordered_map<std::string, int, StringHash, std::equal_to<>> scopes_;
   Status status_;
 };
 

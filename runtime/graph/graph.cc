@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/graph/graph.h"
+
+#include <algorithm>
+#include <charconv>
+#include <queue>
+
+namespace lockstep {
+namespace {
+
+// Fills in the dtype and count attributes that the inputs decide.
+Status DeduceAttrs(const OpDef& def, const std::vector<Output>& inputs,
+                   AttrMap* attrs) {
+  // Tensors left for the one argument of unknown length, if there is one.
+  int64_t singles = 0;
+  for (const ArgDef& arg : def.inputs) {
+    if (arg.number_attr.empty() && arg.type_list_attr.empty()) ++singles;
+  }
+  size_t at = 0;
+  for (const ArgDef& arg : def.inputs) {
+    int64_t count = 1;
+    if (!arg.number_attr.empty()) {
+      const int64_t* n = GetIf<int64_t>(*attrs, arg.number_attr);
+      count = n ? *n : static_cast<int64_t>(inputs.size()) - singles;
+      if (!n && count >= 0) (*attrs)[arg.number_attr] = count;
+    } else if (!arg.type_list_attr.empty()) {
+      auto* list = GetIf<std::vector<DType>>(*attrs, arg.type_list_attr);
+      count = list ? static_cast<int64_t>(list->size())
+                   : static_cast<int64_t>(inputs.size()) - singles;
+      if (!list && count >= 0 && at + static_cast<size_t>(count) <=
+                                     inputs.size()) {
+        std::vector<DType> types;
+        for (int64_t i = 0; i < count; ++i) {
+          types.push_back(BaseOf(inputs[at + static_cast<size_t>(i)].dtype()));
+        }
+        (*attrs)[arg.type_list_attr] = std::move(types);
+      }
+    }
+    if (count < 0 || at + static_cast<size_t>(count) > inputs.size()) {
+      return InvalidArgument("op ", def.name, " has too few inputs for '",
+                             arg.name, "': got ", inputs.size());
+    }
+    if (!arg.type_attr.empty() && count > 0 &&
+        !GetIf<DType>(*attrs, arg.type_attr)) {
+      (*attrs)[arg.type_attr] = BaseOf(inputs[at].dtype());
+    }
+    at += static_cast<size_t>(count);
+  }
+  if (at != inputs.size()) {
+    return InvalidArgument("op ", def.name, " takes ", at, " inputs, got ",
+                           inputs.size());
+  }
+  return Ok();
+}
+
+Status CheckInputTypes(const OpDef& def, const AttrMap& attrs,
+                       const std::vector<Output>& inputs) {
+  LS_ASSIGN_OR_RETURN(std::vector<DType> want,
+                      ArgTypes(def, def.inputs, attrs));
+  if (want.size() != inputs.size()) {
+    return InvalidArgument("op ", def.name, " takes ", want.size(),
+                           " inputs, got ", inputs.size());
+  }
+  for (size_t i = 0; i < want.size(); ++i) {
+    const DType got = inputs[i].dtype();
+    if (BaseOf(got) != BaseOf(want[i]) || (IsRef(want[i]) && !IsRef(got))) {
+      return InvalidArgument("input ", i, " must be ", DTypeName(want[i]),
+                             ", '", inputs[i].name(), "' is ", DTypeName(got));
+    }
+  }
+  return Ok();
+}
+
+bool ValidName(std::string_view name) {
+  auto letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c >= '0' && c <= '9');
+  };
+  if (name.empty() || !(letter(name[0]) || name[0] == '.' || name[0] == '_')) {
+    return false;
+  }
+  return std::ranges::all_of(name, [&](char c) {
+    return letter(c) || c == '_' || c == '.' || c == '-' || c == '/' ||
+           c == '\\' || c == '>' || c == ':';
+  });
+}
+
+}  // namespace
+
+std::string Output::name() const {
+  return node ? StrCat(node->name(), ":", index) : std::string("<undefined>");
+}
+
+Result<Node*> Graph::AddNode(NodeSpec spec) {
+  auto where = [&] { return StrCat("node '", spec.name, "'"); };
+  const OpDef* def = OpRegistry::Global().Find(spec.op);
+  if (!def) {
+    const std::string near =
+        NearestName(spec.op, OpRegistry::Global().Names());
+    return NotFound(where(), ": there is no op '", spec.op, "'",
+                    near.empty() ? "" : StrCat("; did you mean '", near, "'?"));
+  }
+  if (!ValidName(spec.name)) {
+    return InvalidArgument("'", spec.name, "' is not a valid node name");
+  }
+  if (by_name_.contains(spec.name)) {
+    return InvalidArgument("there is already a node '", spec.name, "'");
+  }
+  for (size_t i = 0; i < spec.inputs.size(); ++i) {
+    const Output& in = spec.inputs[i];
+    if (!in.defined() || in.index < 0 || in.index >= in.node->num_outputs()) {
+      return InvalidArgument(where(), ": input ", i, " is undefined");
+    }
+  }
+  auto fail = [&](const Status& s) { return s.WithContext(where()); };
+  Status s = DeduceAttrs(*def, spec.inputs, &spec.attrs);
+  if (s.ok()) s = CheckAttrs(*def, &spec.attrs);
+  if (s.ok()) s = CheckInputTypes(*def, spec.attrs, spec.inputs);
+  if (!s.ok()) return fail(s);
+  Result<std::vector<DType>> types = ArgTypes(*def, def->outputs, spec.attrs);
+  if (!types.ok()) return fail(types.status());
+
+  auto node = std::make_unique<Node>();
+  node->id_ = static_cast<int>(nodes_.size());
+  node->name_ = spec.name;
+  node->def_ = def;
+  node->attrs_ = std::move(spec.attrs);
+  node->inputs_ = std::move(spec.inputs);
+  node->requested_device_ = std::move(spec.device);
+  node->output_types_ = *std::move(types);
+  node->output_shapes_.assign(node->output_types_.size(), Shape::Unknown());
+  node->output_values_.resize(node->output_types_.size());
+  s = InferShapes(node.get());
+  if (!s.ok()) return s;
+  Node* added = node.get();
+  nodes_.push_back(std::move(node));
+  by_name_.emplace(added->name_, added);
+  for (Node* c : spec.control_inputs) AddControlEdge(c, added);
+  return added;
+}
+
+Status Graph::InferShapes(Node* node) {
+  std::vector<Shape> shapes;
+  std::vector<const Tensor*> values;
+  for (const Output& in : node->inputs_) {
+    shapes.push_back(in.shape());
+    const Tensor& v = in.node->output_value(in.index);
+    values.push_back(v.defined() ? &v : nullptr);
+  }
+  ShapeContext c(node->def(), node->attrs_, shapes, values,
+                 node->num_outputs());
+  if (node->def().shape) {
+    Status s = node->def().shape(c);
+    if (!s.ok()) {
+      return s.WithContext(StrCat("node '", node->name_, "' (", node->op(),
+                                  ")"));
+    }
+  }
+  node->output_shapes_ = c.outputs();
+  node->output_values_ = c.output_values();
+  if (node->traits().constant) {
+    node->output_values_[0] = node->Attr<Tensor>("value");
+    node->output_shapes_[0] = node->output_values_[0].shape();
+  }
+  return Ok();
+}
+
+std::vector<Node*> Graph::nodes() const {
+  std::vector<Node*> out;
+  out.reserve(by_name_.size());
+  for (const auto& n : nodes_) {
+    if (n) out.push_back(n.get());
+  }
+  return out;
+}
+
+Node* Graph::Find(std::string_view name) const {
+  auto it = by_name_.find(name);
+  return it == by_name_.end() ? nullptr : it->second;
+}
+
+Result<Output> Graph::FindOutput(std::string_view tensor_name) const {
+  std::string_view name = tensor_name;
+  int index = 0;
+  const size_t colon = name.rfind(':');
+  if (colon != name.npos) {
+    const std::string_view number = name.substr(colon + 1);
+    auto [ptr, error] =
+        std::from_chars(number.data(), number.data() + number.size(), index);
+    if (error != std::errc() || ptr != number.data() + number.size()) {
+      return InvalidArgument("'", tensor_name, "' is not a tensor name: want "
+                             "'node' or 'node:output'");
+    }
+    name = name.substr(0, colon);
+  }
+  Node* node = Find(name);
+  if (!node) {
+    std::vector<std::string> names;
+    for (const auto& [n, unused] : by_name_) names.push_back(n);
+    std::ranges::sort(names);
+    const std::string near = NearestName(name, names);
+    return NotFound("there is no node '", name, "' in the graph",
+                    near.empty() ? "" : StrCat("; did you mean '", near, "'?"));
+  }
+  if (index < 0 || index >= node->num_outputs()) {
+    return OutOfRange("node '", name, "' has ", node->num_outputs(),
+                      " outputs, asked for number ", index);
+  }
+  return Output{node, index};
+}
+
+std::string Graph::UniqueName(std::string_view base) const {
+  if (!by_name_.contains(base)) return std::string(base);
+  int& next = next_suffix_.try_emplace(std::string(base), 1).first->second;
+  for (;;) {
+    std::string name = StrCat(base, "_", next++);
+    if (!by_name_.contains(name)) return name;
+  }
+}
+
+std::string Graph::UniqueScopeName(std::string_view base) {
+  auto [it, is_new] = scopes_.try_emplace(std::string(base), 0);
+  if (is_new && !by_name_.contains(base)) return it->first;
+  for (;;) {
+    std::string name = StrCat(base, "_", ++it->second);
+    if (by_name_.contains(name)) continue;
+    if (scopes_.try_emplace(name, 0).second) return name;
+    it = scopes_.find(base);  // try_emplace may have moved it
+  }
+}
+
+void Graph::SetInput(Node* node, int i, Output to) {
+  node->inputs_[static_cast<size_t>(i)] = to;
+}
+
+void Graph::AddControlEdge(Node* from, Node* to) {
+  if (!from || from == to) return;
+  if (std::ranges::find(to->control_inputs_, from) ==
+      to->control_inputs_.end()) {
+    to->control_inputs_.push_back(from);
+  }
+}
+
+void Graph::RemoveControlEdge(Node* from, Node* to) {
+  std::erase(to->control_inputs_, from);
+}
+
+void Graph::ReplaceUses(Output from, Output to, const Node* except) {
+  for (const auto& n : nodes_) {
+    if (!n || n.get() == except) continue;
+    for (Output& in : n->inputs_) {
+      if (in == from) in = to;
+    }
+  }
+}
+
+void Graph::RemoveNode(Node* node) {
+  by_name_.erase(node->name_);
+  nodes_[static_cast<size_t>(node->id_)].reset();
+}
+
+Result<std::vector<Node*>> Graph::TopologicalOrder() const {
+  std::vector<int> waiting(nodes_.size(), 0);
+  std::vector<std::vector<Node*>> users(nodes_.size());
+  std::priority_queue<int, std::vector<int>, std::greater<>> ready;
+  for (const auto& n : nodes_) {
+    if (!n) continue;
+    auto depend = [&](const Node* on) {
+      users[static_cast<size_t>(on->id())].push_back(n.get());
+      ++waiting[static_cast<size_t>(n->id())];
+    };
+    for (const Output& in : n->inputs_) depend(in.node);
+    for (const Node* c : n->control_inputs_) depend(c);
+    if (waiting[static_cast<size_t>(n->id())] == 0) ready.push(n->id());
+  }
+  std::vector<Node*> order;
+  order.reserve(by_name_.size());
+  while (!ready.empty()) {
+    const auto id = static_cast<size_t>(ready.top());
+    ready.pop();
+    order.push_back(nodes_[id].get());
+    for (Node* u : users[id]) {
+      if (--waiting[static_cast<size_t>(u->id())] == 0) ready.push(u->id());
+    }
+  }
+  if (order.size() != by_name_.size()) {
+    for (const auto& n : nodes_) {
+      if (n && waiting[static_cast<size_t>(n->id())] > 0) {
+        return FailedPrecondition("the graph has a cycle through node '",
+                                  n->name(), "'");
+      }
+    }
+  }
+  return order;
+}
+
+Graph Graph::Clone(std::unordered_map<const Node*, Node*>* map) const {
+  std::unordered_map<const Node*, Node*> local;
+  auto& to = map ? *map : local;
+  Graph copy;
+  for (const auto& n : nodes_) {
+    if (!n) continue;
+    auto node = std::make_unique<Node>(*n);
+    node->id_ = static_cast<int>(copy.nodes_.size());
+    to[n.get()] = node.get();
+    copy.by_name_.emplace(node->name_, node.get());
+    copy.nodes_.push_back(std::move(node));
+  }
+  for (auto& n : copy.nodes_) {
+    for (Output& in : n->inputs_) in.node = to.at(in.node);
+    for (Node*& c : n->control_inputs_) c = to.at(c);
+  }
+  copy.status_ = status_;
+  return copy;
+}
+
+Consumers::Consumers(const Graph& graph) {
+  for (Node* n : graph.nodes()) {
+    for (int i = 0; i < n->num_inputs(); ++i) {
+      data_[n->input(i)].emplace_back(n, i);
+    }
+    for (Node* c : n->control_inputs()) control_[c].push_back(n);
+  }
+}
+
+const std::vector<std::pair<Node*, int>>& Consumers::Of(Output output) const {
+  static const std::vector<std::pair<Node*, int>> kNone;
+  auto it = data_.find(output);
+  return it == data_.end() ? kNone : it->second;
+}
+
+const std::vector<Node*>& Consumers::ControlledBy(const Node* node) const {
+  static const std::vector<Node*> kNone;
+  auto it = control_.find(node);
+  return it == control_.end() ? kNone : it->second;
+}
+
+bool Consumers::Unused(const Node* node) const {
+  if (!ControlledBy(node).empty()) return false;
+  for (int i = 0; i < node->num_outputs(); ++i) {
+    if (!Of({const_cast<Node*>(node), i}).empty()) return false;
+  }
+  return true;
+}
+
+}  // namespace lockstep
