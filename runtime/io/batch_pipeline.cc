@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/io/batch_pipeline.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "runtime/core/simd.h"
+#include "runtime/core/threads.h"
+#include "runtime/io/permutation.h"
+
+namespace lockstep {
+namespace {
+
+// Filling one batch takes well under a second; a wait this long is a fault.
+constexpr std::chrono::seconds kFillDeadline{60};
+constexpr int kMaxDepth = 1024;
+constexpr int64_t kRowsPerChunk = 32;
+
+LS_SIMD_CLONES
+void ScaleBytes(const uint8_t* in, float scale, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; ++i) {
+    out[i] = static_cast<float>(static_cast<int32_t>(in[i])) * scale;
+  }
+}
+
+Status CheckOptions(const BatchPipelineOptions& o) {
+  if (o.batch < 1) return InvalidArgument("batch must be >= 1, got ", o.batch);
+  if (o.ranks < 1 || o.rank < 0 || o.rank >= o.ranks) {
+    return InvalidArgument("rank ", o.rank, " of ", o.ranks, " does not exist");
+  }
+  if (o.depth < 0 || o.depth > kMaxDepth) {
+    return InvalidArgument("depth must be 0 to ", kMaxDepth, ", got ", o.depth);
+  }
+  if (o.classes < 0) {
+    return InvalidArgument("classes must be >= 0, got ", o.classes);
+  }
+  return Ok();
+}
+
+Status CheckData(const Tensor& features, const Tensor& labels) {
+  if (features.dtype() != kUint8 && features.dtype() != kFloat) {
+    return InvalidArgument("features must be uint8 or float, got ",
+                           DTypeName(features.dtype()));
+  }
+  if (features.shape().rank() < 1 || labels.shape().rank() != 1 ||
+      features.shape().dim(0) != labels.shape().dim(0)) {
+    return InvalidArgument("features of shape ", features.shape(),
+                           " do not go with labels of shape ", labels.shape());
+  }
+  if (features.shape().dim(0) == 0) return InvalidArgument("no examples");
+  return Ok();
+}
+
+template <class T>
+std::vector<int64_t> Widened(const Tensor& t) {
+  const auto values = t.flat<T>();
+  return std::vector<int64_t>(values.begin(), values.end());
+}
+
+Result<std::vector<int64_t>> LabelsAsInt64(const Tensor& labels,
+                                           int64_t classes) {
+  std::vector<int64_t> out;
+  switch (labels.dtype()) {
+    case kUint8: out = Widened<uint8_t>(labels); break;
+    case kInt32: out = Widened<int32_t>(labels); break;
+    case kInt64: out = Widened<int64_t>(labels); break;
+    default:
+      return InvalidArgument("labels must be uint8, int32 or int64, got ",
+                             DTypeName(labels.dtype()));
+  }
+  for (size_t i = 0; classes > 0 && i < out.size(); ++i) {
+    if (out[i] < 0 || out[i] >= classes) {
+      return InvalidArgument("label ", out[i], " of example ", i,
+                             " is not in [0,", classes, ")");
+    }
+  }
+  return out;
+}
+
+// Where in the data a batch is.
+struct Cursor {
+  int64_t epoch = 0;
+  int64_t index = 0;
+};
+
+// Memory for the largest part, and the batch that views its front.
+struct Slot {
+  Tensor features;
+  Tensor labels;
+  Batch batch;
+};
+
+}  // namespace
+
+Part RankPart(int64_t count, int rank, int ranks) {
+  const int64_t each = count / ranks;
+  const int64_t more = count % ranks;
+  const int64_t r = rank;
+  return {each * r + std::min(r, more), each + (r < more ? 1 : 0)};
+}
+
+struct BatchPipeline::State {
+  BatchPipelineOptions options;
+  Tensor features;
+  std::vector<int64_t> labels;
+  int64_t row = 0;  // elements of one example
+  int64_t batches = 0;
+  std::vector<Slot> slots;
+
+  // The ring: slot i % slots.size() holds batch number i of this seek;
+  // [taken, filled) are ready, and the batch before `taken` is borrowed.
+  std::mutex mu;
+  std::condition_variable changed;
+  Cursor next;  // what number `filled` will be
+  uint64_t filled = 0;
+  uint64_t taken = 0;
+  bool lent = false;
+  bool filling = false;
+  bool stop = false;
+  int64_t stalls = 0;
+  // The epoch's order; used by whoever fills, one at a time.
+  std::optional<KeyedPermutation> order;
+  int64_t order_epoch = -1;
+  std::thread thread;
+
+  int64_t size() const { return features.shape().dim(0); }
+  Status Allocate();
+  void Fill(Slot& slot, Cursor at, bool parallel);
+  void FillRows(Batch& batch, int64_t position, int64_t begin, int64_t end);
+  void Advance() {
+    if (++next.index == batches) next = {next.epoch + 1, 0};
+  }
+  // Batches that hold a slot: ready ones and the borrowed one.
+  uint64_t held() const { return filled - taken + (lent ? 1 : 0); }
+  void ThreadMain();
+};
+
+Status BatchPipeline::State::Allocate() {
+  const int64_t largest =
+      RankPart(std::min(options.batch, size()), 0, options.ranks).count;
+  Shape features_shape = features.shape();
+  features_shape.set_dim(0, largest);
+  Shape labels_shape{largest};
+  if (options.classes > 0) labels_shape.AddDim(options.classes);
+  slots.resize(static_cast<size_t>(options.depth) + 1);
+  for (Slot& slot : slots) {
+    LS_ASSIGN_OR_RETURN(slot.features, Tensor::Make(kFloat, features_shape));
+    LS_ASSIGN_OR_RETURN(
+        slot.labels,
+        Tensor::Make(options.classes > 0 ? kFloat : kInt64, labels_shape));
+  }
+  return Ok();
+}
+
+void BatchPipeline::State::FillRows(Batch& batch, int64_t position,
+                                    int64_t begin, int64_t end) {
+  const int64_t classes = options.classes;
+  auto* x = static_cast<float*>(batch.features.data());
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t p = position + i;
+    const int64_t example = options.shuffle ? (*order)(p) : p;
+    if (features.dtype() == kUint8) {
+      ScaleBytes(static_cast<const uint8_t*>(features.data()) + example * row,
+                 options.scale, row, x + i * row);
+    } else {
+      std::memcpy(x + i * row,
+                  static_cast<const float*>(features.data()) + example * row,
+                  static_cast<size_t>(row) * sizeof(float));
+    }
+    const int64_t label = labels[static_cast<size_t>(example)];
+    if (classes == 0) {
+      static_cast<int64_t*>(batch.labels.data())[i] = label;
+    } else {
+      float* one_hot = static_cast<float*>(batch.labels.data()) + i * classes;
+      std::fill_n(one_hot, classes, 0.0f);
+      one_hot[label] = 1.0f;
+    }
+  }
+}
+
+void BatchPipeline::State::Fill(Slot& slot, Cursor at, bool parallel) {
+  if (options.shuffle && order_epoch != at.epoch) {
+    order.emplace(size(), options.seed, static_cast<uint64_t>(at.epoch));
+    order_epoch = at.epoch;
+  }
+  const int64_t first = at.index * options.batch;
+  Batch& batch = slot.batch;
+  batch.epoch = at.epoch;
+  batch.index = at.index;
+  batch.global_count = std::min(options.batch, size() - first);
+  const Part part = RankPart(batch.global_count, options.rank, options.ranks);
+  batch.offset = part.offset;
+  if (!batch.features.defined() || batch.count != part.count) {
+    batch.count = part.count;
+    Shape shape = slot.features.shape();
+    shape.set_dim(0, part.count);
+    batch.features = Tensor::Borrow(kFloat, shape, slot.features.data());
+    shape = slot.labels.shape();
+    shape.set_dim(0, part.count);
+    batch.labels =
+        Tensor::Borrow(slot.labels.dtype(), shape, slot.labels.data());
+  }
+  const auto rows = [&](int64_t begin, int64_t end) {
+    FillRows(batch, first + part.offset, begin, end);
+  };
+  if (parallel) {
+    ParallelFor(part.count, kRowsPerChunk, rows);
+  } else {
+    rows(0, part.count);
+  }
+}
+
+void BatchPipeline::State::ThreadMain() {
+  std::unique_lock lock(mu);
+  for (;;) {
+    // Sleeps: a spinning thread would take a processor from the training step.
+    changed.wait(lock, [this] { return stop || held() < slots.size(); });
+    if (stop) return;
+    Slot& slot = slots[filled % slots.size()];
+    const Cursor at = next;
+    filling = true;
+    lock.unlock();
+    Fill(slot, at, /*parallel=*/false);
+    lock.lock();
+    filling = false;
+    ++filled;
+    Advance();
+    changed.notify_all();
+  }
+}
+
+BatchPipeline::BatchPipeline(std::unique_ptr<State> state)
+    : state_(std::move(state)) {}
+
+Result<std::unique_ptr<BatchPipeline>> BatchPipeline::Create(
+    Tensor features, Tensor labels, const BatchPipelineOptions& options) {
+  LS_RETURN_IF_ERROR(CheckOptions(options));
+  LS_RETURN_IF_ERROR(CheckData(features, labels));
+  auto state = std::make_unique<State>();
+  LS_ASSIGN_OR_RETURN(state->labels, LabelsAsInt64(labels, options.classes));
+  state->options = options;
+  state->row = features.NumElements() / features.shape().dim(0);
+  state->features = std::move(features);
+  state->batches = (state->size() - 1) / options.batch + 1;
+  LS_RETURN_IF_ERROR(state->Allocate());
+  std::unique_ptr<BatchPipeline> pipeline(new BatchPipeline(std::move(state)));
+  if (options.depth > 0) {
+    State* s = pipeline->state_.get();
+    try {
+      s->thread = std::thread(&State::ThreadMain, s);
+    } catch (const std::system_error& e) {
+      return ResourceExhausted("no thread for the data pipeline: ", e.what());
+    }
+  }
+  return pipeline;
+}
+
+BatchPipeline::~BatchPipeline() {
+  if (!state_->thread.joinable()) return;
+  {
+    const std::lock_guard lock(state_->mu);
+    state_->stop = true;
+  }
+  state_->changed.notify_all();
+  state_->thread.join();
+}
+
+Result<const Batch*> BatchPipeline::Next() {
+  State& s = *state_;
+  if (s.options.depth == 0) {
+    s.Fill(s.slots[0], s.next, /*parallel=*/true);
+    s.Advance();
+    return &s.slots[0].batch;
+  }
+  std::unique_lock lock(s.mu);
+  s.lent = false;  // the batch before goes back
+  if (s.taken == s.filled) {
+    ++s.stalls;
+    s.changed.notify_all();
+    if (!s.changed.wait_for(lock, kFillDeadline,
+                            [&s] { return s.taken < s.filled; })) {
+      return DeadlineExceeded("data pipeline: batch ", s.next.index,
+                              " of epoch ", s.next.epoch, " not filled in ",
+                              kFillDeadline.count(), " s");
+    }
+  }
+  Slot& slot = s.slots[s.taken++ % s.slots.size()];
+  s.lent = true;
+  lock.unlock();
+  s.changed.notify_all();
+  return &slot.batch;
+}
+
+Status BatchPipeline::SeekTo(int64_t epoch, int64_t index) {
+  State& s = *state_;
+  if (epoch < 0 || index < 0 || index >= s.batches) {
+    return InvalidArgument("no batch ", index, " in epoch ", epoch,
+                           ": an epoch has ", s.batches, " batches");
+  }
+  {
+    std::unique_lock lock(s.mu);
+    // A batch being filled is counted when done: wait, then drop it.
+    if (!s.changed.wait_for(lock, kFillDeadline, [&s] { return !s.filling; })) {
+      return DeadlineExceeded("data pipeline: the filling thread hangs");
+    }
+    s.lent = false;
+    s.taken = s.filled;
+    s.next = {epoch, index};
+  }
+  s.changed.notify_all();
+  return Ok();
+}
+
+int64_t BatchPipeline::size() const { return state_->size(); }
+int64_t BatchPipeline::batches_per_epoch() const { return state_->batches; }
+int64_t BatchPipeline::stalls() const {
+  const std::lock_guard lock(state_->mu);
+  return state_->stalls;
+}
+
+}  // namespace lockstep
