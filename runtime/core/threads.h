@@ -16,6 +16,20 @@
 #include <algorithm>
 #include <cstdint>
 
+// libgomp is not instrumented, so ParallelFor tells the thread sanitizer itself
+// that a team's work happens between its fork and its join.
+#ifdef __SANITIZE_THREAD__
+extern "C" void __tsan_acquire(void* address);
+extern "C" void __tsan_release(void* address);
+#define LS_TSAN_ACQUIRE(address) __tsan_acquire(address)
+#define LS_TSAN_RELEASE(address) __tsan_release(address)
+#define LS_TSAN_IGNORE __attribute__((no_sanitize("thread")))
+#else
+#define LS_TSAN_ACQUIRE(address) ((void)0)
+#define LS_TSAN_RELEASE(address) ((void)0)
+#define LS_TSAN_IGNORE
+#endif
+
 namespace lockstep {
 
 // Processors in this process's affinity mask (what mpirun gave the rank).
@@ -29,7 +43,7 @@ inline int Threads() { return omp_get_max_threads(); }
 // thread alone when n <= grain. f must not throw. Chunk borders are multiples
 // of `grain`, so f may rely on its alignment.
 template <class F>
-void ParallelFor(int64_t n, int64_t grain, const F& f) {
+LS_TSAN_IGNORE void ParallelFor(int64_t n, int64_t grain, const F& f) {
   if (n <= 0) return;
   const int64_t chunks = (n + grain - 1) / grain;
   const int width =
@@ -38,14 +52,19 @@ void ParallelFor(int64_t n, int64_t grain, const F& f) {
     f(int64_t{0}, n);
     return;
   }
+  [[maybe_unused]] char fork = 0, join = 0;
+  LS_TSAN_RELEASE(&fork);
 #pragma omp parallel num_threads(width)
   {
+    LS_TSAN_ACQUIRE(&fork);
     const int64_t team = omp_get_num_threads();
     const int64_t me = omp_get_thread_num();
     const int64_t begin = chunks * me / team * grain;
     const int64_t end = std::min(n, chunks * (me + 1) / team * grain);
     if (begin < end) f(begin, end);
+    LS_TSAN_RELEASE(&join);
   }
+  LS_TSAN_ACQUIRE(&join);
 }
 
 }  // namespace lockstep
