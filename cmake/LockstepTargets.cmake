@@ -10,7 +10,10 @@ set(LOCKSTEP_MPI_ENVIRONMENT
     OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
     OMPI_MCA_rmaps_base_oversubscribe=1
     OMPI_MCA_btl_vader_single_copy_mechanism=none
-    OMPI_MCA_hwloc_base_binding_policy=none)
+    OMPI_MCA_hwloc_base_binding_policy=none
+    # Ranks share the processors: a waiting thread gives its own away.
+    OMPI_MCA_mpi_yield_when_idle=1
+    OMP_WAIT_POLICY=passive)
 
 # Include paths, version and flags of a library that is installed.
 function(lockstep_configure_library target)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# The tree itself, and the installed package.
+add_test(NAME Tree.KeepsItsRules COMMAND ${PROJECT_SOURCE_DIR}/tools/check_layers)
+add_test(NAME CheckLayers.FindsEveryBreach
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/check_layers_test.sh
+                 ${PROJECT_SOURCE_DIR}/tools/check_layers
+                 ${CMAKE_CURRENT_BINARY_DIR}/check_layers)
+add_test(NAME Package.OutsideProgramBuildsAgainstTheInstalledLibrary
+         COMMAND ${CMAKE_COMMAND} -DBUILD=${PROJECT_BINARY_DIR}
+                 -DSOURCE=${CMAKE_CURRENT_SOURCE_DIR}/package
+                 -DSCRATCH=${CMAKE_CURRENT_BINARY_DIR}/package
+                 -DCOMPILER=${CMAKE_CXX_COMPILER}
+                 "-DFLAGS=$<$<BOOL:${LOCKSTEP_SANITIZE}>:-fsanitize=${LOCKSTEP_SANITIZE}>"
+                 -P ${CMAKE_CURRENT_SOURCE_DIR}/package/run.cmake)
+set_tests_properties(
+  Tree.KeepsItsRules CheckLayers.FindsEveryBreach
+  Package.OutsideProgramBuildsAgainstTheInstalledLibrary
+  PROPERTIES LABELS cpu TIMEOUT 300)
