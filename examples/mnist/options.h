@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The command line of mnist, with every value checked.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/core/status.h"
+
+namespace lockstep::mnist {
+
+struct Options {
+  bool help = false;
+  std::string model = "mlp";       // linear, mlp, cnn
+  std::string optimizer = "adam";  // sgd, momentum, adam
+  int64_t batch = 100;             // of all ranks together
+  int64_t epochs = 10;
+  int64_t steps = 0;  // 0: as many as the epochs have
+  double lr = 0;      // filled with the optimizer's own when not given
+  double keep_prob = 0.5;
+  int64_t seed = 1;
+  int threads = 0;  // 0: the rank's affinity mask
+  std::string data;
+  int64_t validation = -1;  // -1: 1/12 of the training examples
+  int prefetch = 0;
+  std::string checkpoint_dir;
+  int max_to_keep = 5;
+  bool resume = false;
+  std::string log_dir;
+  int64_t log_every = 0;  // 0: no lines between epochs
+};
+
+// INVALID_ARGUMENT, in one line that names the option, for anything that is
+// not as Usage says; never throws.
+Result<Options> ParseOptions(const std::vector<std::string>& args);
+
+// What --help prints.
+std::string Usage();
+
+}  // namespace lockstep::mnist
