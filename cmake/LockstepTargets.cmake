@@ -11,6 +11,7 @@ set(LOCKSTEP_MPI_ENVIRONMENT
     OMPI_MCA_rmaps_base_oversubscribe=1
     OMPI_MCA_btl_vader_single_copy_mechanism=none
     OMPI_MCA_hwloc_base_binding_policy=none
+    HWLOC_HIDE_ERRORS=2
     # Ranks share the processors: a waiting thread gives its own away.
     OMPI_MCA_mpi_yield_when_idle=1
     OMP_WAIT_POLICY=passive)
