@@ -36,8 +36,9 @@ struct SessionOptions {
   GpuOptions gpu_options;
   // Bytes that the session may use on /cpu:0; 0: no limit.
   uint64_t cpu_memory_limit = 0;
-  // This process's place in the job: the R of /task:R.
+  // This process's place in the job: the R of /task:R, and how many there are.
   int task = 0;
+  int tasks = 1;
   // Folds constants, merges equal nodes, applies the ops' rewrite rules.
   bool optimize = true;
   // Rewrites of every plan, in order; shared: they may serve many sessions.

@@ -139,7 +139,7 @@ Result<Node*> Graph::AddNode(NodeSpec spec) {
   return added;
 }
 
-Status Graph::InferShapes(Node* node) {
+Status Graph::InferShapes(Node* node, int* identity) {
   std::vector<Shape> shapes;
   std::vector<const Tensor*> values;
   for (const Output& in : node->inputs_) {
@@ -156,6 +156,7 @@ Status Graph::InferShapes(Node* node) {
                                   ")"));
     }
   }
+  if (identity) *identity = node->def().identity ? node->def().identity(c) : -1;
   node->output_shapes_ = c.outputs();
   node->output_values_ = c.output_values();
   if (node->traits().constant) {

@@ -158,7 +158,8 @@ class Graph {
   void RemoveNode(Node* node);
 
   // Infers `node`'s output shapes and values from its inputs' current ones.
-  Status InferShapes(Node* node);
+  // `identity`, if given, receives the input that output 0 equals, or -1.
+  Status InferShapes(Node* node, int* identity = nullptr);
 
   // Nodes so that every node comes after its data and control inputs; among
   // the ready ones the smallest id first. FAILED_PRECONDITION naming a node of

@@ -42,9 +42,9 @@ class RewriteContext {
   // A node beside node(): same device, a unique name from `name`.
   Result<Node*> Add(std::string name, std::string op,
                     std::vector<Output> inputs, AttrMap attrs = {});
-  // Uses and fetches of `from` read `to` from now on; control edges from
-  // `from`'s node are not moved (unused nodes are pruned after the rules,
-  // their control inputs passed on to `to`'s node).
+  // Uses and fetches of `from` read `to` from now on, and what waited for
+  // `from`'s node waits for `to`'s. After a rule that returns true, nodes that
+  // nothing needs any more are removed.
   void Replace(Output from, Output to);
 
  private:

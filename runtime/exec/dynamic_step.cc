@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/exec/dynamic_step.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace lockstep {
+
+DynamicStep::DynamicStep(const Node& node, std::vector<Variable*> variables,
+                         RunInfo* run, SessionResources* resources)
+    : node_(node), run_(run), resources_(resources) {
+  operands_.variables = std::move(variables);
+  operands_.variables.resize(static_cast<size_t>(node.num_inputs()), nullptr);
+}
+
+Result<std::unique_ptr<DynamicStep>> DynamicStep::Create(
+    const Node& node, std::vector<Variable*> variables, RunInfo* run,
+    SessionResources* resources, bool copy_alias) {
+  std::unique_ptr<DynamicStep> step(
+      new DynamicStep(node, std::move(variables), run, resources));
+  step->copy_alias_ = copy_alias;
+  step->kernel_ = node.def().FindKernel(kCpu, node.attrs());
+  if (!step->kernel_ && node.traits().alias.first < 0) {
+    return Unimplemented("op ", node.op(), " has no CPU kernel for these types");
+  }
+  return step;
+}
+
+bool DynamicStep::PreparedFor(std::span<Tensor* const> inputs) const {
+  if (!prepared_) return false;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!(inputs[i]->shape() == operands_.input_shapes[i])) return false;
+  }
+  const std::vector<int>& deciding = node_.traits().needs_value;
+  for (size_t d = 0; d < deciding.size(); ++d) {
+    const size_t i = static_cast<size_t>(deciding[d]);
+    if (!BitwiseEqual(*inputs[i], decided_by_[d])) return false;
+  }
+  return true;
+}
+
+Status DynamicStep::Prepare(std::span<Tensor* const> inputs) {
+  prepared_ = false;
+  operands_.input_shapes.clear();
+  operands_.input_values.clear();
+  for (Tensor* in : inputs) {
+    operands_.input_shapes.push_back(in->shape());
+    operands_.input_values.push_back(in);
+  }
+  decided_by_.clear();
+  for (int i : node_.traits().needs_value) {
+    decided_by_.push_back(inputs[static_cast<size_t>(i)]->Clone());
+  }
+  ShapeContext shapes(node_.def(), node_.attrs(), operands_.input_shapes,
+                      operands_.input_values, node_.num_outputs());
+  if (node_.def().shape) LS_RETURN_IF_ERROR(node_.def().shape(shapes));
+  operands_.output_shapes = shapes.outputs();
+  if (kernel_ && kernel_->prepare) {
+    StepPrepare context(node_, operands_, *resources_);
+    LS_RETURN_IF_ERROR(kernel_->prepare(context));
+    state_ = context.TakeState();
+    LS_ASSIGN_OR_RETURN(
+        scratch_, Tensor::Make(kUint8, Shape{static_cast<int64_t>(
+                                           context.scratch_bytes())}));
+  }
+  prepared_ = true;
+  return Ok();
+}
+
+Status DynamicStep::AllocateOutputs(std::span<Tensor* const> outputs) {
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    // A reference: the variable's own tensor, which the kernel looks after.
+    if (IsRef(node_.output_type(static_cast<int>(i)))) continue;
+    const DType dtype = BaseOf(node_.output_type(static_cast<int>(i)));
+    const Shape& shape = operands_.output_shapes[i];
+    if (!shape.IsFullyKnown()) {
+      // The kernel calls AllocateOutput, which needs the dtype.
+      *outputs[i] = Tensor::Borrow(dtype, Shape{0}, nullptr);
+    } else if (!(outputs[i]->unique() && outputs[i]->dtype() == dtype &&
+                 outputs[i]->shape() == shape)) {
+      LS_ASSIGN_OR_RETURN(*outputs[i], Tensor::Make(dtype, shape));
+    }
+  }
+  return Ok();
+}
+
+Status DynamicStep::Run(std::span<Tensor* const> inputs,
+                        std::span<Tensor* const> outputs) {
+  if (!PreparedFor(inputs)) LS_RETURN_IF_ERROR(Prepare(inputs));
+  if (const int alias = node_.traits().alias.second; alias >= 0) {
+    LS_ASSIGN_OR_RETURN(*outputs[0],
+                        inputs[static_cast<size_t>(alias)]->Reshaped(
+                            operands_.output_shapes[0]));
+    if (copy_alias_) *outputs[0] = outputs[0]->Clone();
+    return Ok();
+  }
+  LS_RETURN_IF_ERROR(AllocateOutputs(outputs));
+  KernelContext k = KernelBinder::Bind({.inputs = inputs,
+                                        .outputs = outputs,
+                                        .variables = operands_.variables,
+                                        .scratch = scratch_.data(),
+                                        .state = state_.get(),
+                                        .run = run_,
+                                        .resources = resources_,
+                                        .node = &node_});
+  return kernel_->run(k);
+}
+
+std::string WhereIs(const Node& node, int task, int tasks) {
+  const std::string& device = node.assigned_device();
+  const size_t at = device.find("/device:");
+  std::string where = tasks > 1 ? StrCat("[rank ", task, "] ") : std::string();
+  if (at != std::string::npos) {
+    const std::string_view kind_index =
+        std::string_view(device).substr(at + 8);
+    std::string small(kind_index);
+    std::ranges::transform(small, small.begin(), [](unsigned char c) {
+      return static_cast<char>(std::tolower(c));
+    });
+    where += StrCat("/", small, " ");
+  }
+  return where + StrCat("node '", node.name(), "' (", node.op(), ")");
+}
+
+}  // namespace lockstep

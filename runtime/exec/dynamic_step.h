@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// DynamicStep: a step whose shapes are known only as it runs. It infers its
+// output shapes from the operands it meets, takes memory from the heap, and
+// prepares its kernel anew when shapes or deciding values have changed. Also
+// how the planner evaluates a node on constants. Internal to runtime/exec.
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "runtime/exec/binder.h"
+
+namespace lockstep {
+
+class DynamicStep {
+ public:
+  // `node` must outlive the step. UNIMPLEMENTED when no CPU kernel fits. An
+  // alias node copies its input if `copy_alias` says so.
+  static Result<std::unique_ptr<DynamicStep>> Create(
+      const Node& node, std::vector<Variable*> variables, RunInfo* run,
+      SessionResources* resources, bool copy_alias = false);
+
+  // `inputs` hold the operands, `outputs` receive the results. Errors do not
+  // name the node: the caller adds it.
+  Status Run(std::span<Tensor* const> inputs, std::span<Tensor* const> outputs);
+
+ private:
+  DynamicStep(const Node& node, std::vector<Variable*> variables, RunInfo* run,
+              SessionResources* resources);
+  // Infers output shapes, and prepares the kernel unless that was done for the
+  // same shapes and values.
+  Status Prepare(std::span<Tensor* const> inputs);
+  bool PreparedFor(std::span<Tensor* const> inputs) const;
+  Status AllocateOutputs(std::span<Tensor* const> outputs);
+
+  const Node& node_;
+  const KernelDef* kernel_ = nullptr;
+  RunInfo* run_;
+  SessionResources* resources_;
+  StepOperands operands_;
+  std::vector<Tensor> decided_by_;   // copies of the needs_value operands
+  bool prepared_ = false;
+  bool copy_alias_ = false;
+  std::shared_ptr<void> state_;
+  Tensor scratch_;
+};
+
+}  // namespace lockstep

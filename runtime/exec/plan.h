@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Plan: an array of steps, each a kernel with its operands resolved to
+// addresses; made once for a signature and the shapes of its feeds, then run
+// many times. Running one allocates nothing, hashes nothing and looks nothing
+// up, unless it has dynamic steps. Internal to runtime/exec; made by
+// BuildPlan (plan_builder.h), run by the session, one run at a time.
+
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/device/arena.h"
+#include "runtime/exec/dynamic_step.h"
+#include "runtime/exec/session.h"
+#include "runtime/graph/passes/prune.h"
+
+namespace lockstep {
+
+class Plan {
+ public:
+  // True when the feeds have the dtypes and shapes the plan was made for.
+  bool Fits(std::span<const Tensor> feeds) const;
+  // Requires Fits(feeds). See Callable::Run.
+  Status Run(std::span<const Tensor> feeds, std::vector<Tensor>* fetches);
+  const PlanInfo& info() const { return info_; }
+
+ private:
+  friend class PlanBuilder;
+
+  struct Step {
+    RunFn run = nullptr;
+    KernelContext context;
+    DynamicStep* dynamic = nullptr;  // when set, it runs instead
+    const Node* node = nullptr;
+    std::span<Tensor* const> inputs;
+    std::span<Tensor* const> outputs;
+    // Variables that must have a value before the step.
+    std::vector<const Variable*> reads;
+    std::shared_ptr<void> state;
+  };
+  struct Feed {
+    FeedSpec spec;
+    std::vector<Tensor*> views;  // the fed value and its aliases
+    Tensor staging;              // for values that are not aligned
+  };
+  struct Fetch {
+    const Tensor* value = nullptr;
+    const Variable* variable = nullptr;  // when it reads one
+  };
+
+  Status RunSteps();
+  Status CheckInitialized(const Variable& variable) const;
+  void BindFeeds(std::span<const Tensor> feeds);
+  Status TakeFetches(std::vector<Tensor>* fetches);
+
+  Graph graph_;              // what the steps' nodes belong to
+  std::deque<Tensor> values_;  // stable addresses
+  std::deque<std::vector<Tensor*>> operands_;
+  std::deque<std::vector<Variable*>> variables_;
+  std::vector<std::unique_ptr<DynamicStep>> dynamic_;
+  std::vector<Step> steps_;
+  std::vector<Feed> feeds_;
+  std::vector<Fetch> fetches_;
+  SessionResources* resources_ = nullptr;
+  int task_ = 0;
+  int tasks_ = 1;
+  bool random_ = false;
+  // Variables never lose their value, so one complete run proves them all.
+  bool initialized_ = false;
+  RunInfo run_;
+  PlanInfo info_;
+};
+
+}  // namespace lockstep

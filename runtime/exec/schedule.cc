@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/exec/schedule.h"
+
+#include <algorithm>
+#include <map>
+
+namespace lockstep {
+namespace {
+
+struct VariableUses {
+  std::vector<Node*> writers;
+  // Who reads, and through which node the value was taken (the reader itself
+  // when it takes the reference directly).
+  std::vector<std::pair<Node*, Node*>> reads;
+};
+
+class Scheduler {
+ public:
+  explicit Scheduler(PlanGraph* plan) : plan_(*plan), graph_(plan->graph) {}
+
+  Result<Schedule> Run() {
+    LS_ASSIGN_OR_RETURN(std::vector<Node*> order, graph_.TopologicalOrder());
+    for (size_t i = 0; i < order.size(); ++i) position_[order[i]] = i;
+    for (const auto& [id, uses] : CollectUses(order)) {
+      for (Node* writer : uses.writers) {
+        for (const auto& [reader, through] : uses.reads) {
+          OrderRead(reader, through, writer);
+        }
+      }
+    }
+    LS_ASSIGN_OR_RETURN(schedule_.order, graph_.TopologicalOrder());
+    return std::move(schedule_);
+  }
+
+ private:
+  // Keyed by the variable node's id, so that the result does not depend on
+  // addresses.
+  std::map<int, VariableUses> CollectUses(const std::vector<Node*>& order) {
+    std::map<int, VariableUses> uses;
+    for (Node* n : order) {
+      const auto types = ArgTypes(n->def(), n->def().inputs, n->attrs());
+      for (int i = 0; i < n->num_inputs(); ++i) {
+        const Output variable = VariableBehind(n->input(i));
+        if (!variable.defined()) continue;
+        VariableUses& u = uses[variable.node->id()];
+        if (types.ok() && IsRef((*types)[static_cast<size_t>(i)])) {
+          if (n->num_outputs() == 0 || n->traits().alias.first < 0) {
+            u.writers.push_back(n);
+          }
+        } else if (n->traits().alias.second == i) {
+          // The readers behind an alias are met on their own.
+        } else {
+          u.reads.emplace_back(n, TakenBy(n, n->input(i)));
+        }
+      }
+    }
+    // A fetched alias is read after everything else.
+    for (const Output& f : plan_.fetches) {
+      const Output variable = VariableBehind(f);
+      if (!variable.defined() || IsRef(f.dtype())) continue;
+      auto it = uses.find(variable.node->id());
+      if (it != uses.end() && !it->second.writers.empty()) {
+        Node* through = TakenBy(nullptr, f);
+        for (Node* w : it->second.writers) {
+          if (!Reaches(w, through)) Snapshot(through, w);
+        }
+      }
+    }
+    return uses;
+  }
+
+  // The first alias node on the way from the variable to `o`; `reader` when
+  // there is none.
+  static Node* TakenBy(Node* reader, Output o) {
+    Node* taken = reader;
+    while (o.node->traits().alias.second >= 0 && !IsRef(o.dtype())) {
+      taken = o.node;
+      o = o.node->input(o.node->traits().alias.second);
+    }
+    return taken;
+  }
+
+  void OrderRead(Node* reader, Node* through, Node* writer) {
+    if (reader == writer) return;  // e.g. AssignAdd(v, v): one step
+    if (schedule_.snapshots.contains(through)) {
+      if (!Reaches(writer, through)) AddEdge(through, writer);
+      return;
+    }
+    if (Reaches(writer, through)) return;  // meant to see the new value
+    if (Reaches(writer, reader)) {
+      Snapshot(through, writer);
+    } else {
+      AddEdge(reader, writer);
+    }
+  }
+
+  void Snapshot(Node* through, Node* writer) {
+    schedule_.snapshots.insert(through);
+    if (!Reaches(writer, through)) AddEdge(through, writer);
+  }
+
+  void AddEdge(Node* from, Node* to) {
+    graph_.AddControlEdge(from, to);
+    if (position_.at(from) > position_.at(to)) edges_added_backwards_ = true;
+  }
+
+  // Whether `to` comes after `from` in every order. Positions settle most
+  // questions; the rest is a search upwards from `to`.
+  bool Reaches(const Node* from, const Node* to) const {
+    if (from == to) return true;
+    if (!edges_added_backwards_ && position_.at(from) > position_.at(to)) {
+      return false;
+    }
+    std::unordered_set<const Node*> seen;
+    std::vector<const Node*> stack = {to};
+    while (!stack.empty()) {
+      const Node* n = stack.back();
+      stack.pop_back();
+      if (n == from) return true;
+      auto visit = [&](const Node* up) {
+        if ((edges_added_backwards_ ||
+             position_.at(up) >= position_.at(from)) &&
+            seen.insert(up).second) {
+          stack.push_back(up);
+        }
+      };
+      for (const Output& in : n->inputs()) visit(in.node);
+      for (const Node* c : n->control_inputs()) visit(c);
+    }
+    return false;
+  }
+
+  PlanGraph& plan_;
+  Graph& graph_;
+  Schedule schedule_;
+  std::unordered_map<const Node*, size_t> position_;
+  bool edges_added_backwards_ = false;
+};
+
+}  // namespace
+
+Output VariableBehind(Output o) {
+  while (!o.node->traits().variable) {
+    const int alias = o.node->traits().alias.second;
+    if (alias >= 0) {
+      o = o.node->input(alias);
+    } else if (IsRef(o.dtype()) && o.node->num_inputs() > 0 &&
+               IsRef(o.node->input(0).dtype())) {
+      o = o.node->input(0);  // Assign and its kind forward the reference
+    } else {
+      return {};
+    }
+  }
+  return o;
+}
+
+Result<Schedule> MakeSchedule(PlanGraph* plan) { return Scheduler(plan).Run(); }
+
+}  // namespace lockstep

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/exec/session.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "runtime/core/logging.h"
+#include "runtime/core/threads.h"
+#include "runtime/exec/plan_builder.h"
+#include "runtime/graph/placer.h"
+
+namespace lockstep {
+namespace {
+
+// Plans kept for one signature; the least recently made goes first.
+constexpr size_t kMaxPlans = 64;
+
+// One set of feeds, fetches and targets, with its plans by feed shapes.
+struct Executable {
+  RunSignature signature;
+  std::vector<std::unique_ptr<Plan>> plans;
+};
+
+class SessionImpl final : public Session {
+ public:
+  static Result<std::unique_ptr<Session>> Create(const Graph& graph,
+                                                 SessionOptions options) {
+    LS_RETURN_IF_ERROR(graph.status());
+    auto session = std::make_unique<SessionImpl>();
+    session->graph_ = graph.Clone();
+    auto cpus = options.device_count.find("CPU");
+    session->devices_ = DeviceSet::Local(
+        options.task, cpus == options.device_count.end() || cpus->second < 1
+                          ? 1 : cpus->second);
+    LS_ASSIGN_OR_RETURN(session->arena_,
+                        Arena::Create(options.cpu_memory_limit));
+    session->threads_ = options.intra_op_threads > 0 ? options.intra_op_threads
+                                                     : AffinityCount();
+    for (const auto& service : options.services) service(session->resources_);
+    session->options_ = std::move(options);
+    // The graph is placed as a whole, and every run reports a failure of it.
+    session->placed_ = PlaceGraph(
+        session->devices_,
+        {.task = session->options_.task,
+         .allow_soft_placement = session->options_.allow_soft_placement,
+         .log_device_placement = session->options_.log_device_placement},
+        &session->graph_);
+    return std::unique_ptr<Session>(std::move(session));
+  }
+
+  Result<std::vector<Tensor>> Run(
+      const std::vector<Feed>& feeds, const std::vector<std::string>& fetches,
+      const std::vector<std::string>& targets) override {
+    std::lock_guard lock(mutex_);
+    LS_ASSIGN_OR_RETURN(RunSignature signature,
+                        Resolve(feeds, fetches, targets));
+    std::vector<Tensor> values, out;
+    for (const Feed& f : feeds) values.push_back(f.second);
+    LS_RETURN_IF_ERROR(
+        RunLocked(*FindExecutable(std::move(signature)), values, &out));
+    return out;
+  }
+
+  Result<std::unique_ptr<Callable>> MakeCallable(
+      const std::vector<Output>& feeds, const std::vector<Output>& fetches,
+      const std::vector<Node*>& targets) override;
+
+  Result<PlanInfo> Explain(const std::vector<Feed>& feeds,
+                           const std::vector<std::string>& fetches,
+                           const std::vector<std::string>& targets) override {
+    std::lock_guard lock(mutex_);
+    LS_ASSIGN_OR_RETURN(RunSignature signature,
+                        Resolve(feeds, fetches, targets));
+    std::vector<Tensor> values;
+    for (const Feed& f : feeds) values.push_back(f.second);
+    LS_ASSIGN_OR_RETURN(
+        Plan * plan, FindPlan(*FindExecutable(std::move(signature)), values));
+    return plan->info();
+  }
+
+  SessionResources& resources() override { return resources_; }
+  const SessionOptions& options() const override { return options_; }
+
+  Status RunExecutable(Executable& executable, std::span<const Tensor> feeds,
+                       std::vector<Tensor>* fetches) {
+    std::lock_guard lock(mutex_);
+    return RunLocked(executable, feeds, fetches);
+  }
+
+ private:
+  Result<RunSignature> Resolve(const std::vector<Feed>& feeds,
+                               const std::vector<std::string>& fetches,
+                               const std::vector<std::string>& targets) const {
+    RunSignature signature;
+    for (const Feed& f : feeds) {
+      LS_ASSIGN_OR_RETURN(Output o, graph_.FindOutput(f.first));
+      signature.feeds.push_back(o);
+    }
+    for (const std::string& name : fetches) {
+      LS_ASSIGN_OR_RETURN(Output o, graph_.FindOutput(name));
+      signature.fetches.push_back(o);
+    }
+    for (const std::string& name : targets) {
+      LS_ASSIGN_OR_RETURN(Node* n, FindTarget(name));
+      signature.targets.push_back(n);
+    }
+    return signature;
+  }
+
+  // "node" or "node:0".
+  Result<Node*> FindTarget(const std::string& name) const {
+    if (Node* n = graph_.Find(name)) return n;
+    LS_ASSIGN_OR_RETURN(Output o, graph_.FindOutput(name));
+    return o.node;
+  }
+
+  Executable* FindExecutable(RunSignature signature) {
+    std::string key;
+    for (const Output& o : signature.feeds) key += o.name() + ",";
+    key += "->";
+    for (const Output& o : signature.fetches) key += o.name() + ",";
+    key += "&";
+    for (const Node* n : signature.targets) key += n->name() + ",";
+    std::unique_ptr<Executable>& slot = executables_[key];
+    if (!slot) {
+      slot = std::make_unique<Executable>();
+      slot->signature = std::move(signature);
+    }
+    return slot.get();
+  }
+
+  Result<Plan*> FindPlan(Executable& executable,
+                         std::span<const Tensor> feeds) {
+    // The plan last used comes first, so steady training looks at one.
+    for (size_t i = 0; i < executable.plans.size(); ++i) {
+      if (!executable.plans[i]->Fits(feeds)) continue;
+      if (i > 0) std::swap(executable.plans[0], executable.plans[i]);
+      return executable.plans[0].get();
+    }
+    LS_RETURN_IF_ERROR(placed_);
+    std::vector<FeedSpec> specs;
+    for (const Tensor& t : feeds) specs.push_back({t.dtype(), t.shape()});
+    LS_ASSIGN_OR_RETURN(std::unique_ptr<Plan> plan,
+                        BuildPlan({.graph = graph_,
+                                   .signature = executable.signature,
+                                   .feeds = specs,
+                                   .options = options_,
+                                   .devices = devices_,
+                                   .resources = &resources_,
+                                   .arena = arena_.get()}));
+    if (executable.plans.size() >= kMaxPlans) executable.plans.pop_back();
+    executable.plans.insert(executable.plans.begin(), std::move(plan));
+    return executable.plans[0].get();
+  }
+
+  Status RunLocked(Executable& executable, std::span<const Tensor> feeds,
+                   std::vector<Tensor>* fetches) {
+    if (feeds.size() != executable.signature.feeds.size()) {
+      return InvalidArgument("the call takes ",
+                             executable.signature.feeds.size(),
+                             " feeds, got ", feeds.size());
+    }
+    if (Threads() != threads_) SetThreads(threads_);
+    LS_ASSIGN_OR_RETURN(Plan * plan, FindPlan(executable, feeds));
+    return plan->Run(feeds, fetches);
+  }
+
+  std::mutex mutex_;  // runs take turns: they share arena and variables
+  Graph graph_;
+  DeviceSet devices_;
+  SessionOptions options_;
+  Status placed_;
+  int threads_ = 1;
+  SessionResources resources_;
+  std::unique_ptr<Arena> arena_;
+  std::map<std::string, std::unique_ptr<Executable>> executables_;
+};
+
+class CallableImpl final : public Callable {
+ public:
+  CallableImpl(SessionImpl* session, Executable* executable)
+      : session_(session), executable_(executable) {}
+  Status Run(std::span<const Tensor> feeds,
+             std::vector<Tensor>* fetches) override {
+    return session_->RunExecutable(*executable_, feeds, fetches);
+  }
+
+ private:
+  SessionImpl* session_;
+  Executable* executable_;  // the session's, as long as it lives
+};
+
+Result<std::unique_ptr<Callable>> SessionImpl::MakeCallable(
+    const std::vector<Output>& feeds, const std::vector<Output>& fetches,
+    const std::vector<Node*>& targets) {
+  std::lock_guard lock(mutex_);
+  // The caller's nodes belong to its own graph: match them by name.
+  std::vector<Feed> feed_names;
+  std::vector<std::string> fetch_names, target_names;
+  for (const Output& o : feeds) feed_names.emplace_back(o.name(), Tensor());
+  for (const Output& o : fetches) fetch_names.push_back(o.name());
+  for (const Node* n : targets) {
+    target_names.push_back(n ? n->name() : "<undefined>");
+  }
+  LS_ASSIGN_OR_RETURN(RunSignature signature,
+                      Resolve(feed_names, fetch_names, target_names));
+  return std::unique_ptr<Callable>(std::make_unique<CallableImpl>(
+      this, FindExecutable(std::move(signature))));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> Session::Create(const Graph& graph,
+                                                 SessionOptions options) {
+  return SessionImpl::Create(graph, std::move(options));
+}
+
+Result<Tensor> Session::RunOne(const std::vector<Feed>& feeds,
+                               const std::string& fetch) {
+  LS_ASSIGN_OR_RETURN(std::vector<Tensor> out, Run(feeds, {fetch}));
+  return std::move(out[0]);
+}
+
+Status Session::RunTargets(const std::vector<std::string>& targets,
+                           const std::vector<Feed>& feeds) {
+  return Run(feeds, {}, targets).status();
+}
+
+Result<Tensor> Session::Run(
+    const std::vector<std::pair<Output, Tensor>>& feeds, Output fetch) {
+  std::vector<Feed> named;
+  for (const auto& [o, t] : feeds) named.emplace_back(o.name(), t);
+  return RunOne(named, fetch.name());
+}
+
+}  // namespace lockstep

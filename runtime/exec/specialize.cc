@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/exec/specialize.h"
+
+#include <algorithm>
+
+#include "runtime/exec/dynamic_step.h"
+
+namespace lockstep {
+namespace {
+
+// Results larger than this are computed in each run rather than kept.
+constexpr int64_t kMaxFoldedBytes = 64 << 10;
+
+bool IsFeed(const Node& n) { return n.op() == "_Feed"; }
+
+bool Foldable(const Node& n) {
+  const OpTraits& t = n.traits();
+  if (t.stateful || t.variable || t.placeholder || t.constant ||
+      n.num_inputs() == 0 || n.num_outputs() == 0) {
+    return false;
+  }
+  int64_t bytes = 0;
+  for (int i = 0; i < n.num_outputs(); ++i) {
+    const DType dtype = n.output_type(i);
+    if (IsRef(dtype) || !(IsPod(dtype) || dtype == kString)) return false;
+    const int64_t elements = n.output_shape(i).NumElements();
+    if (elements > kMaxFoldedBytes) return false;
+    bytes += std::max<int64_t>(elements, 0) *
+             static_cast<int64_t>(DTypeSize(dtype));
+  }
+  if (bytes > kMaxFoldedBytes) return false;
+  return std::ranges::all_of(n.inputs(), [](const Output& in) {
+    return in.node->output_value(in.index).defined();
+  });
+}
+
+class Specializer {
+ public:
+  Specializer(PlanGraph* plan, SessionResources* resources, bool fold)
+      : plan_(*plan), graph_(plan->graph), resources_(resources), fold_(fold) {}
+
+  Status Run() {
+    LS_ASSIGN_OR_RETURN(std::vector<Node*> order, graph_.TopologicalOrder());
+    for (Node* n : order) LS_RETURN_IF_ERROR(Visit(n));
+    for (Output& f : plan_.fetches) f = Now(f);
+    return Ok();
+  }
+
+ private:
+  Output Now(Output o) const {
+    auto it = replaced_.find(o);
+    return it == replaced_.end() ? o : it->second;
+  }
+
+  Status Visit(Node* n) {
+    for (int i = 0; i < n->num_inputs(); ++i) {
+      graph_.SetInput(n, i, Now(n->input(i)));
+    }
+    for (Node* c : std::vector<Node*>(n->control_inputs())) {
+      auto it = folded_.find(c);
+      if (it == folded_.end()) continue;
+      graph_.RemoveControlEdge(c, n);
+      for (Node* before : it->second) graph_.AddControlEdge(before, n);
+    }
+    if (IsFeed(*n)) return Ok();
+    int identity = -1;
+    LS_RETURN_IF_ERROR(graph_.InferShapes(n, &identity));
+    if (!fold_ || n->traits().stateful || n->traits().constant) return Ok();
+    if (identity >= 0 && CanForward(*n, identity)) {
+      Forward(n, n->input(identity));
+      return Ok();
+    }
+    if (AllValuesKnown(*n)) return Fold(n, Values(*n));
+    if (!Foldable(*n)) return Ok();
+    std::vector<Tensor> inputs;
+    for (const Output& in : n->inputs()) {
+      inputs.push_back(in.node->output_value(in.index));
+    }
+    Result<std::vector<Tensor>> values =
+        EvaluateNode(*n, std::move(inputs), resources_);
+    // A failing kernel fails when, and only if, the node runs.
+    if (!values.ok()) return Ok();
+    return Fold(n, *std::move(values));
+  }
+
+  static bool CanForward(const Node& n, int input) {
+    return n.num_outputs() == 1 &&
+           n.output_type(0) == n.input(input).dtype() &&
+           n.output_shape(0).IsFullyKnown() &&
+           n.output_shape(0) == n.input(input).shape();
+  }
+
+  static bool AllValuesKnown(const Node& n) {
+    for (int i = 0; i < n.num_outputs(); ++i) {
+      if (!n.output_value(i).defined()) return false;
+    }
+    return n.num_outputs() > 0;
+  }
+  static std::vector<Tensor> Values(const Node& n) {
+    std::vector<Tensor> values;
+    for (int i = 0; i < n.num_outputs(); ++i) {
+      values.push_back(n.output_value(i));
+    }
+    return values;
+  }
+
+  // What a node that waited for `n` has to wait for when `n` is gone.
+  std::vector<Node*> Before(const Node* n) const {
+    std::vector<Node*> before = n->control_inputs();
+    for (const Output& in : n->inputs()) {
+      const auto& more = in.node->control_inputs();
+      if (in.node->traits().constant) {
+        before.insert(before.end(), more.begin(), more.end());
+      } else {
+        before.push_back(in.node);
+      }
+    }
+    return before;
+  }
+
+  void Forward(Node* n, Output to) {
+    // Control edges into `n` order its reading; keep the node when it has any.
+    if (!n->control_inputs().empty()) return;
+    replaced_[n->output(0)] = to;
+    folded_[n] = Before(n);
+  }
+
+  Status Fold(Node* n, std::vector<Tensor> values) {
+    const std::vector<Node*> before = Before(n);
+    for (int i = 0; i < n->num_outputs(); ++i) {
+      Tensor& value = values[static_cast<size_t>(i)];
+      const DType dtype = value.dtype();
+      LS_ASSIGN_OR_RETURN(
+          Node* constant,
+          graph_.AddNode(
+              {.name = graph_.UniqueName(StrCat(n->name(), "/_folded")),
+               .op = "Const",
+               .control_inputs = before,
+               .attrs = {{"dtype", dtype}, {"value", std::move(value)}}}));
+      constant->set_assigned_device(n->assigned_device());
+      replaced_[n->output(i)] = {constant, 0};
+    }
+    folded_[n] = before;
+    return Ok();
+  }
+
+  PlanGraph& plan_;
+  Graph& graph_;
+  SessionResources* resources_;
+  bool fold_;
+  std::unordered_map<Output, Output, OutputHash> replaced_;
+  std::unordered_map<const Node*, std::vector<Node*>> folded_;
+};
+
+}  // namespace
+
+Result<std::vector<Tensor>> EvaluateNode(const Node& node,
+                                         std::vector<Tensor> inputs,
+                                         SessionResources* resources) {
+  RunInfo run;
+  LS_ASSIGN_OR_RETURN(std::unique_ptr<DynamicStep> step,
+                      DynamicStep::Create(node, {}, &run, resources));
+  std::vector<Tensor> outputs(static_cast<size_t>(node.num_outputs()));
+  std::vector<Tensor*> in, out;
+  for (Tensor& t : inputs) in.push_back(&t);
+  for (Tensor& t : outputs) out.push_back(&t);
+  LS_RETURN_IF_ERROR(step->Run(in, out));
+  return outputs;
+}
+
+Status Specialize(PlanGraph* plan, SessionResources* resources, bool fold) {
+  LS_RETURN_IF_ERROR(Specializer(plan, resources, fold).Run());
+  RemoveDeadNodes(&plan->graph, plan->feeds, plan->fetches, plan->targets);
+  return Ok();
+}
+
+}  // namespace lockstep

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Specialises a pruned graph on the shapes of its feeds: infers every shape
+// anew, folds what has become constant (Shape of a fed tensor, broadcast
+// arguments, small expressions of constants) and drops nodes that equal one of
+// their inputs. Internal to runtime/exec.
+
+#include "runtime/graph/passes/prune.h"
+#include "runtime/op/resource.h"
+
+namespace lockstep {
+
+// With `fold` false only shapes are inferred. Errors name the node.
+Status Specialize(PlanGraph* plan, SessionResources* resources, bool fold);
+
+// The node's outputs for constant inputs, by its CPU kernel.
+Result<std::vector<Tensor>> EvaluateNode(const Node& node,
+                                         std::vector<Tensor> inputs,
+                                         SessionResources* resources);
+
+}  // namespace lockstep
