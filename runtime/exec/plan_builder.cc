@@ -114,7 +114,7 @@ class PlanBuilder {
                        shape.IsFullyKnown() ? shape : Shape{0}, data));
     return &plan_->values_.back();
   }
-  void Join(Output o, int buffer, Tensor* tensor) {
+  void AddView(Output o, int buffer, Tensor* tensor) {
     values_[o] = {tensor, buffer};
     buffers_[static_cast<size_t>(buffer)].views.push_back(tensor);
   }
@@ -190,16 +190,16 @@ Result<Variable*> PlanBuilder::VariableOf(const Node* n) {
 Status PlanBuilder::MakeSource(Node* n) {
   const Output out = n->output(0);
   if (n->op() == "_Feed") {
-    Join(out, NewBuffer(Storage::kFeed, out), NewTensor(out));
+    AddView(out, NewBuffer(Storage::kFeed, out), NewTensor(out));
   } else if (n->traits().constant) {
     plan_->values_.push_back(n->Attr<Tensor>("value"));
-    Join(out, NewBuffer(Storage::kConstant, out), &plan_->values_.back());
+    AddView(out, NewBuffer(Storage::kConstant, out), &plan_->values_.back());
   } else {
     LS_ASSIGN_OR_RETURN(Variable * variable, VariableOf(n));
     // Operands point at the variable's own tensor, which follows re-allocation;
     // only a variable of fixed shape may be aliased at plan time.
     const bool fixed = n->output_shape(0).IsFullyKnown();
-    Join(out, NewBuffer(fixed ? Storage::kVariable : Storage::kHeap, out),
+    AddView(out, NewBuffer(fixed ? Storage::kVariable : Storage::kHeap, out),
          &variable->value());
   }
   return Ok();
@@ -221,10 +221,10 @@ Status PlanBuilder::MakeStep(Node* n) {
     const Output variable = IsRef(out.dtype()) ? VariableBehind(out) : Output{};
     if (variable.defined()) {
       const Value of = values_.at(variable);
-      Join(out, of.buffer, of.tensor);
+      AddView(out, of.buffer, of.tensor);
     } else {
       const bool heap = step.dynamic;
-      Join(out, NewBuffer(heap ? Storage::kHeap : Storage::kArena, out),
+      AddView(out, NewBuffer(heap ? Storage::kHeap : Storage::kArena, out),
            NewTensor(out));
       Buffer& b = buffers_.back();
       b.bytes = plan_->values_.back().bytes();
@@ -240,7 +240,7 @@ Status PlanBuilder::MakeValues() {
       LS_RETURN_IF_ERROR(MakeSource(n));
     } else if (IsStaticAlias(n)) {
       const Value& of = values_.at(n->input(n->traits().alias.second));
-      Join(n->output(0), of.buffer, NewTensor(n->output(0), of.tensor->data()));
+      AddView(n->output(0), of.buffer, NewTensor(n->output(0), of.tensor->data()));
     } else if (n->num_inputs() + n->num_outputs() > 0 ||
                n->traits().stateful) {
       LS_RETURN_IF_ERROR(MakeStep(n));
