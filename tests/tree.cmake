@@ -5,12 +5,15 @@ add_test(NAME CheckLayers.FindsEveryBreach
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/check_layers_test.sh
                  ${PROJECT_SOURCE_DIR}/tools/check_layers
                  ${CMAKE_CURRENT_BINARY_DIR}/check_layers)
+if(LOCKSTEP_SANITIZE)
+  set(package_flags -fsanitize=${LOCKSTEP_SANITIZE})
+endif()
 add_test(NAME Package.OutsideProgramBuildsAgainstTheInstalledLibrary
          COMMAND ${CMAKE_COMMAND} -DBUILD=${PROJECT_BINARY_DIR}
                  -DSOURCE=${CMAKE_CURRENT_SOURCE_DIR}/package
                  -DSCRATCH=${CMAKE_CURRENT_BINARY_DIR}/package
                  -DCOMPILER=${CMAKE_CXX_COMPILER}
-                 "-DFLAGS=$<$<BOOL:${LOCKSTEP_SANITIZE}>:-fsanitize=${LOCKSTEP_SANITIZE}>"
+                 "-DFLAGS=${package_flags}"
                  -P ${CMAKE_CURRENT_SOURCE_DIR}/package/run.cmake)
 set_tests_properties(
   Tree.KeepsItsRules CheckLayers.FindsEveryBreach
