@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/graph/graph_def.h"
+
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include "proto/graph.pb.h"
+#include "runtime/io/tensor_proto.h"
+
+namespace lockstep {
+namespace {
+
+// TensorFlow's GraphDef version that the used features belong to.
+constexpr int kProducerVersion = 1286;
+// Unknown ops named in an error before it says "and N more".
+constexpr size_t kMaxListed = 20;
+
+Status WriteAttr(const AttrValue& value, proto::AttrValue* out);
+
+Status WriteFunction(const FunctionRef& f, proto::NameAttrList* out) {
+  out->set_name(f.name);
+  if (!f.attrs) return Ok();
+  for (const auto& [name, value] : *f.attrs) {
+    LS_RETURN_IF_ERROR(WriteAttr(value, &(*out->mutable_attr())[name]));
+  }
+  return Ok();
+}
+
+struct AttrWriter {
+  proto::AttrValue* out;
+  Status operator()(std::monostate) { return Ok(); }
+  Status operator()(int64_t v) { out->set_i(v); return Ok(); }
+  Status operator()(float v) { out->set_f(v); return Ok(); }
+  Status operator()(bool v) { out->set_b(v); return Ok(); }
+  Status operator()(const std::string& v) { out->set_s(v); return Ok(); }
+  Status operator()(DType v) {
+    out->set_type(static_cast<proto::DataType>(v));
+    return Ok();
+  }
+  Status operator()(const Shape& v) {
+    ToProto(v, out->mutable_shape());
+    return Ok();
+  }
+  Status operator()(const Tensor& v) {
+    return ToProto(v, out->mutable_tensor());
+  }
+  Status operator()(const FunctionRef& v) {
+    return WriteFunction(v, out->mutable_func());
+  }
+  template <class T>
+  Status operator()(const std::vector<T>& list) {
+    auto* l = out->mutable_list();
+    for (size_t i = 0; i < list.size(); ++i) {
+      const T& v = list[i];
+      if constexpr (std::is_same_v<T, int64_t>) l->add_i(v);
+      if constexpr (std::is_same_v<T, float>) l->add_f(v);
+      if constexpr (std::is_same_v<T, std::string>) l->add_s(v);
+      if constexpr (std::is_same_v<T, DType>) {
+        l->add_type(static_cast<proto::DataType>(v));
+      }
+      if constexpr (std::is_same_v<T, Shape>) ToProto(v, l->add_shape());
+      if constexpr (std::is_same_v<T, Tensor>) {
+        LS_RETURN_IF_ERROR(ToProto(v, l->add_tensor()));
+      }
+      if constexpr (std::is_same_v<T, FunctionRef>) {
+        LS_RETURN_IF_ERROR(WriteFunction(v, l->add_func()));
+      }
+    }
+    return Ok();
+  }
+  Status operator()(const std::vector<bool>& list) {
+    for (bool v : list) out->mutable_list()->add_b(v);
+    return Ok();
+  }
+};
+
+Status WriteAttr(const AttrValue& value, proto::AttrValue* out) {
+  return std::visit(AttrWriter{out},
+                    static_cast<const AttrValue::variant&>(value));
+}
+
+Result<AttrValue> ReadAttr(const proto::AttrValue& in);
+
+Result<FunctionRef> ReadFunction(const proto::NameAttrList& in) {
+  FunctionRef f{.name = in.name(), .attrs = std::make_shared<AttrMap>()};
+  for (const auto& [name, value] : in.attr()) {
+    LS_ASSIGN_OR_RETURN((*f.attrs)[name], ReadAttr(value));
+  }
+  return f;
+}
+
+Result<AttrValue> ReadList(const proto::AttrValue::ListValue& l) {
+  if (l.s_size()) {
+    return AttrValue(std::vector<std::string>(l.s().begin(), l.s().end()));
+  }
+  if (l.f_size()) return AttrValue(std::vector<float>(l.f().begin(), l.f().end()));
+  if (l.b_size()) return AttrValue(std::vector<bool>(l.b().begin(), l.b().end()));
+  if (l.type_size()) {
+    std::vector<DType> types;
+    for (int t : l.type()) types.push_back(static_cast<DType>(t));
+    return AttrValue(std::move(types));
+  }
+  if (l.shape_size()) {
+    std::vector<Shape> shapes;
+    for (const auto& s : l.shape()) {
+      LS_ASSIGN_OR_RETURN(Shape shape, FromProto(s));
+      shapes.push_back(shape);
+    }
+    return AttrValue(std::move(shapes));
+  }
+  if (l.tensor_size()) {
+    std::vector<Tensor> tensors;
+    for (const auto& t : l.tensor()) {
+      LS_ASSIGN_OR_RETURN(Tensor tensor, FromProto(t));
+      tensors.push_back(std::move(tensor));
+    }
+    return AttrValue(std::move(tensors));
+  }
+  if (l.func_size()) {
+    std::vector<FunctionRef> functions;
+    for (const auto& f : l.func()) {
+      LS_ASSIGN_OR_RETURN(FunctionRef function, ReadFunction(f));
+      functions.push_back(std::move(function));
+    }
+    return AttrValue(std::move(functions));
+  }
+  return AttrValue(std::vector<int64_t>(l.i().begin(), l.i().end()));
+}
+
+Result<AttrValue> ReadAttr(const proto::AttrValue& in) {
+  switch (in.value_case()) {
+    case proto::AttrValue::kS: return AttrValue(in.s());
+    case proto::AttrValue::kI: return AttrValue(int64_t{in.i()});
+    case proto::AttrValue::kF: return AttrValue(in.f());
+    case proto::AttrValue::kB: return AttrValue(in.b());
+    case proto::AttrValue::kType:
+      return AttrValue(static_cast<DType>(in.type()));
+    case proto::AttrValue::kShape: {
+      LS_ASSIGN_OR_RETURN(Shape shape, FromProto(in.shape()));
+      return AttrValue(shape);
+    }
+    case proto::AttrValue::kTensor: {
+      LS_ASSIGN_OR_RETURN(Tensor tensor, FromProto(in.tensor()));
+      return AttrValue(std::move(tensor));
+    }
+    case proto::AttrValue::kFunc: {
+      LS_ASSIGN_OR_RETURN(FunctionRef f, ReadFunction(in.func()));
+      return AttrValue(std::move(f));
+    }
+    case proto::AttrValue::kList: return ReadList(in.list());
+    default: return AttrValue();
+  }
+}
+
+// Adds a GraphDef's nodes in an order in which inputs come first.
+class Importer {
+ public:
+  explicit Importer(const proto::GraphDef& def) : def_(def) {}
+
+  Result<Graph> Import() {
+    LS_RETURN_IF_ERROR(CheckOps());
+    for (int i = 0; i < def_.node_size(); ++i) {
+      if (!index_.emplace(def_.node(i).name(), i).second) {
+        return InvalidArgument("there are two nodes '", def_.node(i).name(),
+                               "'");
+      }
+    }
+    state_.assign(static_cast<size_t>(def_.node_size()), State::kNew);
+    for (int i = 0; i < def_.node_size(); ++i) LS_RETURN_IF_ERROR(AddWithInputs(i));
+    return std::move(graph_);
+  }
+
+ private:
+  enum class State : char { kNew, kOpen, kDone };
+
+  Status CheckOps() const {
+    std::map<std::string, std::vector<std::string>> unknown;
+    for (const auto& n : def_.node()) {
+      if (!OpRegistry::Global().Find(n.op())) unknown[n.op()].push_back(n.name());
+    }
+    if (unknown.empty()) return Ok();
+    std::vector<std::string> lines;
+    for (const auto& [op, nodes] : unknown) {
+      if (lines.size() == kMaxListed) {
+        lines.push_back(StrCat("and ", unknown.size() - kMaxListed, " more"));
+        break;
+      }
+      lines.push_back(StrCat(op, " (node '", nodes[0], "'",
+                             nodes.size() > 1
+                                 ? StrCat(" and ", nodes.size() - 1, " more")
+                                 : std::string(),
+                             ")"));
+    }
+    return Unimplemented("the graph uses ", unknown.size(),
+                         " unknown ops: ", Join(lines, ", "));
+  }
+
+  struct InputName {
+    std::string node;
+    int index = 0;
+    bool control = false;
+  };
+  static Result<InputName> ParseInput(const std::string& text) {
+    InputName in{.node = text};
+    if (text.starts_with('^')) {
+      in.node = text.substr(1);
+      in.control = true;
+      return in;
+    }
+    const size_t colon = text.rfind(':');
+    if (colon == std::string::npos) return in;
+    in.node = text.substr(0, colon);
+    const char* begin = text.data() + colon + 1;
+    const char* end = text.data() + text.size();
+    auto [ptr, error] = std::from_chars(begin, end, in.index);
+    if (error != std::errc() || ptr != end || in.index < 0) {
+      return InvalidArgument("'", text, "' is not the name of an input");
+    }
+    return in;
+  }
+
+  // Depth first, without recursion: hostile graphs may be very deep.
+  Status AddWithInputs(int root) {
+    std::vector<int> stack = {root};
+    while (!stack.empty()) {
+      const int at = stack.back();
+      State& state = state_[static_cast<size_t>(at)];
+      if (state == State::kDone) {
+        stack.pop_back();
+        continue;
+      }
+      const bool ready = state == State::kOpen;
+      state = State::kOpen;
+      bool waiting = false;
+      for (const std::string& text : def_.node(at).input()) {
+        LS_ASSIGN_OR_RETURN(InputName in, ParseInput(text));
+        auto it = index_.find(in.node);
+        if (it == index_.end()) {
+          return InvalidArgument("node '", def_.node(at).name(),
+                                 "': its input '", text, "' does not exist");
+        }
+        const State of_input = state_[static_cast<size_t>(it->second)];
+        if (of_input == State::kDone) continue;
+        if (ready || of_input == State::kOpen) {
+          return InvalidArgument("the graph has a cycle through node '",
+                                 def_.node(at).name(), "'");
+        }
+        stack.push_back(it->second);
+        waiting = true;
+      }
+      if (waiting) continue;
+      LS_RETURN_IF_ERROR(AddNode(def_.node(at)));
+      state = State::kDone;
+      stack.pop_back();
+    }
+    return Ok();
+  }
+
+  Status AddNode(const proto::NodeDef& n) {
+    NodeSpec spec{.name = n.name(), .op = n.op(), .device = n.device()};
+    for (const std::string& text : n.input()) {
+      LS_ASSIGN_OR_RETURN(InputName in, ParseInput(text));
+      Node* from = graph_.Find(in.node);
+      if (in.control) {
+        spec.control_inputs.push_back(from);
+      } else if (in.index >= from->num_outputs()) {
+        return InvalidArgument("node '", n.name(), "': its input '", text,
+                               "' does not exist: the node has ",
+                               from->num_outputs(), " outputs");
+      } else {
+        spec.inputs.push_back({from, in.index});
+      }
+    }
+    const OpDef* op = OpRegistry::Global().Find(n.op());
+    for (const auto& [name, value] : n.attr()) {
+      // Attributes of newer versions that the op does not know are dropped.
+      if (!name.starts_with('_') && !op->FindAttr(name)) continue;
+      Result<AttrValue> attr = ReadAttr(value);
+      if (!attr.ok()) {
+        return attr.status().WithContext(
+            StrCat("node '", n.name(), "' attribute '", name, "'"));
+      }
+      if (attr->defined()) spec.attrs[name] = *std::move(attr);
+    }
+    return graph_.AddNode(std::move(spec)).status();
+  }
+
+  const proto::GraphDef& def_;
+  Graph graph_;
+  std::unordered_map<std::string, int> index_;
+  std::vector<State> state_;
+};
+
+class TextErrors : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int line, int column, const std::string& message) override {
+    if (first.empty()) {
+      first = StrCat("line ", line + 1, ", column ", column + 1, ": ", message);
+    }
+  }
+  void AddWarning(int, int, const std::string&) override {}
+  std::string first;
+};
+
+}  // namespace
+
+Result<std::string> ToGraphDef(const Graph& graph) {
+  proto::GraphDef def;
+  def.mutable_versions()->set_producer(kProducerVersion);
+  for (const Node* n : graph.nodes()) {
+    proto::NodeDef* out = def.add_node();
+    out->set_name(n->name());
+    out->set_op(n->op());
+    out->set_device(n->requested_device());
+    for (const Output& in : n->inputs()) {
+      out->add_input(in.index == 0 ? in.node->name() : in.name());
+    }
+    for (const Node* c : n->control_inputs()) {
+      out->add_input("^" + c->name());
+    }
+    for (const auto& [name, value] : n->attrs()) {
+      Status s = WriteAttr(value, &(*out->mutable_attr())[name]);
+      if (!s.ok()) return s.WithContext(StrCat("node '", n->name(), "'"));
+    }
+  }
+  std::string bytes;
+  if (!def.SerializeToString(&bytes)) {
+    return ResourceExhausted("the graph is larger than a GraphDef can be");
+  }
+  return bytes;
+}
+
+Result<Graph> FromGraphDef(std::string_view bytes) {
+  proto::GraphDef def;
+  if (!def.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return InvalidArgument("not a serialized GraphDef (", bytes.size(),
+                           " bytes)");
+  }
+  return Importer(def).Import();
+}
+
+Result<Graph> FromGraphDefText(std::string_view text) {
+  proto::GraphDef def;
+  TextErrors errors;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&errors);
+  if (!parser.ParseFromString(std::string(text), &def)) {
+    return InvalidArgument("not a GraphDef in text form: ", errors.first);
+  }
+  return Importer(def).Import();
+}
+
+}  // namespace lockstep
