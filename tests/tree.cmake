@@ -5,6 +5,10 @@ add_test(NAME CheckLayers.FindsEveryBreach
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/check_layers_test.sh
                  ${PROJECT_SOURCE_DIR}/tools/check_layers
                  ${CMAKE_CURRENT_BINARY_DIR}/check_layers)
+add_test(NAME Setup.InstallsWhatIsMissingAndNothingElse
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/setup_test.sh
+                 ${PROJECT_SOURCE_DIR}/tools/setup
+                 ${CMAKE_CURRENT_BINARY_DIR}/setup)
 if(LOCKSTEP_SANITIZE)
   set(package_flags -fsanitize=${LOCKSTEP_SANITIZE})
 endif()
@@ -17,5 +21,6 @@ add_test(NAME Package.OutsideProgramBuildsAgainstTheInstalledLibrary
                  -P ${CMAKE_CURRENT_SOURCE_DIR}/package/run.cmake)
 set_tests_properties(
   Tree.KeepsItsRules CheckLayers.FindsEveryBreach
+  Setup.InstallsWhatIsMissingAndNothingElse
   Package.OutsideProgramBuildsAgainstTheInstalledLibrary
   PROPERTIES LABELS cpu TIMEOUT 300)
