@@ -54,6 +54,12 @@ class MemRandomAccessFile : public RandomAccessFile {
   const std::string bytes_;
 };
 
+// "./a" and "a" are one file.
+std::string Plain(std::string_view path) {
+  while (path.starts_with("./")) path.remove_prefix(2);
+  return std::string(path);
+}
+
 Status Missing(std::string_view call, const std::string& path) {
   return NotFound(call, " '", path, "': No such file or directory");
 }
@@ -65,7 +71,12 @@ std::unique_ptr<MemEnv> MemEnv::AfterCrash(Crash how) const {
   auto after = std::make_unique<MemEnv>();
   after->dirs_ = dirs_;
   after->now_ = now_;
-  const Names& names = how == Crash::kPowerLoss ? durable_names_ : names_;
+  const bool lost = how == Crash::kPowerLoss || how == Crash::kLastNameOnly;
+  Names names = lost ? durable_names_ : names_;
+  if (how == Crash::kLastNameOnly) {
+    for (const auto& [path, node] : last_change_) names[path] = node;
+    std::erase_if(names, [](const auto& e) { return e.second == nullptr; });
+  }
   for (const auto& [path, node] : names) {
     auto copy = std::make_shared<Node>();
     copy->bytes = how == Crash::kKill ? node->bytes : node->synced;
@@ -85,7 +96,7 @@ std::vector<std::string> MemEnv::Files() const {
 
 void MemEnv::Overwrite(const std::string& path, std::string bytes) {
   std::lock_guard lock(mu_);
-  auto& node = names_[path];
+  auto& node = names_[Plain(path)];
   if (node == nullptr) node = std::make_shared<Node>();
   node->synced = bytes;
   node->bytes = std::move(bytes);
@@ -94,8 +105,9 @@ void MemEnv::Overwrite(const std::string& path, std::string bytes) {
 Result<std::unique_ptr<WritableFile>> MemEnv::OpenForWriting(
     const std::string& path, bool truncate) {
   std::lock_guard lock(mu_);
-  if (!dirs_.contains(DirName(path))) return Missing("open", path);
-  auto& node = names_[path];
+  const std::string name = Plain(path);
+  if (!dirs_.contains(DirName(name))) return Missing("open", path);
+  auto& node = names_[name];
   if (node == nullptr) node = std::make_shared<Node>();
   if (truncate) *node = Node();
   return std::unique_ptr<WritableFile>(new MemWritableFile(this, node));
@@ -114,7 +126,7 @@ Result<std::unique_ptr<WritableFile>> MemEnv::NewAppendableFile(
 Result<std::unique_ptr<RandomAccessFile>> MemEnv::NewRandomAccessFile(
     const std::string& path) {
   std::lock_guard lock(mu_);
-  const auto it = names_.find(path);
+  const auto it = names_.find(Plain(path));
   if (it == names_.end()) return Missing("open", path);
   return std::unique_ptr<RandomAccessFile>(
       new MemRandomAccessFile(it->second->bytes));
@@ -122,29 +134,29 @@ Result<std::unique_ptr<RandomAccessFile>> MemEnv::NewRandomAccessFile(
 
 bool MemEnv::FileExists(const std::string& path) {
   std::lock_guard lock(mu_);
-  return names_.contains(path) || dirs_.contains(path);
+  return names_.contains(Plain(path)) || dirs_.contains(Plain(path));
 }
 
 Result<uint64_t> MemEnv::FileSize(const std::string& path) {
   std::lock_guard lock(mu_);
-  const auto it = names_.find(path);
+  const auto it = names_.find(Plain(path));
   if (it == names_.end()) return Missing("stat", path);
   return uint64_t{it->second->bytes.size()};
 }
 
 Result<std::vector<std::string>> MemEnv::ListDir(const std::string& dir) {
   std::lock_guard lock(mu_);
-  if (!dirs_.contains(dir)) return Missing("opendir", dir);
+  if (!dirs_.contains(Plain(dir))) return Missing("opendir", dir);
   std::vector<std::string> names;
   for (const auto& [path, node] : names_) {
-    if (DirName(path) == dir) names.push_back(BaseName(path));
+    if (DirName(path) == Plain(dir)) names.push_back(BaseName(path));
   }
   return names;
 }
 
 Status MemEnv::CreateDirs(const std::string& dir) {
   std::lock_guard lock(mu_);
-  for (std::string d = dir; !dirs_.contains(d); d = DirName(d)) {
+  for (std::string d = Plain(dir); !dirs_.contains(d); d = DirName(d)) {
     dirs_.insert(d);
   }
   return Ok();
@@ -152,25 +164,28 @@ Status MemEnv::CreateDirs(const std::string& dir) {
 
 Status MemEnv::RenameFile(const std::string& from, const std::string& to) {
   std::lock_guard lock(mu_);
-  const auto it = names_.find(from);
+  const auto it = names_.find(Plain(from));
   if (it == names_.end()) return Missing("rename", from);
-  if (from == to) return Ok();
-  names_[to] = it->second;
-  names_.erase(from);
+  if (Plain(from) == Plain(to)) return Ok();
+  last_change_ = {{Plain(from), nullptr}, {Plain(to), it->second}};
+  names_[Plain(to)] = it->second;
+  names_.erase(Plain(from));
   return Ok();
 }
 
 Status MemEnv::DeleteFile(const std::string& path) {
   std::lock_guard lock(mu_);
-  return names_.erase(path) == 1 ? Ok() : Missing("unlink", path);
+  if (names_.contains(Plain(path))) last_change_ = {{Plain(path), nullptr}};
+  return names_.erase(Plain(path)) == 1 ? Ok() : Missing("unlink", path);
 }
 
 Status MemEnv::SyncDir(const std::string& dir) {
   std::lock_guard lock(mu_);
+  last_change_.clear();
   std::erase_if(durable_names_,
-                [&](const auto& e) { return DirName(e.first) == dir; });
+                [&](const auto& e) { return DirName(e.first) == Plain(dir); });
   for (const auto& [path, node] : names_) {
-    if (DirName(path) == dir) durable_names_[path] = node;
+    if (DirName(path) == Plain(dir)) durable_names_[path] = node;
   }
   return Ok();
 }

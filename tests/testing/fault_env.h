@@ -27,9 +27,10 @@
 namespace lockstep {
 
 enum class Crash {
-  kKill,         // the process ends: what was flushed is there
-  kPowerLoss,    // only synced contents under names in synced folders
-  kNamesOutrun,  // names as they were last, but only synced contents
+  kKill,          // the process ends: what was flushed is there
+  kPowerLoss,     // only synced contents under names in synced folders
+  kNamesOutrun,   // names as they were last, but only synced contents
+  kLastNameOnly,  // as kPowerLoss, and the last change of a name was kept
 };
 
 class MemEnv : public Env {
@@ -74,6 +75,8 @@ class MemEnv : public Env {
   mutable std::mutex mu_;
   Names names_;          // guarded by mu_
   Names durable_names_;  // guarded by mu_
+  // What the last call did to names (null: gone), when no sync came after it.
+  Names last_change_;  // guarded by mu_
   std::set<std::string> dirs_;
   uint64_t now_ = 1700000000000000;
 };

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a checkpoint's `.index` says, read and checked: where each tensor lies,
+// its type, shape and checksum. For CheckpointReader; use that.
+//
+// Thread-compatible.
+//
+//   LS_ASSIGN_OR_RETURN(CheckpointIndex index,
+//                       CheckpointIndex::Load(env, "model-100", ""));
+//   for (const auto& [key, stored] : index.stored) Print(key, stored.shape);
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/core/env.h"
+#include "runtime/core/status.h"
+#include "runtime/core/tensor.h"
+#include "runtime/io/tensor_slice.h"
+
+namespace lockstep {
+
+struct StoredTensor {
+  DType dtype = kInvalidType;
+  Shape shape;
+  int shard = 0;
+  uint64_t offset = 0;
+  uint64_t size = 0;
+  uint32_t crc = 0;  // masked
+  // Not empty: a partitioned tensor, with these parts under their SliceKeys.
+  std::vector<TensorSlice> slices;
+};
+
+struct CheckpointIndex {
+  // All entries are consistent: parts exist and add up, sizes are those of
+  // type and shape, data files exist and are long enough.
+  static Result<CheckpointIndex> Load(Env& env, const std::string& prefix,
+                                      const std::string& temporary);
+
+  std::string path() const { return prefix + ".index" + temporary; }
+  std::string ShardPath(int shard) const;
+
+  std::string prefix;
+  std::string temporary;  // after each file's name
+  int num_shards = 0;
+  std::map<std::string, StoredTensor, std::less<>> stored;
+};
+
+// The key of a part, not a tensor's name.
+inline bool IsSliceKey(std::string_view key) { return key.starts_with('\0'); }
+
+// The number of shards that an index file declares.
+Result<int> CheckpointShards(Env& env, const std::string& index_path);
+
+// "prefix.data-00002-of-00004".
+std::string CheckpointShardPath(const std::string& prefix, int shard,
+                                int num_shards);
+
+// 4 for "model.data-00002-of-00004" and the base "model"; nothing for a name
+// that is not one of a data file of `base`.
+std::optional<int> ShardCountOf(std::string_view name, std::string_view base);
+
+}  // namespace lockstep

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/io/checkpoint_state.h"
+
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "proto/checkpoint_state.pb.h"
+#include "runtime/core/logging.h"
+#include "runtime/io/checkpoint_index.h"
+
+namespace lockstep {
+namespace {
+
+// Keeps the first message, which the default collector would log.
+class FirstError : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int line, int column, const std::string& message) override {
+    if (!text.empty()) return;
+    text = StrCat("line ", line + 1, ", column ", column + 1, ": ", message);
+  }
+
+  std::string text;
+};
+
+std::string StatePath(const std::string& dir) {
+  return JoinPath(dir, "checkpoint");
+}
+
+std::string Relative(const std::string& dir, const std::string& path) {
+  const std::string head = dir.ends_with('/') ? dir : dir + "/";
+  if (path.size() > head.size() && path.starts_with(head)) {
+    return path.substr(head.size());
+  }
+  return path;
+}
+
+bool Exists(Env& env, const std::string& prefix) {
+  return env.FileExists(prefix + ".index");
+}
+
+Status DeleteIfThere(Env& env, const std::string& path) {
+  const Status status = env.DeleteFile(path);
+  return status.code() == Code::kNotFound ? Ok() : status;
+}
+
+}  // namespace
+
+Result<CheckpointState> ReadCheckpointState(Env& env, const std::string& dir) {
+  const std::string path = StatePath(dir);
+  LS_ASSIGN_OR_RETURN(const std::string text, env.ReadFile(path));
+  proto::CheckpointState p;
+  FirstError error;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  parser.AllowUnknownField(true);
+  if (!parser.ParseFromString(text, &p)) {
+    return DataLoss("'", path, "': not a checkpoint state file: ", error.text);
+  }
+  CheckpointState state;
+  state.latest = p.model_checkpoint_path();
+  if (state.latest.empty()) {
+    return DataLoss("'", path, "': no model_checkpoint_path");
+  }
+  state.latest = JoinPath(dir, state.latest);
+  for (const std::string& one : p.all_model_checkpoint_paths()) {
+    state.all.push_back(JoinPath(dir, one));
+  }
+  if (p.all_model_checkpoint_timestamps_size() ==
+      p.all_model_checkpoint_paths_size()) {
+    state.timestamps.assign(p.all_model_checkpoint_timestamps().begin(),
+                            p.all_model_checkpoint_timestamps().end());
+  }
+  return state;
+}
+
+Status WriteCheckpointState(Env& env, const std::string& dir,
+                            const CheckpointState& state) {
+  proto::CheckpointState p;
+  p.set_model_checkpoint_path(Relative(dir, state.latest));
+  for (const std::string& one : state.all) {
+    p.add_all_model_checkpoint_paths(Relative(dir, one));
+  }
+  for (double t : state.timestamps) p.add_all_model_checkpoint_timestamps(t);
+  std::string text;
+  if (!google::protobuf::TextFormat::PrintToString(p, &text)) {
+    return Internal("cannot print the state of '", dir, "'");
+  }
+  return env.WriteFileAtomically(StatePath(dir), text);
+}
+
+Result<std::string> LatestCheckpoint(Env& env, const std::string& dir) {
+  LS_ASSIGN_OR_RETURN(const CheckpointState state,
+                      ReadCheckpointState(env, dir));
+  if (Exists(env, state.latest)) return state.latest;
+  for (size_t i = state.all.size(); i-- > 0;) {
+    if (Exists(env, state.all[i])) return state.all[i];
+  }
+  return NotFound("'", StatePath(dir), "' names '", state.latest,
+                  "', which does not exist, nor does an older one");
+}
+
+Status UpdateCheckpointState(Env& env, const std::string& dir,
+                             const std::string& prefix, int max_to_keep) {
+  CheckpointState state;
+  auto old = ReadCheckpointState(env, dir);
+  if (old.ok()) {
+    state = *std::move(old);
+  } else if (old.code() == Code::kDataLoss) {
+    LogWarning("it is replaced: ", old.status().message());
+  } else if (old.code() != Code::kNotFound) {
+    return old.status();
+  }
+  const double now = static_cast<double>(env.NowMicros()) * 1e-6;
+  state.timestamps.resize(state.all.size(), now);
+  const auto known = std::ranges::find(state.all, prefix);
+  if (known != state.all.end()) {
+    state.timestamps.erase(state.timestamps.begin() +
+                           (known - state.all.begin()));
+    state.all.erase(known);
+  }
+  state.latest = prefix;
+  state.all.push_back(prefix);
+  state.timestamps.push_back(now);
+  std::vector<std::string> surplus;
+  while (max_to_keep > 0 && std::ssize(state.all) > max_to_keep) {
+    surplus.push_back(state.all.front());
+    state.all.erase(state.all.begin());
+    state.timestamps.erase(state.timestamps.begin());
+  }
+  LS_RETURN_IF_ERROR(WriteCheckpointState(env, dir, state));
+  for (const std::string& one : surplus) {
+    const Status status = DeleteCheckpoint(env, one);
+    if (!status.ok()) LogWarning("old checkpoint: ", status.message());
+  }
+  return Ok();
+}
+
+Status DeleteCheckpoint(Env& env, const std::string& prefix) {
+  const std::string dir = DirName(prefix);
+  const std::string base = BaseName(prefix);
+  Status status = DeleteIfThere(env, prefix + ".index");
+  LS_RETURN_IF_ERROR(status);
+  LS_ASSIGN_OR_RETURN(const auto names, env.ListDir(dir));
+  for (const std::string& name : names) {
+    if (ShardCountOf(name, base).has_value()) {
+      status.Update(DeleteIfThere(env, JoinPath(dir, name)));
+    }
+  }
+  status.Update(DeleteIfThere(env, prefix + ".meta"));
+  return status;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The text file `checkpoint` of a folder, which says which checkpoints are
+// kept there and which is the newest, as TensorFlow reads and writes it.
+//
+// Paths inside the folder are stored relative to it, so that it can be moved;
+// here they are given with the folder in front. The file is replaced
+// atomically. One writer for a folder at a time; otherwise thread-safe.
+//
+//   LS_RETURN_IF_ERROR(UpdateCheckpointState(env, dir, prefix, 5));
+//   LS_ASSIGN_OR_RETURN(std::string newest, LatestCheckpoint(env, dir));
+
+#include <string>
+#include <vector>
+
+#include "runtime/core/env.h"
+#include "runtime/core/status.h"
+
+namespace lockstep {
+
+struct CheckpointState {
+  std::string latest;            // a prefix
+  std::vector<std::string> all;  // prefixes, oldest first
+  // Seconds since 1970, one for each of `all`, or none.
+  std::vector<double> timestamps;
+};
+
+// NOT_FOUND when there is no state file, DATA_LOSS when it is no such file.
+Result<CheckpointState> ReadCheckpointState(Env& env, const std::string& dir);
+Status WriteCheckpointState(Env& env, const std::string& dir,
+                            const CheckpointState& state);
+
+// The newest checkpoint that the state file names and that exists; NOT_FOUND
+// when there is none.
+Result<std::string> LatestCheckpoint(Env& env, const std::string& dir);
+
+// Makes `prefix`, which is complete, the newest one, and then deletes the
+// oldest beyond `max_to_keep` (0: keeps all). Failing to delete is logged, not
+// an error. A damaged state file is replaced, with a warning.
+Status UpdateCheckpointState(Env& env, const std::string& dir,
+                             const std::string& prefix, int max_to_keep);
+
+// Deletes the files of a checkpoint, the index first, so that what a kill
+// leaves is no checkpoint. OK when there is none.
+Status DeleteCheckpoint(Env& env, const std::string& prefix);
+
+}  // namespace lockstep

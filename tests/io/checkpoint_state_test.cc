@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/io/checkpoint_state.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "runtime/io/checkpoint_manager.h"
+#include "runtime/io/checkpoint_reader.h"
+#include "tests/testing/fault_env.h"
+
+namespace lockstep {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::vector<NamedTensor> Values(int value) {
+  return {{"v", Tensor(value)}, {"w", Tensor::Of<float>({2}, {1, 2})}};
+}
+
+TEST(CheckpointStateTest, TextIsTensorFlows) {
+  MemEnv env;
+  ASSERT_TRUE(WriteCheckpointState(env, "dir",
+                                   {.latest = "dir/model-2",
+                                    .all = {"/else/model-1", "dir/model-2"},
+                                    .timestamps = {1700000000.5, 1700000001}})
+                  .code() == Code::kNotFound);
+  ASSERT_TRUE(env.CreateDirs("dir").ok());
+  ASSERT_TRUE(WriteCheckpointState(env, "dir",
+                                   {.latest = "dir/model-2",
+                                    .all = {"/else/model-1", "dir/model-2"},
+                                    .timestamps = {1700000000.5, 1700000001}})
+                  .ok());
+  EXPECT_EQ(env.ReadFile("dir/checkpoint").value(),
+            "model_checkpoint_path: \"model-2\"\n"
+            "all_model_checkpoint_paths: \"/else/model-1\"\n"
+            "all_model_checkpoint_paths: \"model-2\"\n"
+            "all_model_checkpoint_timestamps: 1700000000.5\n"
+            "all_model_checkpoint_timestamps: 1700000001\n");
+  const auto state = ReadCheckpointState(env, "dir").value();
+  EXPECT_EQ(state.latest, "dir/model-2");
+  EXPECT_THAT(state.all, ElementsAre("/else/model-1", "dir/model-2"));
+}
+
+TEST(CheckpointStateTest, QuotesAndOtherFieldsAreRead) {
+  MemEnv env;
+  env.Overwrite("checkpoint",
+                "# a comment\nmodel_checkpoint_path: 'a\\\"b'\nnew_field: 3\n");
+  EXPECT_EQ(ReadCheckpointState(env, ".").value().latest, "./a\"b");
+}
+
+TEST(CheckpointStateTest, DamagedFileIsNamed) {
+  MemEnv env;
+  for (const char* text : {"model_checkpoint_path: \"x", "\x01\x02", "", "}"}) {
+    env.Overwrite("checkpoint", text);
+    const Status s = ReadCheckpointState(env, ".").status();
+    EXPECT_EQ(s.code(), Code::kDataLoss) << text;
+    EXPECT_THAT(s.message(), HasSubstr("./checkpoint"));
+  }
+  EXPECT_EQ(ReadCheckpointState(env, "none").code(), Code::kNotFound);
+}
+
+TEST(CheckpointStateTest, NewestThatExistsIsTheLatest) {
+  MemEnv env;
+  env.Overwrite("checkpoint",
+                "model_checkpoint_path: 'm-3'\n"
+                "all_model_checkpoint_paths: 'm-1'\n"
+                "all_model_checkpoint_paths: 'm-2'\n"
+                "all_model_checkpoint_paths: 'm-3'\n");
+  EXPECT_EQ(LatestCheckpoint(env, ".").code(), Code::kNotFound);
+  env.Overwrite("./m-1.index", "");
+  EXPECT_EQ(LatestCheckpoint(env, ".").value(), "./m-1");
+  env.Overwrite("./m-2.index", "");
+  EXPECT_EQ(LatestCheckpoint(env, ".").value(), "./m-2");
+}
+
+TEST(CheckpointManagerTest, KeepsTheNewest) {
+  MemEnv env;
+  CheckpointManager manager(env, "dir", {.max_to_keep = 2});
+  for (int step : {10, 20, 30}) {
+    EXPECT_EQ(manager.Save(Values(step), step).value(),
+              StrCat("dir/model.ckpt-", step));
+  }
+  EXPECT_THAT(env.Files(), ElementsAre("dir/checkpoint",
+                                       "dir/model.ckpt-20.data-00000-of-00001",
+                                       "dir/model.ckpt-20.index",
+                                       "dir/model.ckpt-30.data-00000-of-00001",
+                                       "dir/model.ckpt-30.index"));
+  EXPECT_EQ(manager.Latest().value(), "dir/model.ckpt-30");
+  const auto reader = CheckpointReader::Open(env, "dir/model.ckpt-20").value();
+  EXPECT_EQ(reader->Read("v").value().scalar<int32_t>(), 20);
+}
+
+TEST(CheckpointManagerTest, ZeroKeepsAll) {
+  MemEnv env;
+  CheckpointManager manager(env, "dir", {.max_to_keep = 0});
+  for (int step = 0; step < 8; ++step) {
+    ASSERT_TRUE(manager.Save(Values(step), step).ok());
+  }
+  EXPECT_EQ(ReadCheckpointState(env, "dir").value().all.size(), 8u);
+}
+
+TEST(CheckpointManagerTest, SavingAStepAgainReplacesIt) {
+  MemEnv env;
+  CheckpointManager manager(env, "dir");
+  ASSERT_TRUE(manager.Save(Values(1), 10).ok());
+  ASSERT_TRUE(manager.Save(Values(2), 20).ok());
+  ASSERT_TRUE(manager.Save(Values(3), 10).ok());
+  EXPECT_THAT(ReadCheckpointState(env, "dir").value().all,
+              ElementsAre("dir/model.ckpt-20", "dir/model.ckpt-10"));
+  const auto reader =
+      CheckpointReader::Open(env, manager.Latest().value()).value();
+  EXPECT_EQ(reader->Read("v").value().scalar<int32_t>(), 3);
+}
+
+TEST(CheckpointManagerTest, AnotherManagerContinuesTheList) {
+  MemEnv env;
+  ASSERT_TRUE(CheckpointManager(env, "dir").Save(Values(1), 1).ok());
+  CheckpointManager again(env, "dir", {.max_to_keep = 1});
+  EXPECT_EQ(again.Latest().value(), "dir/model.ckpt-1");
+  ASSERT_TRUE(again.Save(Values(2), 2).ok());
+  EXPECT_THAT(ReadCheckpointState(env, "dir").value().all,
+              ElementsAre("dir/model.ckpt-2"));
+  EXPECT_FALSE(env.FileExists("dir/model.ckpt-1.index"));
+}
+
+TEST(CheckpointManagerTest, LeftoversOfAKilledWriterAreRemoved) {
+  MemEnv env;
+  ASSERT_TRUE(env.CreateDirs("dir").ok());
+  env.Overwrite("dir/model.ckpt-9.data-00000-of-00001.tmp", "x");
+  env.Overwrite("dir/model.ckpt-9.index.tmp", "x");
+  env.Overwrite("dir/checkpoint.tmp-12-0", "x");
+  env.Overwrite("dir/model.ckpt-other.tmp", "not ours");
+  env.Overwrite("dir/notes.tmp", "not ours");
+  CheckpointManager manager(env, "dir");
+  ASSERT_TRUE(manager.Save(Values(1), 1).ok());
+  EXPECT_THAT(
+      env.Files(),
+      ElementsAre("dir/checkpoint", "dir/model.ckpt-1.data-00000-of-00001",
+                  "dir/model.ckpt-1.index", "dir/model.ckpt-other.tmp",
+                  "dir/notes.tmp"));
+}
+
+TEST(CheckpointManagerTest, EmptyFolderHasNoLatest) {
+  MemEnv env;
+  EXPECT_EQ(CheckpointManager(env, "dir").Latest().code(), Code::kNotFound);
+}
+
+}  // namespace
+}  // namespace lockstep
