@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "distributed/collective_call.h"
+
+#include <cstring>
+
+namespace lockstep {
+namespace {
+
+std::string_view KindName(CallKind kind) {
+  switch (kind) {
+    case CallKind::kAllReduce: return "AllReduce";
+    case CallKind::kReduceScatter: return "ReduceScatter";
+    case CallKind::kAllGather: return "AllGather";
+    case CallKind::kBroadcast: return "Broadcast";
+    case CallKind::kBarrier: return "Barrier";
+    case CallKind::kSend: return "Send";
+    case CallKind::kRecv: return "Recv";
+  }
+  return "unknown call";
+}
+
+uint32_t Fnv1a(std::string_view text) {
+  uint32_t hash = 2166136261u;
+  for (const char c : text) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  }
+  return hash;
+}
+
+bool IsReduction(CallKind kind) {
+  return kind == CallKind::kAllReduce || kind == CallKind::kReduceScatter;
+}
+
+}  // namespace
+
+void CallHeader::SetName(std::string_view full_name) {
+  name_hash = Fnv1a(full_name);
+  if (full_name.size() >= sizeof(name)) {
+    full_name.remove_prefix(full_name.size() - (sizeof(name) - 1));
+  }
+  std::memset(name, 0, sizeof(name));
+  std::memcpy(name, full_name.data(), full_name.size());
+}
+
+std::string CallHeader::Title() const {
+  std::string title(KindName(kind));
+  if (kind == CallKind::kSend) title += StrCat(" to rank ", peer);
+  if (kind == CallKind::kRecv) title += StrCat(" from rank ", peer);
+  if (sequence > 0) title += StrCat(" #", sequence);
+  if (name[0] != '\0') {
+    title +=
+        StrCat(" '", std::string_view(name, strnlen(name, sizeof(name))), "'");
+  }
+  return title;
+}
+
+std::string CallHeader::ToString() const {
+  std::string text = Title();
+  if (kind == CallKind::kBarrier) return text;
+  text += StrCat(" of ", count, " ", DTypeName(static_cast<DType>(dtype)));
+  if (IsReduction(kind)) text += StrCat(" (", ReduceOpName(op), ")");
+  if (kind == CallKind::kBroadcast) text += StrCat(" from rank ", peer);
+  if (kind == CallKind::kSend || kind == CallKind::kRecv) {
+    text += StrCat(" with tag ", tag);
+  }
+  return text;
+}
+
+bool CallHeader::operator==(const CallHeader& other) const {
+  return sequence == other.sequence && count == other.count &&
+         kind == other.kind && dtype == other.dtype && op == other.op &&
+         peer == other.peer && tag == other.tag && name_hash == other.name_hash;
+}
+
+Status CheckAgreement(int rank, const CallHeader& mine, int other_rank,
+                      const CallHeader& other) {
+  if (mine == other) return Ok();
+  return FailedPrecondition("ranks disagree: rank ", rank, " calls ", mine,
+                            ", rank ", other_rank, " calls ", other);
+}
+
+Status CheckMessage(int from, const CallHeader& sent, int to,
+                    const CallHeader& wanted) {
+  if (sent.count == wanted.count && sent.dtype == wanted.dtype &&
+      sent.tag == wanted.tag && sent.name_hash == wanted.name_hash) {
+    return Ok();
+  }
+  return FailedPrecondition("ranks disagree: rank ", from, " calls ", sent,
+                            ", rank ", to, " calls ", wanted);
+}
+
+}  // namespace lockstep

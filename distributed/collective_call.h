@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a rank says about the call it makes, so that ranks which disagree find
+// out before they exchange data. A plain struct: it travels between processes
+// as bytes.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "distributed/reduce.h"
+#include "runtime/core/dtype.h"
+#include "runtime/core/status.h"
+
+namespace lockstep {
+
+enum class CallKind : int32_t {
+  kAllReduce,
+  kReduceScatter,
+  kAllGather,
+  kBroadcast,
+  kBarrier,
+  kSend,
+  kRecv,
+};
+
+struct CallHeader {
+  uint64_t sequence = 0;  // of the communicator's collectives, from 1
+  int64_t count = 0;
+  CallKind kind = CallKind::kBarrier;
+  int32_t dtype = kInvalidType;
+  ReduceOp op = ReduceOp::kSum;
+  int32_t peer = 0;  // the root of a broadcast; the other end of Send and Recv
+  int32_t tag = 0;
+  uint32_t name_hash = 0;
+  char name[64] = {};  // the end of a longer one
+
+  void SetName(std::string_view full_name);
+  // "AllReduce #12 'grads' of 100 float (sum)".
+  std::string ToString() const;
+  // "AllReduce #12 'grads'".
+  std::string Title() const;
+  bool operator==(const CallHeader& other) const;
+};
+
+struct CollectiveCall {
+  CallHeader header;
+  uint64_t start_micros = 0;     // of Env::SteadyMicros
+  uint64_t deadline_micros = 0;  // never 0
+
+  size_t element_bytes() const {
+    return DTypeSize(static_cast<DType>(header.dtype));
+  }
+};
+
+// FAILED_PRECONDITION naming both ranks and both calls unless they are equal.
+Status CheckAgreement(int rank, const CallHeader& mine, int other_rank,
+                      const CallHeader& other);
+// The same for the two ends of a message.
+Status CheckMessage(int from, const CallHeader& sent, int to,
+                    const CallHeader& wanted);
+
+}  // namespace lockstep

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "distributed/communicator.h"
+
+#include <algorithm>
+#include <cstring>
+#include <tuple>
+
+#include "runtime/core/env.h"
+
+namespace lockstep {
+namespace {
+
+Status CheckArray(const void* data, int64_t count, DType dtype) {
+  if (count < 0) return InvalidArgument("negative count ", count);
+  if (!IsPod(dtype)) {
+    return InvalidArgument("dtype ", DTypeName(dtype),
+                           " cannot be sent between ranks");
+  }
+  if (data == nullptr && count > 0) return InvalidArgument("null array");
+  return Ok();
+}
+
+Status CheckReduction(DType dtype, double factor) {
+  const ReduceKernels* kernels = FindReduceKernels(dtype);
+  if (kernels == nullptr) {
+    return Unimplemented("dtype ", DTypeName(dtype),
+                         " cannot be reduced over ranks");
+  }
+  if (factor != 1.0 && kernels->scale == nullptr) {
+    return InvalidArgument("dtype ", DTypeName(dtype),
+                           " cannot be weighted: it is not floating");
+  }
+  return Ok();
+}
+
+}  // namespace
+
+CollectiveCall Communicator::NewCall(CallKind kind, int64_t count, DType dtype,
+                                     const CallOptions& options) {
+  CollectiveCall call;
+  const bool message = kind == CallKind::kSend || kind == CallKind::kRecv;
+  call.header.sequence = message ? 0 : ++sequence_;
+  call.header.count = count;
+  call.header.kind = kind;
+  call.header.dtype = dtype;
+  call.header.SetName(options.name);
+  call.start_micros = Env::Default()->SteadyMicros();
+  call.deadline_micros = options.deadline_micros != 0
+                             ? options.deadline_micros
+                             : call.start_micros + timeout_micros_;
+  return call;
+}
+
+Status Communicator::Finish(const CollectiveCall& call, Status result) {
+  if (result.ok()) [[likely]]
+    return result;
+  // A failure that was announced already (by another rank, or by Abort) keeps
+  // its own words; one of this call says where.
+  if (failed()) return status();
+  return Fail(
+      result.WithContext(StrCat("[rank ", rank_, "] ", call.header.Title())),
+      /*announce=*/true);
+}
+
+Status Communicator::Fail(const Status& why, bool announce) {
+  Status first;
+  {
+    const std::lock_guard<std::mutex> lock(mu_);
+    if (!failure_.ok()) return failure_;
+    failure_ = why;
+    first = why;
+    failed_.store(true, std::memory_order_release);
+  }
+  if (announce && size_ > 1) Announce(first);
+  return first;
+}
+
+void Communicator::Abort(const Status& why) {
+  if (!why.ok()) (void)Fail(why, /*announce=*/true);
+}
+
+Status Communicator::status() const {
+  if (!failed()) return Ok();
+  const std::lock_guard<std::mutex> lock(mu_);
+  return failure_;
+}
+
+Status Communicator::AllReduce(const void* in, void* out, int64_t count,
+                               DType dtype, ReduceOp op,
+                               const CallOptions& options) {
+  const Piece piece{in, out, count};
+  return AllReduce({&piece, 1}, dtype, op, 1.0, options);
+}
+
+Status Communicator::AllReduce(std::span<const Piece> pieces, DType dtype,
+                               ReduceOp op, double factor,
+                               const CallOptions& options) {
+  for (const Piece& piece : pieces) {
+    LS_RETURN_IF_ERROR(CheckArray(piece.in, piece.count, dtype));
+    LS_RETURN_IF_ERROR(CheckArray(piece.out, piece.count, dtype));
+  }
+  LS_RETURN_IF_ERROR(CheckReduction(dtype, factor));
+  if (failed()) return status();
+  if (size_ == 1) {
+    for (const Piece& piece : pieces) {
+      if (factor == 1.0 && piece.in == piece.out) continue;
+      GatherPieces({&piece, 1}, DTypeSize(dtype), FindReduceKernels(dtype),
+                   factor, 0, piece.count, piece.out);
+    }
+    return Ok();
+  }
+  CollectiveCall call =
+      NewCall(CallKind::kAllReduce, TotalCount(pieces), dtype, options);
+  call.header.op = op;
+  return Finish(call, DoAllReduce(call, pieces, factor));
+}
+
+Status Communicator::ReduceScatter(const void* in, void* out, int64_t count,
+                                   DType dtype, ReduceOp op,
+                                   const CallOptions& options) {
+  LS_RETURN_IF_ERROR(CheckArray(in, count, dtype));
+  LS_RETURN_IF_ERROR(CheckArray(out, count, dtype));
+  LS_RETURN_IF_ERROR(CheckReduction(dtype, 1.0));
+  if (failed()) return status();
+  if (size_ == 1) {
+    if (count > 0) {
+      std::memmove(out, in, static_cast<size_t>(count) * DTypeSize(dtype));
+    }
+    return Ok();
+  }
+  CollectiveCall call =
+      NewCall(CallKind::kReduceScatter, count, dtype, options);
+  call.header.op = op;
+  return Finish(call, DoReduceScatter(call, in, out));
+}
+
+Status Communicator::AllGather(const void* in, void* out, int64_t count,
+                               DType dtype, const CallOptions& options) {
+  LS_RETURN_IF_ERROR(CheckArray(in, count, dtype));
+  LS_RETURN_IF_ERROR(CheckArray(out, count, dtype));
+  if (failed()) return status();
+  if (size_ == 1) {
+    if (count > 0) {
+      std::memmove(out, in, static_cast<size_t>(count) * DTypeSize(dtype));
+    }
+    return Ok();
+  }
+  const CollectiveCall call =
+      NewCall(CallKind::kAllGather, count, dtype, options);
+  return Finish(call, DoAllGather(call, in, out));
+}
+
+Status Communicator::Broadcast(void* data, int64_t count, DType dtype, int root,
+                               const CallOptions& options) {
+  LS_RETURN_IF_ERROR(CheckArray(data, count, dtype));
+  if (root < 0 || root >= size_) {
+    return InvalidArgument("no rank ", root, " among ", size_);
+  }
+  if (failed()) return status();
+  if (size_ == 1) return Ok();
+  CollectiveCall call = NewCall(CallKind::kBroadcast, count, dtype, options);
+  call.header.peer = root;
+  return Finish(call, DoBroadcast(call, data));
+}
+
+Status Communicator::Send(const void* data, int64_t count, DType dtype, int to,
+                          int tag, const CallOptions& options) {
+  LS_RETURN_IF_ERROR(CheckArray(data, count, dtype));
+  if (to < 0 || to >= size_ || to == rank_) {
+    return InvalidArgument("rank ", rank_, " of ", size_,
+                           " cannot send to rank ", to);
+  }
+  if (failed()) return status();
+  CollectiveCall call = NewCall(CallKind::kSend, count, dtype, options);
+  call.header.peer = to;
+  call.header.tag = tag;
+  return Finish(call, DoSend(call, data));
+}
+
+Status Communicator::Recv(void* data, int64_t count, DType dtype, int from,
+                          int tag, const CallOptions& options) {
+  LS_RETURN_IF_ERROR(CheckArray(data, count, dtype));
+  if (from < 0 || from >= size_ || from == rank_) {
+    return InvalidArgument("rank ", rank_, " of ", size_,
+                           " cannot receive from rank ", from);
+  }
+  if (failed()) return status();
+  CollectiveCall call = NewCall(CallKind::kRecv, count, dtype, options);
+  call.header.peer = from;
+  call.header.tag = tag;
+  return Finish(call, DoRecv(call, data));
+}
+
+Status Communicator::Barrier(const CallOptions& options) {
+  if (failed()) return status();
+  if (size_ == 1) return Ok();
+  const CollectiveCall call = NewCall(CallKind::kBarrier, 0, kUint8, options);
+  return Finish(call, DoBarrier(call));
+}
+
+Result<std::unique_ptr<Communicator>> Communicator::Split(
+    int color, int key, const CallOptions& options) {
+  if (color < 0) return InvalidArgument("negative color ", color);
+  const int32_t mine[2] = {color, key};
+  std::vector<int32_t> all(2 * static_cast<size_t>(size_));
+  LS_RETURN_IF_ERROR(AllGather(mine, all.data(), 2, kInt32, options));
+  std::vector<int> members;
+  for (int r = 0; r < size_; ++r) {
+    if (all[2 * static_cast<size_t>(r)] == color) members.push_back(r);
+  }
+  std::ranges::stable_sort(
+      members, {}, [&](int r) { return all[2 * static_cast<size_t>(r) + 1]; });
+  const auto me = std::ranges::find(members, rank_);
+  auto made = DoSplit(members, static_cast<int>(me - members.begin()));
+  if (!made.ok()) {
+    return Fail(made.status().WithContext(StrCat("[rank ", rank_, "] Split")),
+                /*announce=*/true);
+  }
+  (*made)->set_timeout_micros(timeout_micros_);
+  return made;
+}
+
+Status SumOverRanks(Communicator& communicator, std::span<double> values,
+                    const CallOptions& options) {
+  return communicator.AllReduce(values.data(), values.data(),
+                                static_cast<int64_t>(values.size()), kDouble,
+                                ReduceOp::kSum, options);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Communicator: collectives between the ranks of a job (or of a part of it).
+//
+// All ranks make the same calls in the same order; a rank that calls something
+// else (another collective, name, size, dtype) is found out: every rank gets
+// FAILED_PRECONDITION naming two ranks and their calls. Reductions combine in
+// the order of the ranks, so equal inputs give equal bits, on every rank.
+//
+// Every call has a deadline: DEADLINE_EXCEEDED names the collective, its
+// number, and the ranks that did not arrive where that is known; UNAVAILABLE
+// says that a rank is dead or has left. After the first such error, on any
+// rank, this and all later calls of all ranks fail with that first cause: the
+// job is over. (INVALID_ARGUMENT for one's own bad arguments breaks nothing.)
+//
+// Threading: one call at a time, from any thread; Abort from any thread at any
+// time. Not for large groups across machines yet: see docs/distributed.md.
+//
+//   float loss[2] = {sum, count};
+//   LS_RETURN_IF_ERROR(comm.AllReduce(loss, loss, 2, kFloat));
+//   LS_RETURN_IF_ERROR(comm.Broadcast(w.data(), n, kFloat, /*root=*/0,
+//                                     {.name = "initial values"}));
+//   LS_RETURN_IF_ERROR(comm.Barrier());
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "distributed/collective_call.h"
+#include "distributed/reduce.h"
+#include "runtime/core/status.h"
+
+namespace lockstep {
+
+inline constexpr uint64_t kDefaultTimeoutMicros = 30'000'000;
+
+struct CallOptions {
+  // Who asks, e.g. a node: in messages, and compared between the ranks.
+  std::string_view name = {};
+  // Of Env::SteadyMicros; 0: the communicator's timeout from now.
+  uint64_t deadline_micros = 0;
+};
+
+class Communicator {
+ public:
+  // Tells the other ranks that this one has left: what they still expect from
+  // it fails at once instead of at the deadline.
+  virtual ~Communicator() = default;
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  virtual std::string_view backend() const = 0;  // "local", "shm", "mpi"
+  uint64_t timeout_micros() const { return timeout_micros_; }
+  void set_timeout_micros(uint64_t micros) { timeout_micros_ = micros; }
+
+  // `in` and `out` may be the same array. Of dtypes: float, double, half,
+  // bfloat16, integers; UNIMPLEMENTED for others.
+  Status AllReduce(const void* in, void* out, int64_t count, DType dtype,
+                   ReduceOp op = ReduceOp::kSum,
+                   const CallOptions& options = {});
+  // Several arrays as one message, each rank's multiplied by its own `factor`
+  // first (floating dtypes only, unless 1). A rank with factor 0 contributes
+  // zeros, whatever its arrays hold.
+  Status AllReduce(std::span<const Piece> pieces, DType dtype, ReduceOp op,
+                   double factor, const CallOptions& options = {});
+  // `in` has size() * count elements; rank r gets the r-th part, combined.
+  Status ReduceScatter(const void* in, void* out, int64_t count, DType dtype,
+                       ReduceOp op = ReduceOp::kSum,
+                       const CallOptions& options = {});
+  // `out` has size() * count elements, in the order of the ranks. Any plain
+  // dtype, as in the calls below.
+  Status AllGather(const void* in, void* out, int64_t count, DType dtype,
+                   const CallOptions& options = {});
+  Status Broadcast(void* data, int64_t count, DType dtype, int root,
+                   const CallOptions& options = {});
+  // Messages between two ranks are matched in order; tag, dtype and count must
+  // agree. Send may wait for the receiver. Not counted among the collectives.
+  Status Send(const void* data, int64_t count, DType dtype, int to, int tag,
+              const CallOptions& options = {});
+  Status Recv(void* data, int64_t count, DType dtype, int from, int tag,
+              const CallOptions& options = {});
+  Status Barrier(const CallOptions& options = {});
+  // One communicator for each color, its ranks in the order of (key, rank).
+  // Requires color >= 0.
+  Result<std::unique_ptr<Communicator>> Split(int color, int key,
+                                              const CallOptions& options = {});
+
+  // Ends all ranks' pending and later calls with `why` (must be an error).
+  void Abort(const Status& why);
+  // The first failure, OK when there is none.
+  Status status() const;
+
+ protected:
+  Communicator(int rank, int size) : rank_(rank), size_(size) {}
+
+  // What an implementation provides. Arguments are checked, size() > 1, no
+  // failure so far. Errors end the communicator (see Abort).
+  virtual Status DoAllReduce(const CollectiveCall& call,
+                             std::span<const Piece> pieces, double factor) = 0;
+  virtual Status DoReduceScatter(const CollectiveCall& call, const void* in,
+                                 void* out) = 0;
+  virtual Status DoAllGather(const CollectiveCall& call, const void* in,
+                             void* out) = 0;
+  virtual Status DoBroadcast(const CollectiveCall& call, void* data) = 0;
+  virtual Status DoSend(const CollectiveCall& call, const void* data) = 0;
+  virtual Status DoRecv(const CollectiveCall& call, void* data) = 0;
+  virtual Status DoBarrier(const CollectiveCall& call) = 0;
+  // `members`: the ranks of the new group, in its order, this one included.
+  // Also called with size() 1.
+  virtual Result<std::unique_ptr<Communicator>> DoSplit(
+      const std::vector<int>& members, int new_rank) = 0;
+  // Tells the other ranks of the first failure. At most once, from any thread.
+  virtual void Announce(const Status& why) = 0;
+
+  // Set once by the first failure; polled by waits.
+  bool failed() const { return failed_.load(std::memory_order_acquire); }
+  // Another rank announced `why`. Returns the first failure.
+  Status Adopt(const Status& why) { return Fail(why, /*announce=*/false); }
+
+ private:
+  CollectiveCall NewCall(CallKind kind, int64_t count, DType dtype,
+                         const CallOptions& options);
+  // Passes `result` on; an error ends the communicator.
+  Status Finish(const CollectiveCall& call, Status result);
+  // The first failure is `why` unless there was one before; returns it.
+  Status Fail(const Status& why, bool announce);
+
+  const int rank_;
+  const int size_;
+  uint64_t timeout_micros_ = kDefaultTimeoutMicros;
+  uint64_t sequence_ = 0;  // collectives so far
+  std::atomic<bool> failed_{false};
+  mutable std::mutex mu_;
+  Status failure_;  // guarded by mu_
+};
+
+// Adds up each of `values` over the ranks, in place: metrics of a program.
+Status SumOverRanks(Communicator& communicator, std::span<double> values,
+                    const CallOptions& options = {});
+
+}  // namespace lockstep

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What this machine knows of a rank's process, and of the processors given to
+// the ranks that share the machine.
+
+#include <sched.h>
+
+#include <cstdint>
+#include <span>
+
+namespace lockstep {
+
+// False when no such process runs on this machine, or only its remains
+// (a zombie). A process of another user counts as alive.
+bool ProcessIsAlive(int32_t process);
+
+// The threads rank `rank` should use: each processor of its mask is divided
+// among the ranks whose masks contain it. At least 1.
+int ThreadShare(std::span<const cpu_set_t> masks, int rank);
+// Processors in any of the masks.
+int CountProcessors(std::span<const cpu_set_t> masks);
+
+}  // namespace lockstep
