@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "distributed/mpi_context.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "distributed/local_communicator.h"
+#include "distributed/mpi_communicator.h"
+#include "distributed/mpi_runtime.h"
+#include "distributed/process_state.h"
+#include "distributed/shared_memory_communicator.h"
+#include "runtime/core/env.h"
+#include "runtime/core/logging.h"
+#include "runtime/core/threads.h"
+
+namespace lockstep {
+namespace {
+
+// What Open MPI, PMIx, PMI-1/2 (Slurm, MPICH) and MVAPICH give their ranks.
+constexpr const char* kLauncherVariables[] = {
+    "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE",
+    "MV2_COMM_WORLD_RANK"};
+
+bool StartedByLauncher() {
+  return std::ranges::any_of(kLauncherVariables, [](const char* name) {
+    return std::getenv(name) != nullptr;
+  });
+}
+
+std::string HostName() {
+  char name[256] = {};
+  if (gethostname(name, sizeof(name) - 1) != 0) return "unknown host";
+  return name;
+}
+
+enum Backend : int { kAuto, kShm, kMpi };
+
+Result<Backend> ParseBackend(const std::string& wanted) {
+  std::string name = wanted;
+  std::string_view source = "backend";
+  const char* variable = std::getenv("LOCKSTEP_COMM");
+  if (name == "auto" && variable != nullptr && *variable != '\0') {
+    name = variable;
+    source = "LOCKSTEP_COMM";
+  }
+  if (name == "auto") return kAuto;
+  if (name == "shm") return kShm;
+  if (name == "mpi") return kMpi;
+  return InvalidArgument(source, " must be auto, shm or mpi, is '", name, "'");
+}
+
+Result<uint64_t> ParseTimeout(uint64_t wanted) {
+  if (wanted != 0) return wanted;
+  const char* variable = std::getenv("LOCKSTEP_COMM_TIMEOUT");
+  if (variable == nullptr || *variable == '\0') return kDefaultTimeoutMicros;
+  char* end = nullptr;
+  const double seconds = std::strtod(variable, &end);
+  if (*end != '\0' || !(seconds > 0) || seconds > 1e9) {
+    return InvalidArgument(
+        "LOCKSTEP_COMM_TIMEOUT must be a number of seconds above 0, is '",
+        variable, "'");
+  }
+  return static_cast<uint64_t>(seconds * 1e6);
+}
+
+// INVALID_ARGUMENT on all ranks unless all can and want the same. A rank with
+// an error of its own takes part, so that the others need not wait for it.
+Status AgreeOnBackend(MpiRuntime& runtime, const Result<Backend>& mine) {
+  constexpr int kBad = 1000;
+  const int code = mine.ok() ? static_cast<int>(*mine) : kBad;
+  int highest_and_minus_lowest[2] = {code, -code};
+  {
+    const std::lock_guard<std::mutex> lock(runtime.mutex());
+    LS_MPI(MPI_Allreduce, MPI_IN_PLACE, highest_and_minus_lowest, 2, MPI_INT,
+           MPI_MAX, runtime.world());
+  }
+  if (!mine.ok()) return mine.status();
+  if (highest_and_minus_lowest[0] == kBad) {
+    return InvalidArgument("another rank asks for an unknown backend");
+  }
+  if (highest_and_minus_lowest[0] != -highest_and_minus_lowest[1]) {
+    return InvalidArgument(
+        "the ranks ask for different backends: set LOCKSTEP_COMM alike "
+        "everywhere (mpirun -x LOCKSTEP_COMM)");
+  }
+  return Ok();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MpiContext>> MpiContext::Init(int* argc, char*** argv) {
+  std::unique_ptr<MpiContext> context(new MpiContext);
+  context->host_ = HostName();
+  if (!StartedByLauncher()) {
+    context->thread_share_ = AffinityCount();
+    return context;
+  }
+  LS_ASSIGN_OR_RETURN(context->runtime_, MpiRuntime::Start(argc, argv));
+  const MpiRuntime& runtime = *context->runtime_;
+  context->rank_ = runtime.rank();
+  context->size_ = runtime.size();
+  context->local_rank_ = runtime.node_rank();
+  context->local_size_ = static_cast<int>(runtime.node_masks().size());
+  context->thread_share_ =
+      lockstep::ThreadShare(runtime.node_masks(), runtime.node_rank());
+  if (context->size_ > 1) SetLogPrefix(StrCat("rank ", context->rank_));
+  return context;
+}
+
+MpiContext::~MpiContext() = default;
+
+Result<std::unique_ptr<Communicator>> MpiContext::MakeCommunicator(
+    const CommunicatorOptions& options) {
+  Result<Backend> backend = ParseBackend(options.backend);
+  Result<uint64_t> timeout = ParseTimeout(options.timeout_micros);
+  if (backend.ok() && !timeout.ok()) backend = timeout.status();
+  if (size_ == 1) {
+    LS_RETURN_IF_ERROR(backend.status());
+    return std::move(
+        MakeLocalCommunicators(1, {.half_bytes = options.chunk_bytes})[0]);
+  }
+  const uint64_t limit = timeout.ok() ? *timeout : kDefaultTimeoutMicros;
+  LS_RETURN_IF_ERROR(runtime_->Meet(runtime_->world(),
+                                    Env::Default()->SteadyMicros() + limit));
+  LS_RETURN_IF_ERROR(AgreeOnBackend(*runtime_, backend));
+  const bool one_node = local_size_ == size_;
+  if (*backend == kShm && !one_node) {
+    return InvalidArgument("backend shm needs all ranks on one machine; ",
+                           local_size_, " of ", size_, " are on ", host_);
+  }
+  MPI_Comm comm = MPI_COMM_NULL;
+  {
+    const std::lock_guard<std::mutex> lock(runtime_->mutex());
+    LS_MPI(MPI_Comm_dup, runtime_->world(), &comm);
+  }
+  Result<std::unique_ptr<Communicator>> made =
+      FailedPrecondition("no communicator yet");
+  if (*backend != kMpi && one_node) {
+    made = MakeSharedMemoryCommunicator(runtime_, comm, options.chunk_bytes);
+    if (!made.ok() && *backend == kAuto &&
+        made.code() == Code::kResourceExhausted) {
+      LogWarning(made.status(), "; exchanging through MPI instead");
+      made = MakeMpiCommunicator(runtime_, comm, options.chunk_bytes);
+    }
+  } else {
+    made = MakeMpiCommunicator(runtime_, comm, options.chunk_bytes);
+  }
+  if (made.ok()) (*made)->set_timeout_micros(limit);
+  return made;
+}
+
+void MpiContext::Abort(const Status& why) {
+  std::fprintf(stderr, "[rank %d on %s, process %d] %s\n", rank_, host_.c_str(),
+               static_cast<int>(getpid()), why.ToString().c_str());
+  std::fflush(stderr);
+  if (runtime_ != nullptr) MPI_Abort(MPI_COMM_WORLD, 1);
+  std::_Exit(1);
+}
+
+}  // namespace lockstep
