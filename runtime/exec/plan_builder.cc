@@ -8,6 +8,7 @@
 #include "runtime/exec/schedule.h"
 #include "runtime/exec/specialize.h"
 #include "runtime/graph/passes/cse.h"
+#include "runtime/graph/partition.h"
 #include "runtime/graph/passes/rewrite.h"
 #include "runtime/graph/placer.h"
 
@@ -137,11 +138,12 @@ Status PlanBuilder::Optimize() {
                       request_.graph};
   LS_RETURN_IF_ERROR(RunPasses(context));
   RemoveDeadNodes(&work_.graph, work_.feeds, work_.fetches, work_.targets);
-  return PlaceGraph(request_.devices,
-                    {.task = request_.options.task,
-                     .allow_soft_placement =
-                         request_.options.allow_soft_placement},
-                    &work_.graph);
+  LS_RETURN_IF_ERROR(PlaceGraph(
+      request_.devices,
+      {.task = request_.options.task,
+       .allow_soft_placement = request_.options.allow_soft_placement},
+      &work_.graph));
+  return CutCrossingEdges(&work_.graph);
 }
 
 Status PlanBuilder::RunPasses(PassContext& context) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The nodes that the planner itself puts into graphs.
+#include "runtime/op/kernel.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
@@ -11,7 +12,40 @@ LOCKSTEP_OP("_Feed")
     .Attr("dtype: type")
     .Attr("shape: shape")
     .Shape(ShapeFromAttr)
-    .Stateful();
+    .Stateful()
+    .NoGradient();
+
+// _Send: a tensor that leaves its device. Between devices that share memory it
+// is only a name for it.
+LOCKSTEP_OP("_Send")
+    .Input("tensor: T")
+    .Output("sent: T")
+    .Attr("T: type")
+    .Attr("tensor_name: string")
+    .Attr("send_device: string")
+    .Attr("recv_device: string")
+    .Shape(UnchangedShape)
+    .Stateful()
+    .NoGradient()
+    .Alias(0, 0);
+
+// _Recv: the tensor as it arrived; memory of its own.
+Status RecvCpu(KernelContext& k) {
+  k.output(0).CopyFrom(k.input(0));
+  return Ok();
+}
+
+LOCKSTEP_OP("_Recv")
+    .Input("sent: T")
+    .Output("tensor: T")
+    .Attr("T: type")
+    .Attr("tensor_name: string")
+    .Attr("send_device: string")
+    .Attr("recv_device: string")
+    .Shape(UnchangedShape)
+    .Stateful()
+    .NoGradient()
+    .Kernel(kCpu, {RecvCpu});
 
 }  // namespace
 }  // namespace lockstep

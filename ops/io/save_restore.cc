@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// SaveV2, RestoreV2: tensors to and from a checkpoint in TensorFlow's V2
+// format. The files go through the session's Env service when it has one.
+#include "runtime/core/env.h"
+#include "runtime/io/checkpoint_reader.h"
+#include "runtime/io/checkpoint_writer.h"
+#include "runtime/io/tensor_slice.h"
+#include "runtime/op/kernel.h"
+#include "runtime/op/shape_context.h"
+
+namespace lockstep {
+namespace {
+
+Env& EnvOf(KernelContext& k) {
+  Env* env = k.resources().Service<Env>();
+  return env ? *env : *Env::Default();
+}
+
+// The operands that both ops begin with.
+struct Request {
+  std::string prefix;
+  std::span<const std::string> names;
+  std::span<const std::string> slices;  // "" or "<full shape> <slice>"
+};
+
+Result<Request> ReadRequest(KernelContext& k, int tensors) {
+  if (k.input(0).NumElements() != 1) {
+    return InvalidArgument("input 0 'prefix' must be one string, has shape ",
+                           k.input(0).shape());
+  }
+  Request r{k.input(0).scalar<std::string>(), k.input(1).flat<std::string>(),
+            k.input(2).flat<std::string>()};
+  if (static_cast<int>(r.names.size()) != tensors ||
+      static_cast<int>(r.slices.size()) != tensors) {
+    return InvalidArgument("for ", tensors, " tensors there are ",
+                           r.names.size(), " names and ", r.slices.size(),
+                           " slices");
+  }
+  return r;
+}
+
+// Inputs: prefix [], tensor_names [n], shape_and_slices [n], n tensors.
+Status SaveCpu(KernelContext& k) {
+  LS_ASSIGN_OR_RETURN(Request r, ReadRequest(k, k.num_inputs() - 3));
+  LS_ASSIGN_OR_RETURN(auto writer, CheckpointWriter::Open(EnvOf(k), r.prefix));
+  for (size_t i = 0; i < r.names.size(); ++i) {
+    const Tensor& value = k.input(static_cast<int>(i) + 3);
+    if (r.slices[i].empty()) {
+      LS_RETURN_IF_ERROR(writer->Add(r.names[i], value));
+      continue;
+    }
+    LS_ASSIGN_OR_RETURN(ShapeAndSlice part, ParseShapeAndSlice(r.slices[i]));
+    LS_RETURN_IF_ERROR(
+        writer->AddSlice(r.names[i], part.full, part.slice, value));
+  }
+  return writer->Finish();
+}
+
+LOCKSTEP_OP("SaveV2")
+    .Input("prefix: string")
+    .Input("tensor_names: string")
+    .Input("shape_and_slices: string")
+    .Input("tensors: dtypes")
+    .Attr("dtypes: list(type) >= 1")
+    .Shape(NoOutputs)
+    .Stateful()
+    .NoGradient()
+    .Kernel(kCpu, {SaveCpu});
+
+// Outputs: n tensors of the dtypes asked for.
+Status RestoreCpu(KernelContext& k) {
+  LS_ASSIGN_OR_RETURN(Request r, ReadRequest(k, k.num_outputs()));
+  LS_ASSIGN_OR_RETURN(auto reader, CheckpointReader::Open(EnvOf(k), r.prefix));
+  for (int i = 0; i < k.num_outputs(); ++i) {
+    const std::string& name = r.names[static_cast<size_t>(i)];
+    const std::string& slice = r.slices[static_cast<size_t>(i)];
+    Tensor value;
+    if (slice.empty()) {
+      LS_ASSIGN_OR_RETURN(value, reader->Read(name));
+    } else {
+      LS_ASSIGN_OR_RETURN(ShapeAndSlice part, ParseShapeAndSlice(slice));
+      LS_ASSIGN_OR_RETURN(value,
+                          reader->ReadSlice(name, part.full, part.slice));
+    }
+    if (value.dtype() != k.output(i).dtype()) {
+      return InvalidArgument("tensor '", name, "' of checkpoint '", r.prefix,
+                             "' is ", DTypeName(value.dtype()),
+                             ", asked for as ", DTypeName(k.output(i).dtype()));
+    }
+    k.SetOutput(i, std::move(value));
+  }
+  return Ok();
+}
+
+LOCKSTEP_OP("RestoreV2")
+    .Input("prefix: string")
+    .Input("tensor_names: string")
+    .Input("shape_and_slices: string")
+    .Output("tensors: dtypes")
+    .Attr("dtypes: list(type) >= 1")
+    .Shape(UnknownShape)
+    .Stateful()
+    .NoGradient()
+    .Kernel(kCpu, {RestoreCpu});
+
+}  // namespace
+}  // namespace lockstep

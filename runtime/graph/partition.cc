@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/graph/partition.h"
+
+#include <map>
+
+namespace lockstep {
+namespace {
+
+class Cutter {
+ public:
+  explicit Cutter(Graph* graph) : graph_(*graph) {}
+
+  Status Run() {
+    for (Node* n : graph_.nodes()) {
+      const auto types = ArgTypes(n->def(), n->def().inputs, n->attrs());
+      for (int i = 0; i < n->num_inputs(); ++i) {
+        const Output in = n->input(i);
+        if (in.node->assigned_device() == n->assigned_device()) continue;
+        if (types.ok() && IsRef((*types)[static_cast<size_t>(i)])) {
+          return InvalidArgument(
+              "node '", n->name(), "' on ", n->assigned_device(),
+              " updates variable '", in.node->name(), "' on ",
+              in.node->assigned_device(), ": they must be on one device");
+        }
+        LS_ASSIGN_OR_RETURN(Output arrived, Arrive(in, n->assigned_device()));
+        graph_.SetInput(n, i, arrived);
+      }
+    }
+    return Ok();
+  }
+
+  int pairs() const { return pairs_; }
+
+ private:
+  // `tensor` on `device`, by a pair or copy made for an earlier consumer.
+  Result<Output> Arrive(Output tensor, const std::string& device) {
+    Output& there = arrived_[{tensor.name(), device}];
+    if (there.defined()) return there;
+    if (tensor.node->traits().constant) {
+      LS_ASSIGN_OR_RETURN(
+          Node* copy,
+          graph_.AddNode({.name = graph_.UniqueName(tensor.node->name()),
+                          .op = tensor.node->op(),
+                          .control_inputs = tensor.node->control_inputs(),
+                          .attrs = tensor.node->attrs()}));
+      copy->set_assigned_device(device);
+      return there = copy->output(0);
+    }
+    const std::string& from = tensor.node->assigned_device();
+    const AttrMap attrs = {{"tensor_name", tensor.name()},
+                           {"send_device", from},
+                           {"recv_device", device}};
+    LS_ASSIGN_OR_RETURN(
+        Node* send,
+        graph_.AddNode({.name = graph_.UniqueName(
+                            StrCat(tensor.node->name(), "/_send")),
+                        .op = "_Send", .inputs = {tensor}, .attrs = attrs}));
+    send->set_assigned_device(from);
+    LS_ASSIGN_OR_RETURN(
+        Node* recv,
+        graph_.AddNode({.name = graph_.UniqueName(
+                            StrCat(tensor.node->name(), "/_recv")),
+                        .op = "_Recv", .inputs = {send->output(0)},
+                        .attrs = attrs}));
+    recv->set_assigned_device(device);
+    ++pairs_;
+    return there = recv->output(0);
+  }
+
+  Graph& graph_;
+  std::map<std::pair<std::string, std::string>, Output> arrived_;
+  int pairs_ = 0;
+};
+
+}  // namespace
+
+Status CutCrossingEdges(Graph* graph, int* added) {
+  Cutter cutter(graph);
+  LS_RETURN_IF_ERROR(cutter.Run());
+  if (added) *added = cutter.pairs();
+  return Ok();
+}
+
+}  // namespace lockstep
