@@ -72,7 +72,7 @@ TEST(ArenaTest, RefusesMoreThanItsLimit) {
   EXPECT_TRUE((*arena)->Grow(1 << 20).ok());
   const Status s = (*arena)->Grow((1 << 20) + 1);
   EXPECT_EQ(s.code(), Code::kResourceExhausted);
-  EXPECT_NE(s.message().find("limit is 1), std::string::npos)
+  EXPECT_NE(s.message().find("limit is 1.0 MiB"), std::string::npos)
       << s.message();
 }
 
