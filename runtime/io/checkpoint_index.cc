@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "proto/tensor_bundle.pb.h"
+#include "runtime/io/parse_proto.h"
 #include "runtime/io/table_file.h"
 
 namespace lockstep {
@@ -17,7 +18,7 @@ std::string Shown(std::string_view key) {
 
 Result<int> ParseHeader(std::string_view value, const std::string& path) {
   proto::BundleHeaderProto header;
-  if (!header.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+  if (!ParseProto(value, header).ok()) {
     return DataLoss("'", path, "': malformed header");
   }
   if (header.endianness() != proto::BundleHeaderProto::LITTLE) {
@@ -79,7 +80,7 @@ Result<Shape> ShapeFromProto(const proto::TensorShapeProto& p) {
 
 Result<StoredTensor> ParseEntry(std::string_view value) {
   proto::BundleEntryProto p;
-  if (!p.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+  if (!ParseProto(value, p).ok()) {
     return DataLoss("malformed entry");
   }
   if (p.offset() < 0 || p.size() < 0) {

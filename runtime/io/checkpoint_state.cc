@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/io/checkpoint_state.h"
 
-#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
@@ -10,20 +9,10 @@
 #include "proto/checkpoint_state.pb.h"
 #include "runtime/core/logging.h"
 #include "runtime/io/checkpoint_index.h"
+#include "runtime/io/parse_proto.h"
 
 namespace lockstep {
 namespace {
-
-// Keeps the first message, which the default collector would log.
-class FirstError : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (!text.empty()) return;
-    text = StrCat("line ", line + 1, ", column ", column + 1, ": ", message);
-  }
-
-  std::string text;
-};
 
 std::string StatePath(const std::string& dir) {
   return JoinPath(dir, "checkpoint");
@@ -52,12 +41,10 @@ Result<CheckpointState> ReadCheckpointState(Env& env, const std::string& dir) {
   const std::string path = StatePath(dir);
   LS_ASSIGN_OR_RETURN(const std::string text, env.ReadFile(path));
   proto::CheckpointState p;
-  FirstError error;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
-  parser.AllowUnknownField(true);
-  if (!parser.ParseFromString(text, &p)) {
-    return DataLoss("'", path, "': not a checkpoint state file: ", error.text);
+  const Status parsed = ParseTextProto(text, p, UnknownFields::kSkip);
+  if (!parsed.ok()) {
+    return DataLoss("'", path,
+                    "': not a checkpoint state file: ", parsed.message());
   }
   CheckpointState state;
   state.latest = p.model_checkpoint_path();
@@ -68,6 +55,7 @@ Result<CheckpointState> ReadCheckpointState(Env& env, const std::string& dir) {
   for (const std::string& one : p.all_model_checkpoint_paths()) {
     state.all.push_back(JoinPath(dir, one));
   }
+  state.last_preserved = p.last_preserved_timestamp();
   if (p.all_model_checkpoint_timestamps_size() ==
       p.all_model_checkpoint_paths_size()) {
     state.timestamps.assign(p.all_model_checkpoint_timestamps().begin(),
@@ -84,6 +72,7 @@ Status WriteCheckpointState(Env& env, const std::string& dir,
     p.add_all_model_checkpoint_paths(Relative(dir, one));
   }
   for (double t : state.timestamps) p.add_all_model_checkpoint_timestamps(t);
+  p.set_last_preserved_timestamp(state.last_preserved);
   std::string text;
   if (!google::protobuf::TextFormat::PrintToString(p, &text)) {
     return Internal("cannot print the state of '", dir, "'");

@@ -24,6 +24,7 @@ struct CheckpointState {
   std::vector<std::string> all;  // prefixes, oldest first
   // Seconds since 1970, one for each of `all`, or none.
   std::vector<double> timestamps;
+  double last_preserved = 0;  // TensorFlow's; kept as it is
 };
 
 // NOT_FOUND when there is no state file, DATA_LOSS when it is no such file.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proto/event.pb.h"
+#include "runtime/io/parse_proto.h"
 #include "runtime/io/record_file.h"
 
 namespace lockstep {
@@ -53,7 +54,7 @@ Result<std::vector<LoggedEvent>> ReadEvents(Env& env, const std::string& path) {
     if (!more.ok()) return more.status();
     if (!*more) break;
     proto::Event event;
-    if (!event.ParseFromString(record)) {
+    if (!ParseProto(record, event).ok()) {
       return DataLoss("'", path, "': record at offset ", offset,
                       " is not an event");
     }

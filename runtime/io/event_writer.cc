@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "proto/event.pb.h"
+#include "runtime/io/parse_proto.h"
 
 namespace lockstep {
 namespace {
@@ -86,11 +87,8 @@ Status EventWriter::AddSummary(std::string_view summary, int64_t step) {
   proto::Event event;
   event.set_wall_time(Seconds());
   event.set_step(step);
-  if (!event.mutable_summary()->ParseFromArray(
-          summary.data(), static_cast<int>(summary.size()))) {
-    return InvalidArgument("not a serialized Summary: ", summary.size(),
-                           " bytes");
-  }
+  const Status parsed = ParseProto(summary, *event.mutable_summary());
+  if (!parsed.ok()) return parsed.WithContext("summary");
   return Write(event.SerializeAsString());
 }
 

@@ -48,8 +48,10 @@ TEST(CheckpointStateTest, TextIsTensorFlows) {
 TEST(CheckpointStateTest, QuotesAndOtherFieldsAreRead) {
   MemEnv env;
   env.Overwrite("checkpoint",
-                "# a comment\nmodel_checkpoint_path: 'a\\\"b'\nnew_field: 3\n");
+                "# a comment\nmodel_checkpoint_path: 'a\\\"b'\nnew_field: 3\n"
+                "last_preserved_timestamp: 4.5\n");
   EXPECT_EQ(ReadCheckpointState(env, ".").value().latest, "./a\"b");
+  EXPECT_EQ(ReadCheckpointState(env, ".").value().last_preserved, 4.5);
 }
 
 TEST(CheckpointStateTest, DamagedFileIsNamed) {

@@ -12,12 +12,14 @@
 #include "proto/meta_graph.pb.h"
 #include "proto/saved_model.pb.h"
 #include "runtime/io/event_reader.h"
+#include "runtime/io/parse_proto.h"
 #include "tests/testing/test_files.h"
 
 namespace lockstep {
 namespace {
 
 using google::protobuf::TextFormat;
+using testing::HasSubstr;
 
 std::string Read(const std::string& path) {
   return Env::Default()->ReadFile(path).value();
@@ -66,6 +68,47 @@ TEST(ProtoTest, ConfigTextIsAccepted) {
       128);
   EXPECT_EQ(config.graph_options().optimizer_options().opt_level(),
             proto::OptimizerOptions::L0);
+}
+
+TEST(ParseProtoTest, DamageIsAnErrorAndPrintsNothing) {
+  proto::NodeDef node;
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(ParseProto("\n\x7f", node).code(), Code::kInvalidArgument);
+  EXPECT_EQ(ParseProto("\n\1\xff", node).code(), Code::kInvalidArgument);
+  const Status s = ParseTextProto("name: 'x'\n op: }", node);
+  EXPECT_EQ(s.code(), Code::kInvalidArgument);
+  EXPECT_THAT(s.message(), HasSubstr("line 2, column 6"));
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(ParseProtoTest, DeepNestingIsRefused) {
+  proto::AttrValue value;
+  std::string known;
+  std::string unknown;
+  std::string lists = "zzz: ";
+  for (int i = 0; i < 200000; ++i) {
+    known += "list { func { attr { value { ";
+    unknown += "zzz {";
+    lists += "[";
+  }
+  for (const std::string& text : {known, unknown, lists}) {
+    const Status s = ParseTextProto(text, value, UnknownFields::kSkip);
+    EXPECT_EQ(s.code(), Code::kInvalidArgument);
+    EXPECT_THAT(s.message(), HasSubstr("within each other"));
+  }
+  // Brackets in strings and comments do not count.
+  const std::string many(500, '{');
+  EXPECT_TRUE(
+      ParseTextProto(StrCat("s: '\\'", many, "' # ", many, "\n"), value).ok());
+  EXPECT_TRUE(ParseTextProto("list { s: ['a', \"b\"] }", value).ok());
+}
+
+TEST(ParseProtoTest, UnknownFieldsAreSkippedOnlyWhenAsked) {
+  proto::NodeDef node;
+  const char* text = "name: 'x' zzz { a: 1 b: [2, 3] } zz: 'y'";
+  EXPECT_FALSE(ParseTextProto(text, node).ok());
+  EXPECT_TRUE(ParseTextProto(text, node, UnknownFields::kSkip).ok());
+  EXPECT_EQ(node.name(), "x");
 }
 
 template <class Message>
