@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/graph/graph_def.h"
 
-#include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/text_format.h>
-
 #include <algorithm>
 #include <charconv>
 #include <map>
 
 #include "proto/graph.pb.h"
+#include "runtime/io/parse_proto.h"
 #include "runtime/io/tensor_proto.h"
 
 namespace lockstep {
@@ -295,17 +293,6 @@ class Importer {
   std::vector<State> state_;
 };
 
-class TextErrors : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (first.empty()) {
-      first = StrCat("line ", line + 1, ", column ", column + 1, ": ", message);
-    }
-  }
-  void AddWarning(int, int, const std::string&) override {}
-  std::string first;
-};
-
 }  // namespace
 
 Result<std::string> ToGraphDef(const Graph& graph) {
@@ -336,7 +323,7 @@ Result<std::string> ToGraphDef(const Graph& graph) {
 
 Result<Graph> FromGraphDef(std::string_view bytes) {
   proto::GraphDef def;
-  if (!def.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+  if (!ParseProto(bytes, def).ok()) {
     return InvalidArgument("not a serialized GraphDef (", bytes.size(),
                            " bytes)");
   }
@@ -345,11 +332,9 @@ Result<Graph> FromGraphDef(std::string_view bytes) {
 
 Result<Graph> FromGraphDefText(std::string_view text) {
   proto::GraphDef def;
-  TextErrors errors;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&errors);
-  if (!parser.ParseFromString(std::string(text), &def)) {
-    return InvalidArgument("not a GraphDef in text form: ", errors.first);
+  const Status parsed = ParseTextProto(text, def);
+  if (!parsed.ok()) {
+    return InvalidArgument("not a GraphDef in text form: ", parsed.message());
   }
   return Importer(def).Import();
 }

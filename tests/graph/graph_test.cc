@@ -111,6 +111,12 @@ TEST_F(GraphTest, GraphDefRoundTripKeepsEverything) {
   EXPECT_EQ(*ToGraphDef(*back), *bytes);
 }
 
+TEST_F(GraphTest, DeeplyNestedGraphDefTextIsRefused) {
+  std::string text = "node { attr { value { ";
+  for (int i = 0; i < 200000; ++i) text += "list { func { attr { value { ";
+  EXPECT_EQ(FromGraphDefText(text).code(), Code::kInvalidArgument);
+}
+
 TEST_F(GraphTest, GraphDefTextMayNameInputsBeforeTheyAreMade) {
   auto graph = FromGraphDefText(R"(
     node { name: "y" op: "Neg" input: "x" attr { key: "T" value { type: DT_FLOAT } } }
