@@ -11,7 +11,8 @@
 //   }
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
+    !defined(LOCKSTEP_TSAN)
 #define LS_SIMD_CLONES \
   __attribute__((      \
       target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))

@@ -18,7 +18,7 @@
 
 // libgomp is not instrumented, so ParallelFor tells the thread sanitizer itself
 // that a team's work happens between its fork and its join.
-#ifdef __SANITIZE_THREAD__
+#if defined(__SANITIZE_THREAD__) || defined(LOCKSTEP_TSAN)
 extern "C" void __tsan_acquire(void* address);
 extern "C" void __tsan_release(void* address);
 #define LS_TSAN_ACQUIRE(address) __tsan_acquire(address)

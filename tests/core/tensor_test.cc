@@ -98,7 +98,7 @@ TEST(TensorTest, MakeReportsWhatCannotBeAllocated) {
 }
 
 // Sanitizers end the process at such sizes.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(LOCKSTEP_TSAN)
 TEST(TensorTest, MakeReportsThatMemoryRanOut) {
   const Status s = Tensor::Make(kFloat, {1ll << 58}).status();
   EXPECT_EQ(s.code(), Code::kResourceExhausted);
