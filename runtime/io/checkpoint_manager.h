@@ -45,12 +45,9 @@ class CheckpointManager {
   const std::string& dir() const { return dir_; }
 
  private:
-  void RemoveLeftovers();
-
   Env& env_;
   const std::string dir_;
   const CheckpointManagerOptions options_;
-  bool swept_ = false;
 };
 
 }  // namespace lockstep

@@ -4,6 +4,7 @@
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "proto/checkpoint_state.pb.h"
@@ -18,10 +19,18 @@ std::string StatePath(const std::string& dir) {
   return JoinPath(dir, "checkpoint");
 }
 
+// One spelling for a path: "./a", "a" and "b/../a" are equal.
+std::string Normal(const std::string& path) {
+  return std::filesystem::path(path).lexically_normal().string();
+}
+
+// As the file stores it: without the folder when it is inside.
 std::string Relative(const std::string& dir, const std::string& path) {
-  const std::string head = dir.ends_with('/') ? dir : dir + "/";
-  if (path.size() > head.size() && path.starts_with(head)) {
-    return path.substr(head.size());
+  const std::string inside = Normal(dir + "/");
+  const std::string normal = Normal(path);
+  if (inside == "./") return normal;
+  if (normal.size() > inside.size() && normal.starts_with(inside)) {
+    return normal.substr(inside.size());
   }
   return path;
 }
@@ -33,6 +42,38 @@ bool Exists(Env& env, const std::string& prefix) {
 Status DeleteIfThere(Env& env, const std::string& path) {
   const Status status = env.DeleteFile(path);
   return status.code() == Code::kNotFound ? Ok() : status;
+}
+
+// "model" of "dir/model-100".
+std::string BaseWithoutStep(const std::string& prefix) {
+  const std::string base = BaseName(prefix);
+  const size_t end = base.find_last_not_of("0123456789");
+  if (end == std::string::npos || base[end] != '-' || end + 1 == base.size()) {
+    return base;
+  }
+  return base.substr(0, end);
+}
+
+// A file that a killed writer left: "<base>-7.index.tmp", "checkpoint.tmp-…".
+bool IsLeftover(std::string_view name, std::string_view base) {
+  if (name.starts_with("checkpoint.tmp-")) return true;
+  if (!name.starts_with(base) || !name.ends_with(".tmp")) return false;
+  name.remove_prefix(base.size());
+  if (name.starts_with('-')) {
+    const size_t end = name.find_first_not_of("0123456789", 1);
+    name.remove_prefix(std::min(end, name.size()));
+  }
+  return name == ".index.tmp" || name.starts_with(".data-");
+}
+
+// Errors are dropped: nothing refers to these files.
+void RemoveLeftovers(Env& env, const std::string& dir,
+                     const std::string& base) {
+  auto names = env.ListDir(dir);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (IsLeftover(name, base)) (void)env.DeleteFile(JoinPath(dir, name));
+  }
 }
 
 }  // namespace
@@ -104,7 +145,7 @@ Status UpdateCheckpointState(Env& env, const std::string& dir,
   }
   const double now = static_cast<double>(env.NowMicros()) * 1e-6;
   state.timestamps.resize(state.all.size(), now);
-  const auto known = std::ranges::find(state.all, prefix);
+  const auto known = std::ranges::find(state.all, Normal(prefix), Normal);
   if (known != state.all.end()) {
     state.timestamps.erase(state.timestamps.begin() +
                            (known - state.all.begin()));
@@ -124,6 +165,7 @@ Status UpdateCheckpointState(Env& env, const std::string& dir,
     const Status status = DeleteCheckpoint(env, one);
     if (!status.ok()) LogWarning("old checkpoint: ", status.message());
   }
+  RemoveLeftovers(env, dir, BaseWithoutStep(prefix));
   return Ok();
 }
 

@@ -37,8 +37,9 @@ Status WriteCheckpointState(Env& env, const std::string& dir,
 Result<std::string> LatestCheckpoint(Env& env, const std::string& dir);
 
 // Makes `prefix`, which is complete, the newest one, and then deletes the
-// oldest beyond `max_to_keep` (0: keeps all). Failing to delete is logged, not
-// an error. A damaged state file is replaced, with a warning.
+// oldest beyond `max_to_keep` (0: keeps all), and what killed writers of
+// checkpoints of this name left. Failing to delete is logged, not an error. A
+// damaged state file is replaced, with a warning.
 Status UpdateCheckpointState(Env& env, const std::string& dir,
                              const std::string& prefix, int max_to_keep);
 

@@ -79,6 +79,18 @@ TEST(CheckpointStateTest, NewestThatExistsIsTheLatest) {
   EXPECT_EQ(LatestCheckpoint(env, ".").value(), "./m-2");
 }
 
+TEST(CheckpointStateTest, OneCheckpointIsKnownUnderAllSpellings) {
+  MemEnv env;
+  env.Overwrite("m-1.index", "");
+  for (const char* prefix : {"m-1", "./m-1", "././m-1", "m-1"}) {
+    ASSERT_TRUE(UpdateCheckpointState(env, ".", prefix, 1).ok());
+    EXPECT_TRUE(env.FileExists("m-1.index")) << prefix;
+    EXPECT_EQ(ReadCheckpointState(env, ".").value().all.size(), 1u) << prefix;
+  }
+  EXPECT_THAT(env.ReadFile("checkpoint").value(),
+              HasSubstr("model_checkpoint_path: \"m-1\"\n"));
+}
+
 TEST(CheckpointManagerTest, KeepsTheNewest) {
   MemEnv env;
   CheckpointManager manager(env, "dir", {.max_to_keep = 2});
@@ -135,6 +147,7 @@ TEST(CheckpointManagerTest, LeftoversOfAKilledWriterAreRemoved) {
   env.Overwrite("dir/model.ckpt-9.data-00000-of-00001.tmp", "x");
   env.Overwrite("dir/model.ckpt-9.index.tmp", "x");
   env.Overwrite("dir/checkpoint.tmp-12-0", "x");
+  env.Overwrite("dir/model.ckpt.index.tmp", "x");
   env.Overwrite("dir/model.ckpt-other.tmp", "not ours");
   env.Overwrite("dir/notes.tmp", "not ours");
   CheckpointManager manager(env, "dir");

@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <map>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "runtime/io/event_reader.h"
 #include "tests/testing/fault_env.h"
@@ -92,6 +95,26 @@ TEST(EventWriterTest, FullDiskIsReported) {
   const Status s = out->AddScalar("loss", 1, 1);
   EXPECT_EQ(s.code(), Code::kResourceExhausted);
   EXPECT_THAT(s.message(), HasSubstr("No space left"));
+}
+
+TEST(EventWriterTest, ThreadsMayShareAWriter) {
+  MemEnv env;
+  auto out = EventWriter::Open(env, "logs").value();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&out, t] {
+      for (int i = 0; i < 100; ++i) {
+        EXPECT_TRUE(out->AddScalar(StrCat("t", t), float(i), i).ok());
+      }
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  const auto events = ReadEvents(env, out->path()).value();
+  ASSERT_THAT(events, SizeIs(401));
+  std::map<std::string, int64_t> next;  // steps of a thread stay in order
+  for (size_t i = 1; i < events.size(); ++i) {
+    EXPECT_EQ(events[i].step, next[events[i].values.at(0).tag]++);
+  }
 }
 
 TEST(EventReaderTest, FileThatIsBeingWrittenEndsAtItsLastWholeEvent) {
