@@ -2,6 +2,7 @@
 #include "runtime/io/checkpoint_index.h"
 
 #include <cstdio>
+#include <set>
 #include <utility>
 
 #include "proto/tensor_bundle.pb.h"
@@ -127,10 +128,15 @@ class Checker {
   Status CheckParts(const std::string& name, const StoredTensor& s) const {
     if (IsSliceKey(name)) return Damaged(name, "has parts itself");
     int64_t elements = 0;
+    std::set<std::string> keys;
     for (const TensorSlice& slice : s.slices) {
       auto shape = slice.ShapeIn(s.shape);
       if (!shape.ok()) return Damaged(name, shape.status().message());
-      const auto part = index_.stored.find(SliceKey(name, slice));
+      const auto [key, is_new] = keys.insert(SliceKey(name, slice));
+      if (!is_new) {
+        return Damaged(name, "its part '", slice, "' is there twice");
+      }
+      const auto part = index_.stored.find(*key);
       if (part == index_.stored.end()) {
         return Damaged(name, "its part '", slice, "' is missing");
       }

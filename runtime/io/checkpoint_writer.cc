@@ -171,6 +171,7 @@ Status CheckpointWriter::AddSlice(const std::string& name, const Shape& full,
                            "' has shape ", *part, ", the value has ",
                            tensor.shape());
   }
+  if (*part == full) return Add(name, tensor);
   const std::string key = SliceKey(name, slice);
   proto::TensorShapeProto shape;
   SetShape(full, shape);

@@ -28,10 +28,13 @@ class CheckpointReaderTest : public testing::Test {
     EXPECT_TRUE(writer->Add("w", Tensor::Of<float>({2}, {1, 2})).ok());
     EXPECT_TRUE(
         writer->Add("s", Tensor::Of<std::string>({2}, {"ab", "c"})).ok());
-    EXPECT_TRUE(writer
-                    ->AddSlice("p", Shape{2}, TensorSlice::Parse("0,2").value(),
-                               Tensor::Of<int32_t>({2}, {5, 6}))
-                    .ok());
+    for (const char* part : {"0,2", "2,2"}) {
+      EXPECT_TRUE(writer
+                      ->AddSlice("p", Shape{4},
+                                 TensorSlice::Parse(part).value(),
+                                 Tensor::Of<int32_t>({2}, {5, 6}))
+                      .ok());
+    }
     EXPECT_TRUE(writer->Finish().ok());
     index_ = env_.ReadFile("m.index").value();
     data_ = env_.ReadFile(kData).value();
@@ -176,8 +179,11 @@ TEST_F(CheckpointReaderTest, ForgedPartsAreRefused) {
     e.mutable_slices(0)->mutable_extent(0)->set_length(1);
   });
   ExpectLoss("its part '1,1' is missing");
-  Forge("p", [](auto& e) { *e.add_slices() = e.slices(0); });
-  ExpectLoss("its parts have 4 elements");
+  // Twice the same part, as many elements as the whole.
+  Forge("p", [](auto& e) { *e.mutable_slices(1) = e.slices(0); });
+  ExpectLoss("its part '0,2' is there twice");
+  Forge("p", [](auto& e) { e.mutable_slices()->RemoveLast(); });
+  ExpectLoss("its parts have 2 elements, the whole has 4");
   Forge("p", [](auto& e) { e.mutable_slices(0)->add_extent(); });
   ExpectLoss("'p'");
 }

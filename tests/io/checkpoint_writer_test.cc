@@ -94,6 +94,19 @@ TEST(CheckpointWriterTest, PartsBecomeOneTensor) {
               ElementsAre(1, 2));
 }
 
+TEST(CheckpointWriterTest, PartThatIsTheWholeIsNoPart) {
+  MemEnv env;
+  auto writer = CheckpointWriter::Open(env, "m").value();
+  ASSERT_TRUE(writer
+                  ->AddSlice("w", Shape{2}, TensorSlice::Parse("0,2").value(),
+                             Tensor::Of<float>({2}, {1, 2}))
+                  .ok());
+  ASSERT_TRUE(writer->Finish().ok());
+  const auto reader = CheckpointReader::Open(env, "m").value();
+  EXPECT_FALSE(reader->Find("w")->partitioned);
+  EXPECT_THAT(reader->Read("w").value().flat<float>(), ElementsAre(1, 2));
+}
+
 TEST(CheckpointWriterTest, MissingPartIsFoundWhenOpening) {
   MemEnv env;
   auto writer = CheckpointWriter::Open(env, "m").value();
