@@ -85,7 +85,8 @@ Result<PlanGraph> Prune(const Graph& full, const RunSignature& signature,
                                 StrCat("_feed/", fed.node->name())),
                             .op = "_Feed",
                             .attrs = {{"dtype", feeds[i].dtype},
-                                      {"shape", feeds[i].shape}}}));
+                                      {"shape", feeds[i].shape},
+                                      {"_tensor", fed.name()}}}));
     feed->set_assigned_device(fed.node->assigned_device());
     plan.feeds.push_back({feed, 0});
     replaced[{copy_of.at(fed.node), fed.index}] = {feed, 0};

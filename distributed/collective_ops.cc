@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ops that data_parallel.h puts into graphs; no program builds them. All
+// are stateful and talk to the other ranks through the session's Communicator.
+#include <vector>
+
+#include "distributed/communicator.h"
+#include "runtime/op/kernel.h"
+#include "runtime/op/shape_context.h"
+
+namespace lockstep {
+namespace {
+
+Status CheckService(PrepareContext& p) {
+  if (p.resources().Service<Communicator>() != nullptr) return Ok();
+  return FailedPrecondition(
+      "the session has no Communicator; see UseDataParallel");
+}
+
+CallOptions OptionsOf(KernelContext& k) {
+  return {.name = k.node_name(), .deadline_micros = k.run().deadline_micros};
+}
+
+// Every output is like the input of the same number.
+Status EachUnchangedShape(ShapeContext& c) {
+  for (int i = 0; i < c.num_outputs(); ++i) {
+    LS_RETURN_IF_ERROR(c.SetOutput(i, c.Input(i)));
+  }
+  return Ok();
+}
+
+// _GradientExchange: outputs[i] = sum over ranks of weight * gradients[i].
+//   gradients: N tensors of T; outputs: their shapes
+// The weight is the rank's part of the global batch (see _BatchShare) when
+// `weighted`, else 1 / ranks. A rank without samples contributes zeros.
+struct ExchangeState {
+  std::vector<Piece> pieces;
+  bool weighted = false;
+};
+
+Status PrepareExchange(PrepareContext& p) {
+  auto& state = p.MakeState<ExchangeState>();
+  state.pieces.resize(static_cast<size_t>(p.num_inputs()));
+  state.weighted = p.Attr<bool>("weighted");
+  return CheckService(p);
+}
+
+Status ExchangeCpu(KernelContext& k) {
+  Communicator& ranks = *k.resources().Service<Communicator>();
+  auto& [pieces, weighted] = k.state<ExchangeState>();
+  for (int i = 0; i < k.num_inputs(); ++i) {
+    pieces[static_cast<size_t>(i)] = {k.input(i).data(), k.output(i).data(),
+                                      k.input(i).NumElements()};
+  }
+  const double weight =
+      weighted ? k.run().weight() : 1.0 / static_cast<double>(ranks.size());
+  return ranks.AllReduce(pieces, k.input(0).dtype(), ReduceOp::kSum, weight,
+                         OptionsOf(k));
+}
+
+LOCKSTEP_OP("_GradientExchange")
+    .Input("gradients: N * T")
+    .Output("outputs: N * T")
+    .Attr("N: int >= 1")
+    .Attr("T: {half, bfloat16, float, double}")
+    .Attr("weighted: bool")
+    .Shape(EachUnchangedShape)
+    .NoGradient()
+    .Stateful()
+    .With([](OpTraits& t) { t.synchronizes = true; })
+    .Kernel(kCpu, {ExchangeCpu, PrepareExchange});
+
+// _BatchShare: tells the run this rank's part of the global batch: how many
+// samples it has (dimension 0 of `batch`; a scalar is one), how many the ranks
+// before it have, and how many there are.
+struct ShareState {
+  std::vector<int64_t> counts;
+};
+
+Status PrepareShare(PrepareContext& p) {
+  LS_RETURN_IF_ERROR(CheckService(p));
+  p.MakeState<ShareState>().counts.resize(
+      static_cast<size_t>(p.resources().Service<Communicator>()->size()));
+  return Ok();
+}
+
+Status ShareCpu(KernelContext& k) {
+  Communicator& ranks = *k.resources().Service<Communicator>();
+  std::vector<int64_t>& counts = k.state<ShareState>().counts;
+  const Shape& batch = k.input(0).shape();
+  const int64_t mine = batch.rank() > 0 ? batch.dim(0) : 1;
+  LS_RETURN_IF_ERROR(
+      ranks.AllGather(&mine, counts.data(), 1, kInt64, OptionsOf(k)));
+  RunInfo& run = k.run();
+  run.sample_offset = 0;
+  run.local_samples = mine;
+  run.global_samples = 0;
+  for (int r = 0; r < ranks.size(); ++r) {
+    if (r < ranks.rank()) run.sample_offset += counts[static_cast<size_t>(r)];
+    run.global_samples += counts[static_cast<size_t>(r)];
+  }
+  return Ok();
+}
+
+LOCKSTEP_OP("_BatchShare")
+    .Input("batch: T")
+    .Attr("T: type")
+    .Shape(NoOutputs)
+    .NoGradient()
+    .Stateful()
+    .With([](OpTraits& t) { t.synchronizes = true; })
+    .Kernel(kCpu, {ShareCpu, PrepareShare});
+
+// _BroadcastFromRoot: rank 0's value, on every rank; shapes must be equal.
+Status PrepareBroadcast(PrepareContext& p) { return CheckService(p); }
+
+Status BroadcastCpu(KernelContext& k) {
+  Communicator& ranks = *k.resources().Service<Communicator>();
+  const Tensor& value = k.input(0);
+  LS_RETURN_IF_ERROR(k.AllocateOutput(0, value.shape()));
+  Tensor& out = k.output(0);
+  if (out.data() != value.data()) out.CopyFrom(value);
+  return ranks.Broadcast(out.data(), out.NumElements(), out.dtype(),
+                         /*root=*/0, OptionsOf(k));
+}
+
+LOCKSTEP_OP("_BroadcastFromRoot")
+    .Input("value: T")
+    .Output("output: T")
+    .Attr("T: type")
+    .Shape(UnchangedShape)
+    .NoGradient()
+    .Stateful()
+    .InPlace(0, 0)
+    .With([](OpTraits& t) { t.synchronizes = true; })
+    .Kernel(kCpu, {BroadcastCpu, PrepareBroadcast});
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "distributed/data_parallel.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "distributed/communicator.h"
+
+namespace lockstep {
+namespace {
+
+// Later than everything in the original graph.
+constexpr int kLast = std::numeric_limits<int>::max();
+
+// A gradient and the Apply* inputs that read it.
+struct Gradient {
+  Output output;
+  std::vector<std::pair<Node*, int>> uses;
+  int position = kLast;
+  std::string first_use;  // name, for ties
+};
+
+// Where nodes stand in the graph as it was built. Plans of several ranks may
+// differ (a last batch of another size is folded differently); this does not,
+// so that all ranks agree on an order.
+class OriginalOrder {
+ public:
+  static Result<OriginalOrder> Make(const Graph& original) {
+    OriginalOrder order(original);
+    LS_ASSIGN_OR_RETURN(std::vector<Node*> nodes, original.TopologicalOrder());
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      order.positions_[nodes[i]] = static_cast<int>(i);
+    }
+    return order;
+  }
+
+  const Node* Find(const Node* node) const {
+    return original_->Find(node->name());
+  }
+  int Of(const Node* node) const {
+    const Node* found = Find(node);
+    return found == nullptr ? kLast : positions_.at(found);
+  }
+  // Of what the node's input was made by.
+  int OfInput(const Node* node, int input) const {
+    const Node* found = Find(node);
+    if (found == nullptr || input >= found->num_inputs()) return kLast;
+    return positions_.at(found->input(input).node);
+  }
+
+ private:
+  explicit OriginalOrder(const Graph& original) : original_(&original) {}
+  const Graph* original_;
+  std::unordered_map<const Node*, int> positions_;
+};
+
+class Rewriter {
+ public:
+  Rewriter(PassContext& context, const DataParallelOptions& options,
+           OriginalOrder order)
+      : graph_(context.graph),
+        context_(context),
+        options_(options),
+        order_(std::move(order)) {}
+
+  Status Run() {
+    LS_RETURN_IF_ERROR(CheckBatchName());
+    LS_ASSIGN_OR_RETURN(std::vector<Gradient> gradients, FindGradients());
+    LS_RETURN_IF_ERROR(BroadcastAssigned());
+    if (!gradients.empty()) {
+      LS_RETURN_IF_ERROR(ShareBatch());
+      LS_RETURN_IF_ERROR(Exchange(gradients));
+    }
+    ChainSynchronizing();
+    return graph_.TopologicalOrder().status();
+  }
+
+ private:
+  Status CheckBatchName() const;
+  Output FindBatch() const;
+  Result<std::vector<Gradient>> FindGradients() const;
+  Status BroadcastAssigned();
+  Status ShareBatch();
+  Status Exchange(const std::vector<Gradient>& gradients);
+  Status AddExchange(std::span<const Gradient> bucket);
+  static void MarkAfter(const Gradient& gradient, const Consumers& consumers,
+                        std::unordered_set<const Node*>* after);
+  void ChainSynchronizing();
+
+  // A synchronizing node of ours, at `position` of the common order.
+  Result<Node*> Add(NodeSpec spec, int position) {
+    spec.name = graph_.UniqueName(spec.name);
+    LS_ASSIGN_OR_RETURN(Node * node, graph_.AddNode(std::move(spec)));
+    positions_[node] = position;
+    return node;
+  }
+
+  Graph& graph_;
+  PassContext& context_;
+  const DataParallelOptions& options_;
+  OriginalOrder order_;
+  Node* share_ = nullptr;
+  std::unordered_map<const Node*, int> positions_;
+};
+
+Status Rewriter::CheckBatchName() const {
+  if (options_.batch.empty()) return Ok();
+  const Result<Output> found = context_.original.FindOutput(options_.batch);
+  return found.ok() ? Ok() : found.status().WithContext("option batch");
+}
+
+// In this plan the tensor may be fed, computed, or not there.
+Output Rewriter::FindBatch() const {
+  if (options_.batch.empty()) return {};
+  const Result<Output> original = context_.original.FindOutput(options_.batch);
+  for (const Output& feed : context_.feeds) {
+    const auto* tensor = GetIf<std::string>(feed.node->attrs(), "_tensor");
+    if (tensor != nullptr && *tensor == original->name()) return feed;
+  }
+  Node* node = graph_.Find(original->node->name());
+  return node == nullptr ? Output{} : node->output(original->index);
+}
+
+Result<std::vector<Gradient>> Rewriter::FindGradients() const {
+  std::unordered_map<Output, size_t, OutputHash> index;
+  std::vector<Gradient> gradients;
+  for (Node* node : graph_.nodes()) {
+    const int input = node->traits().applies_gradient;
+    if (input < 0) continue;
+    const Output output = node->input(input);
+    const DType dtype = BaseOf(output.dtype());
+    if (!IsFloating(dtype)) {
+      return Unimplemented("node '", node->name(), "': a gradient of dtype ",
+                           DTypeName(dtype), " cannot be averaged over ranks");
+    }
+    const auto [at, is_new] = index.try_emplace(output, gradients.size());
+    if (is_new) gradients.emplace_back().output = output;
+    Gradient& gradient = gradients[at->second];
+    gradient.uses.emplace_back(node, input);
+    const int position = order_.OfInput(node, input);
+    if (is_new || std::pair(position, node->name()) <
+                      std::pair(gradient.position, gradient.first_use)) {
+      gradient.position = position;
+      gradient.first_use = node->name();
+    }
+  }
+  std::ranges::sort(gradients, {}, [](const Gradient& g) {
+    return std::pair(g.position, g.first_use);
+  });
+  return gradients;
+}
+
+Status Rewriter::BroadcastAssigned() {
+  std::unordered_map<Output, Output, OutputHash> broadcast;
+  for (Node* node : graph_.nodes()) {
+    if (!node->traits().assigns) continue;
+    const Output value = node->input(1);
+    if (!IsPod(BaseOf(value.dtype()))) continue;  // strings: each rank's own
+    auto found = broadcast.find(value);
+    if (found == broadcast.end()) {
+      LS_ASSIGN_OR_RETURN(Node * added,
+                          Add({.name = StrCat(node->name(), "/_from_root"),
+                               .op = "_BroadcastFromRoot",
+                               .inputs = {value}},
+                              order_.OfInput(node, 1)));
+      found = broadcast.emplace(value, added->output(0)).first;
+    }
+    graph_.SetInput(node, 1, found->second);
+  }
+  return Ok();
+}
+
+// Also makes the random ops of the batch draw this rank's part of the global
+// batch: those whose size was not known when the graph was built.
+Status Rewriter::ShareBatch() {
+  const Output batch = FindBatch();
+  if (!batch.defined()) return Ok();
+  LS_ASSIGN_OR_RETURN(
+      share_,
+      Add({.name = "_batch_share", .op = "_BatchShare", .inputs = {batch}},
+          -1));
+  for (Node* node : graph_.nodes()) {
+    if (!node->traits().random || node->num_outputs() == 0) continue;
+    const Node* original = order_.Find(node);
+    if (original == nullptr) continue;
+    const Shape& shape = original->output_shape(0);
+    const bool per_sample =
+        !shape.HasRank() || (shape.rank() > 0 && shape.dim(0) == kUnknownDim);
+    if (!per_sample) continue;
+    node->mutable_attrs()["_per_sample"] = true;
+    graph_.AddControlEdge(share_, node);
+  }
+  return Ok();
+}
+
+// Everything that runs after what this gradient is applied by.
+void Rewriter::MarkAfter(const Gradient& gradient, const Consumers& consumers,
+                         std::unordered_set<const Node*>* after) {
+  std::vector<Node*> stack;
+  const auto visit = [&](Node* node) {
+    if (after->insert(node).second) stack.push_back(node);
+  };
+  for (const auto& [node, input] : gradient.uses) visit(node);
+  while (!stack.empty()) {
+    Node* node = stack.back();
+    stack.pop_back();
+    for (int i = 0; i < node->num_outputs(); ++i) {
+      for (const auto& [user, input] : consumers.Of(node->output(i))) {
+        visit(user);
+      }
+    }
+    for (Node* user : consumers.ControlledBy(node)) visit(user);
+  }
+}
+
+Status Rewriter::Exchange(const std::vector<Gradient>& gradients) {
+  // Gradients that need what another one of the bucket updates (two training
+  // ops in one run) would make a cycle. Exchanges added meanwhile do not
+  // matter: theirs are earlier gradients.
+  const Consumers consumers(graph_);
+  std::unordered_set<const Node*> after;
+  size_t begin = 0;
+  int64_t bytes = 0;
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    const Gradient& gradient = gradients[i];
+    const DType dtype = BaseOf(gradient.output.dtype());
+    const int64_t size =
+        std::max<int64_t>(0, gradient.output.shape().NumElements()) *
+        static_cast<int64_t>(DTypeSize(dtype));
+    const bool fits = bytes + size <= options_.bucket_bytes &&
+                      dtype == BaseOf(gradients[begin].output.dtype()) &&
+                      !after.contains(gradient.output.node);
+    if (i > begin && !fits) {
+      LS_RETURN_IF_ERROR(
+          AddExchange(std::span(gradients).subspan(begin, i - begin)));
+      begin = i;
+      bytes = 0;
+      after.clear();
+    }
+    bytes += size;
+    MarkAfter(gradient, consumers, &after);
+  }
+  return AddExchange(std::span(gradients).subspan(begin));
+}
+
+Status Rewriter::AddExchange(std::span<const Gradient> bucket) {
+  std::vector<Output> inputs;
+  for (const Gradient& gradient : bucket) inputs.push_back(gradient.output);
+  const auto count = static_cast<int64_t>(bucket.size());
+  LS_ASSIGN_OR_RETURN(
+      Node * exchange,
+      Add({.name = StrCat("_gradient_exchange/", bucket[0].first_use),
+           .op = "_GradientExchange",
+           .inputs = std::move(inputs),
+           .attrs = {{"N", count}, {"weighted", share_ != nullptr}}},
+          bucket.back().position));
+  for (size_t i = 0; i < bucket.size(); ++i) {
+    for (const auto& [node, input] : bucket[i].uses) {
+      graph_.SetInput(node, input, exchange->output(static_cast<int>(i)));
+    }
+  }
+  return Ok();
+}
+
+// One order for all ranks. It never contradicts the graph: what a node waits
+// for stands before it in the original graph, too.
+void Rewriter::ChainSynchronizing() {
+  std::vector<std::pair<std::pair<int, std::string>, Node*>> nodes;
+  for (Node* node : graph_.nodes()) {
+    if (!node->traits().synchronizes) continue;
+    const auto ours = positions_.find(node);
+    const int position =
+        ours == positions_.end() ? order_.Of(node) : ours->second;
+    nodes.push_back({{position, node->name()}, node});
+  }
+  std::ranges::sort(nodes);
+  for (size_t i = 1; i < nodes.size(); ++i) {
+    graph_.AddControlEdge(nodes[i - 1].second, nodes[i].second);
+  }
+}
+
+}  // namespace
+
+Status DataParallel::Run(PassContext& context) const {
+  if (ranks_ <= 1) return Ok();
+  LS_ASSIGN_OR_RETURN(OriginalOrder order,
+                      OriginalOrder::Make(context.original));
+  return Rewriter(context, options_, std::move(order)).Run();
+}
+
+void UseDataParallel(std::shared_ptr<Communicator> communicator,
+                     DataParallelOptions options, SessionOptions* session) {
+  session->task = communicator->rank();
+  session->tasks = communicator->size();
+  session->passes.push_back(
+      std::make_shared<DataParallel>(communicator->size(), std::move(options)));
+  session->services.push_back(
+      [communicator = std::move(communicator)](SessionResources& resources) {
+        resources.SetService<Communicator>(communicator);
+      });
+}
+
+}  // namespace lockstep

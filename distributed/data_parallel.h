@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// DataParallel: the rewrite that makes ranks train together. Every rank builds
+// the same graph, feeds its own part of each global batch, and makes the same
+// runs; programs and imported graphs need no change.
+//
+// In every plan of a session with more than one rank
+// - the gradients that reach Apply* ops are averaged over the ranks, by their
+//   parts of the global batch, in buckets, in the order in which the backward
+//   pass makes them;
+// - random ops of unknown batch size (dropout) draw as parts of the global
+//   batch, in plans that train;
+// - values assigned to variables are those of rank 0: initial and restored
+//   ones;
+// - all of this happens in one order, which the graph alone decides.
+// A plan that neither trains nor assigns (evaluation) needs no other rank.
+// Not for gradients that reach variables by other ops than Apply*, or sparsely.
+//
+// Threading: Run is const and may be called by several sessions at once; the
+// sessions of one communicator must not run at the same time.
+//
+//   SessionOptions options;
+//   UseDataParallel(std::move(communicator), {.batch = "images:0"}, &options);
+//   LS_ASSIGN_OR_RETURN(auto session, Session::Create(graph, options));
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "runtime/exec/session_options.h"
+#include "runtime/graph/passes/pass.h"
+
+namespace lockstep {
+
+class Communicator;
+
+struct DataParallelOptions {
+  // A tensor whose dimension 0 counts the samples of a rank, such as the
+  // placeholder of the images; ranks may differ, or have none. Empty: every
+  // rank counts the same.
+  std::string batch;
+  // Gradients are exchanged together up to this size.
+  int64_t bucket_bytes = 4 << 20;
+};
+
+class DataParallel : public GraphPass {
+ public:
+  explicit DataParallel(int ranks, DataParallelOptions options = {})
+      : ranks_(ranks), options_(std::move(options)) {}
+  std::string name() const override { return "data_parallel"; }
+  // NOT_FOUND when the graph has no tensor called options.batch.
+  Status Run(PassContext& context) const override;
+
+ private:
+  int ranks_;
+  DataParallelOptions options_;
+};
+
+// Adds the pass, hands the communicator to the session's kernels, and sets the
+// session's task. The communicator must be used by nothing else while the
+// session runs; between runs it may.
+void UseDataParallel(std::shared_ptr<Communicator> communicator,
+                     DataParallelOptions options, SessionOptions* session);
+
+}  // namespace lockstep
