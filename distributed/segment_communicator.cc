@@ -204,23 +204,49 @@ Status SegmentCommunicator::ReduceChunk(const CollectiveCall& call,
   const size_t element = call.element_bytes();
   const ReduceKernels* kernels =
       FindReduceKernels(static_cast<DType>(call.header.dtype));
-  GatherPieces(pieces, element, kernels, factor, begin, end, Half(rank()));
-  LS_RETURN_IF_ERROR(Sync(call));
-  const Slice mine = SliceOf(end - begin, rank(), size());
   for (int r = 0; r < size(); ++r) {
-    sources_[static_cast<size_t>(r)] = At(Half(r), mine.begin, element);
+    if (r == rank()) continue;
+    const Slice slice = SliceOf(end - begin, r, size());
+    GatherPieces(pieces, element, kernels, factor, begin + slice.begin,
+                 begin + slice.end, At(Half(rank()), slice.begin, element));
   }
-  kernels->combine(call.header.op, sources_,
-                   At(Half(rank()), mine.begin, element),
-                   mine.end - mine.begin);
   LS_RETURN_IF_ERROR(Sync(call));
-  for (int i = 0; i < size(); ++i) {
-    const int r = (rank() + i) % size();  // our own first: it is in the cache
+  CombineSlice(call, pieces, factor, begin,
+               SliceOf(end - begin, rank(), size()));
+  LS_RETURN_IF_ERROR(Sync(call));
+  for (int r = 0; r < size(); ++r) {
+    if (r == rank()) continue;
     const Slice slice = SliceOf(end - begin, r, size());
     ScatterPieces(pieces, element, begin + slice.begin, begin + slice.end,
                   At(Half(r), slice.begin, element));
   }
   return Ok();
+}
+
+// In blocks that stay in the first-level cache: our own contribution, the sum
+// with the others', the copy to our arrays.
+void SegmentCommunicator::CombineSlice(const CollectiveCall& call,
+                                       std::span<const Piece> pieces,
+                                       double factor, int64_t begin,
+                                       Slice slice) {
+  constexpr int64_t kBlock = 2048;
+  constexpr size_t kWidest = 8;  // bytes of an element that can be reduced
+  alignas(64) std::byte own[kBlock * kWidest];
+  const size_t element = call.element_bytes();
+  const ReduceKernels* kernels =
+      FindReduceKernels(static_cast<DType>(call.header.dtype));
+  for (int64_t at = slice.begin; at < slice.end; at += kBlock) {
+    const int64_t n = std::min(kBlock, slice.end - at);
+    GatherPieces(pieces, element, kernels, factor, begin + at, begin + at + n,
+                 own);
+    for (int r = 0; r < size(); ++r) {
+      sources_[static_cast<size_t>(r)] =
+          r == rank() ? own : At(Half(r), at, element);
+    }
+    std::byte* combined = At(Half(rank()), at, element);
+    kernels->combine(call.header.op, sources_, combined, n);
+    ScatterPieces(pieces, element, begin + at, begin + at + n, combined);
+  }
 }
 
 Status SegmentCommunicator::DoReduceScatter(const CollectiveCall& call,

@@ -5,7 +5,7 @@
 // threads (local_communicator.h) or processes (shared_memory_communicator.h).
 //
 // Each rank owns one segment: a block of counters and two halves of data. A
-// rank copies its contribution into a half, publishes a step number, waits
+// rank copies what others combine into a half, publishes a step number, waits
 // until all others have, and combines its own slice straight from all
 // segments; after a second step everybody copies the combined slices out. The
 // halves alternate: by the time one is written again, everyone has published
@@ -96,6 +96,10 @@ class SegmentCommunicator : public Communicator {
                           int64_t begin, int64_t end);
   Status ReduceChunk(const CollectiveCall& call, std::span<const Piece> pieces,
                      double factor, int64_t begin, int64_t end);
+  // The slice of the chunk (which begins at element `begin`) that this rank
+  // combines: into its half, for the others, and to its own arrays.
+  void CombineSlice(const CollectiveCall& call, std::span<const Piece> pieces,
+                    double factor, int64_t begin, Slice slice);
 
   // Waits until done(). `awaited()` lists the ranks that keep it waiting.
   template <class Done, class Awaited>
