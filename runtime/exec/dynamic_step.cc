@@ -33,7 +33,8 @@ bool DynamicStep::PreparedFor(std::span<Tensor* const> inputs) const {
   }
   const std::vector<int>& deciding = node_.traits().needs_value;
   for (size_t d = 0; d < deciding.size(); ++d) {
-    const size_t i = static_cast<size_t>(deciding[d]);
+    const size_t i = static_cast<size_t>(
+        OpTraits::InputNumber(deciding[d], node_.num_inputs()));
     if (!BitwiseEqual(*inputs[i], decided_by_[d])) return false;
   }
   return true;
@@ -49,7 +50,8 @@ Status DynamicStep::Prepare(std::span<Tensor* const> inputs) {
   }
   decided_by_.clear();
   for (int i : node_.traits().needs_value) {
-    decided_by_.push_back(inputs[static_cast<size_t>(i)]->Clone());
+    const int number = OpTraits::InputNumber(i, node_.num_inputs());
+    decided_by_.push_back(inputs[static_cast<size_t>(number)]->Clone());
   }
   ShapeContext shapes(node_.def(), node_.attrs(), operands_.input_shapes,
                       operands_.input_values, node_.num_outputs());

@@ -176,7 +176,7 @@ bool PlanBuilder::IsStatic(const Node* n) const {
     }
   }
   for (int i : n->traits().needs_value) {
-    const Output& in = n->input(i);
+    const Output& in = n->input(OpTraits::InputNumber(i, n->num_inputs()));
     if (!in.node->output_value(in.index).defined()) return false;
   }
   return true;

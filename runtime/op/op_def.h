@@ -98,7 +98,12 @@ struct OpTraits {
   std::vector<std::pair<int, int>> in_place;
   // Inputs whose values decide shapes or how a kernel is prepared. When one is
   // not known at plan time the step becomes dynamic: prepared as it runs.
+  // Negative numbers count from the last input (-1).
   std::vector<int> needs_value;
+  // The number of such an input of a node that has `num_inputs`.
+  static int InputNumber(int i, int num_inputs) {
+    return i < 0 ? i + num_inputs : i;
+  }
 };
 
 struct OpDef {

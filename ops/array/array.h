@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Making, shaping and moving tensors: builder functions with TensorFlow's
+// names and meanings. Each adds one node; a mistake shows in scope.status().
+// Within namespace ops, `Shape` is the function: write lockstep::Shape for
+// the type.
+//
+//   Output x = ops::Placeholder(s.WithName("x"), kFloat, {-1, 784});
+//   Output image = ops::Reshape(s, x, {-1, 28, 28, 1});
+//   Output both = ops::Concat(s, {a, b}, /*axis=*/1);
+//   Output first = ops::Slice(s, x, {0, 0}, {1, -1});
+
+#include <vector>
+
+#include "runtime/graph/builder.h"
+
+namespace lockstep::ops {
+
+Output Const(const Scope& scope, const Tensor& value);
+// Has to be fed; unknown dimensions are -1.
+Output Placeholder(const Scope& scope, DType dtype,
+                   const lockstep::Shape& shape = lockstep::Shape::Unknown());
+// `input` unless it is fed.
+Output PlaceholderWithDefault(const Scope& scope, const Input& input,
+                              const lockstep::Shape& shape);
+Output Identity(const Scope& scope, const Input& input);
+std::vector<Output> IdentityN(const Scope& scope,
+                              const std::vector<Output>& inputs);
+Output StopGradient(const Scope& scope, const Input& input);
+// Does nothing: a target that runs `after`.
+Node* NoOp(const Scope& scope, const std::vector<Node*>& after = {});
+
+Output Shape(const Scope& scope, const Input& input, DType out_type = kInt32);
+std::vector<Output> ShapeN(const Scope& scope,
+                           const std::vector<Output>& inputs,
+                           DType out_type = kInt32);
+Output Size(const Scope& scope, const Input& input, DType out_type = kInt32);
+Output Rank(const Scope& scope, const Input& input);
+// The axes over which the gradients of two broadcast operands are summed.
+std::vector<Output> BroadcastGradientArgs(const Scope& scope, const Input& s0,
+                                          const Input& s1);
+
+// One dimension of `shape` may be -1.
+Output Reshape(const Scope& scope, const Input& tensor, const Input& shape);
+Output ExpandDims(const Scope& scope, const Input& input, const Input& axis);
+// Drops the axes of size 1: all of them when none is given.
+Output Squeeze(const Scope& scope, const Input& input,
+               const std::vector<int64_t>& axes = {});
+Output Transpose(const Scope& scope, const Input& x, const Input& perm);
+Output InvertPermutation(const Scope& scope, const Input& x);
+
+Output Concat(const Scope& scope, const std::vector<Output>& values,
+              const Input& axis);
+std::vector<Output> ConcatOffset(const Scope& scope, const Input& axis,
+                                 const std::vector<Output>& shapes);
+Output Pack(const Scope& scope, const std::vector<Output>& values,
+            int axis = 0);
+std::vector<Output> Unpack(const Scope& scope, const Input& value, int num,
+                           int axis = 0);
+std::vector<Output> Split(const Scope& scope, const Input& axis,
+                          const Input& value, int num_split);
+// One of the sizes may be -1: what is left.
+std::vector<Output> SplitV(const Scope& scope, const Input& value,
+                           const Input& sizes, const Input& axis,
+                           int num_split);
+// A size of -1 means: up to the end.
+Output Slice(const Scope& scope, const Input& input, const Input& begin,
+             const Input& size);
+// paddings: [rank, 2], elements before and after along each axis.
+Output Pad(const Scope& scope, const Input& input, const Input& paddings);
+Output PadV2(const Scope& scope, const Input& input, const Input& paddings,
+             const Input& value);
+Output Tile(const Scope& scope, const Input& input, const Input& multiples);
+Output BroadcastTo(const Scope& scope, const Input& input, const Input& shape);
+// params' slices along `axis`, by number; one out of range is
+// INVALID_ARGUMENT when it runs.
+Output Gather(const Scope& scope, const Input& params, const Input& indices,
+              const Input& axis = Input(0), int batch_dims = 0);
+
+Output Fill(const Scope& scope, const Input& dims, const Input& value);
+Output ZerosLike(const Scope& scope, const Input& x);
+Output OnesLike(const Scope& scope, const Input& x);
+Output Range(const Scope& scope, const Input& start, const Input& limit,
+             const Input& delta);
+Output OneHot(const Scope& scope, const Input& indices, const Input& depth,
+              const Input& on_value = Input(1.0f),
+              const Input& off_value = Input(0.0f), int axis = -1);
+
+}  // namespace lockstep::ops

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// AddN: the sum of N tensors of one shape, added from first to last.
+//   inputs: N * T   sum: same shape
+// Gradient: dy to every input.
+
+#include "ops/math/elementwise.h"
+#include "ops/math/math.h"
+#include "runtime/graph/gradients.h"
+#include "runtime/op/shape_context.h"
+
+namespace lockstep {
+namespace {
+
+struct AddFn {
+  template <class T>
+  static T Apply(T a, T b) {
+    using C = ArithmeticType<T>;
+    return static_cast<T>(static_cast<C>(a) + static_cast<C>(b));
+  }
+};
+
+// Piece by piece, so that partial sums stay in the first cache. Reads input 0
+// before anything is written, so that the output may be in its place.
+template <class T>
+void AddPiece(KernelContext& k, int64_t begin, int64_t n) {
+  T* y = k.out<T>(0) + begin;
+  if (k.num_inputs() == 1) {
+    if (y != k.in<T>(0) + begin) std::copy_n(k.in<T>(0) + begin, n, y);
+    return;
+  }
+  detail::BinaryRun<AddFn, T, T>(k.in<T>(0) + begin, 1, k.in<T>(1) + begin, 1,
+                                 y, n);
+  for (int i = 2; i < k.num_inputs(); ++i) {
+    detail::BinaryRun<AddFn, T, T>(y, 1, k.in<T>(i) + begin, 1, y, n);
+  }
+}
+
+template <class T>
+Status AddNCpu(KernelContext& k) {
+  constexpr int64_t kPiece = 2048;
+  ParallelFor(k.output(0).NumElements(), kPiece * 8,
+              [&](int64_t begin, int64_t end) {
+                for (int64_t at = begin; at < end; at += kPiece) {
+                  AddPiece<T>(k, at, std::min(kPiece, end - at));
+                }
+              });
+  return Ok();
+}
+
+Status AddNGradient(GradContext& g) {
+  for (int i = 0; i < g.num_inputs(); ++i) {
+    LS_RETURN_IF_ERROR(g.SetDx(i, g.dy(0)));
+  }
+  return Ok();
+}
+
+int SingleInput(ShapeContext& c) { return c.num_inputs() == 1 ? 0 : -1; }
+
+LOCKSTEP_OP("AddN")
+    .Input("inputs: N * T").Output("sum: T").Attr("N: int >= 1")
+    .Attr("T: realnumbertype")
+    .Shape(SameShapes).Gradient(AddNGradient).IdentityWhen(SingleInput)
+    .InPlace(0, 0)
+    .Kernels<LS_REAL_TYPES>(kCpu,
+                            []<class T>() { return KernelDef{AddNCpu<T>}; });
+
+}  // namespace
+
+namespace ops {
+
+Output AddN(const Scope& scope, const std::vector<Output>& inputs) {
+  return scope.Op("AddN").In(inputs).Out();
+}
+
+}  // namespace ops
+}  // namespace lockstep

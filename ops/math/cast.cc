@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Cast: to another dtype, element by element.
+//   x: SrcT (numbers, bool)   y: DstT, same shape
+// Floats to integers truncate; what does not fit becomes what an x86 processor
+// makes of it: the least integer for int32 and int64 (NaN too), the low bits
+// of that for narrower ones. To bool: whether it is not 0 (NaN is true).
+// Gradient: dy cast back, between floats only.
+
+#include "ops/math/elementwise.h"
+#include "ops/math/math.h"
+#include "runtime/graph/gradients.h"
+#include "runtime/op/shape_context.h"
+
+namespace lockstep {
+namespace {
+
+template <class I, class F>
+I Truncate(F x) {
+  constexpr F kEnd = sizeof(I) == 4 ? F(0x1p31) : F(0x1p63);
+  const bool fits = static_cast<int>(x >= -kEnd) & static_cast<int>(x < kEnd);
+  return fits ? static_cast<I>(x) : std::numeric_limits<I>::min();
+}
+
+template <class D, class S>
+D Convert(S s) {
+  const ValueType<S> x = s;
+  if constexpr (std::is_same_v<D, bool>) {
+    return x != ValueType<S>{0};
+  } else if constexpr (kIsFloat16<D>) {
+    return D(static_cast<float>(x));
+  } else if constexpr (!kIsFloat<S> || kIsFloat<D>) {
+    return static_cast<D>(x);
+  } else if constexpr (std::is_same_v<D, uint64_t>) {
+    using F = ValueType<S>;
+    if (!(x >= F(0x1p63))) return static_cast<D>(Truncate<int64_t>(x));
+    return x < F(0x1p64) ? static_cast<D>(x) : D{0};
+  } else if constexpr (sizeof(D) == 8 || std::is_same_v<D, uint32_t>) {
+    return static_cast<D>(Truncate<int64_t>(x));
+  } else {
+    return static_cast<D>(Truncate<int32_t>(x));
+  }
+}
+
+template <class D, class S>
+LS_SIMD_CLONES void CastRunSimd(const S* x, D* y, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) y[i] = Convert<D, S>(x[i]);
+}
+
+template <class T>
+inline constexpr bool kOften =
+    detail::kVectorized<T> || std::is_same_v<T, bool> ||
+    std::is_same_v<T, uint8_t>;
+
+template <class D, class S>
+void CastRun(const void* from, void* to, int64_t begin, int64_t end) {
+  const S* x = static_cast<const S*>(from);
+  D* y = static_cast<D*>(to);
+  if constexpr (kOften<S> && kOften<D>) {
+    CastRunSimd<D, S>(x + begin, y + begin, end - begin);
+  } else {
+    for (int64_t i = begin; i < end; ++i) y[i] = Convert<D, S>(x[i]);
+  }
+}
+
+struct CastState {
+  void (*run)(const void*, void*, int64_t, int64_t) = nullptr;
+};
+
+Status PrepareCast(PrepareContext& c) {
+  CastState& state = c.MakeState<CastState>();
+  return VisitDType(c.input_dtype(0), [&]<class S>(std::type_identity<S>) {
+    return VisitDType(c.output_dtype(0), [&]<class D>(std::type_identity<D>) {
+      state.run = CastRun<D, S>;
+      return Ok();
+    });
+  });
+}
+
+Status CastCpu(KernelContext& k) {
+  const CastState& state = k.state<CastState>();
+  const void* x = k.input(0).data();
+  void* y = k.output(0).data();
+  ParallelFor(k.input(0).NumElements(), kCheapGrain,
+              [&](int64_t begin, int64_t end) { state.run(x, y, begin, end); });
+  return Ok();
+}
+
+Status CastGradient(GradContext& g) {
+  const DType from = BaseOf(g.x(0).dtype());
+  if (!IsFloating(from) || !IsFloating(g.y(0).dtype())) return Ok();
+  return g.SetDx(0, ops::Cast(g.scope(), g.dy(0), from));
+}
+
+int SameType(ShapeContext& c) {
+  return c.Attr<DType>("SrcT") == c.Attr<DType>("DstT") ? 0 : -1;
+}
+
+LOCKSTEP_OP("Cast")
+    .Input("x: SrcT").Output("y: DstT").Attr("SrcT: type").Attr("DstT: type")
+    .Attr("Truncate: bool = false")
+    .Shape(UnchangedShape).Gradient(CastGradient).IdentityWhen(SameType)
+    .Kernel(kCpu, {CastCpu, PrepareCast});
+
+}  // namespace
+
+namespace ops {
+
+Output Cast(const Scope& scope, const Input& x, DType to) {
+  return scope.Op("Cast").In(x).Attr("DstT", to).Out();
+}
+
+}  // namespace ops
+}  // namespace lockstep

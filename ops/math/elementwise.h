@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Element-wise kernels from functors; for authors of ops. A functor has
+//   template <class T> static R Apply(T x);        or  Apply(T a, T b);
+// and may refuse operands beforehand (integer division by zero):
+//   template <class T> static Status Check(const T* b, int64_t n);
+//
+//   struct SubFn {
+//     template <class T> static T Apply(T a, T b) {
+//       using C = ArithmeticType<T>;
+//       return static_cast<T>(static_cast<C>(a) - static_cast<C>(b));
+//     }
+//   };
+//   .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return Binary<SubFn, T>(); })
+//
+// Functors stand in unnamed namespaces, so that each file's loops are its own.
+// Loops may run in place: every element is read before it is written.
+
+#include <cmath>
+#include <cstdint>
+#include <type_traits>
+
+#include "ops/math/broadcast.h"
+#include "runtime/core/simd.h"
+#include "runtime/op/kernel.h"
+
+// The C++ types of the "realnumbertype" and "floattype" attributes.
+#define LS_FLOAT_TYPES float, double, Half, BFloat16
+#define LS_SIGNED_TYPES int8_t, int16_t, int32_t, int64_t
+#define LS_INTEGER_TYPES \
+  LS_SIGNED_TYPES, uint8_t, uint16_t, uint32_t, uint64_t
+#define LS_REAL_TYPES LS_FLOAT_TYPES, LS_INTEGER_TYPES
+
+namespace lockstep {
+
+template <class T>
+inline constexpr bool kIsFloat16 =
+    std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
+template <class T>
+inline constexpr bool kIsFloat = std::is_floating_point_v<T> || kIsFloat16<T>;
+
+namespace detail {
+template <class T>
+struct ArithmeticTypeOf {
+  using type = std::conditional_t<
+      (sizeof(T) < 4), uint32_t,
+      std::make_unsigned_t<std::conditional_t<std::is_same_v<T, bool>,
+                                              unsigned char, T>>>;
+};
+template <>
+struct ArithmeticTypeOf<float> {
+  using type = float;
+};
+template <>
+struct ArithmeticTypeOf<double> {
+  using type = double;
+};
+template <>
+struct ArithmeticTypeOf<Half> {
+  using type = float;
+};
+template <>
+struct ArithmeticTypeOf<BFloat16> {
+  using type = float;
+};
+}  // namespace detail
+
+// What T is added and multiplied in: float for the 16-bit floats, unsigned for
+// integers (so that they wrap around).
+template <class T>
+using ArithmeticType = typename detail::ArithmeticTypeOf<T>::type;
+// What T is compared and divided in.
+template <class T>
+using ValueType = std::conditional_t<kIsFloat16<T>, float, T>;
+
+// Elements worth a thread, for cheap and for transcendental functions.
+inline constexpr int64_t kCheapGrain = 32768;
+inline constexpr int64_t kCostlyGrain = 4096;
+
+namespace detail {
+
+// Types whose loops are compiled for each vector width.
+template <class T>
+inline constexpr bool kVectorized =
+    std::is_same_v<T, float> || std::is_same_v<T, double> ||
+    std::is_same_v<T, int32_t> || std::is_same_v<T, int64_t>;
+
+template <class F, class T, class R>
+LS_SIMD_CLONES void BinaryRunSimd(const T* a, int64_t step_a, const T* b,
+                                  int64_t step_b, R* y, int64_t n) {
+  if (step_b == 0) {
+    const T vb = *b;
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) y[i] = F::template Apply<T>(a[i], vb);
+  } else if (step_a == 0) {
+    const T va = *a;
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) y[i] = F::template Apply<T>(va, b[i]);
+  } else {
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) y[i] = F::template Apply<T>(a[i], b[i]);
+  }
+}
+
+template <class F, class T, class R>
+void BinaryRun(const T* a, int64_t step_a, const T* b, int64_t step_b, R* y,
+               int64_t n) {
+  if constexpr (kVectorized<T>) {
+    BinaryRunSimd<F, T, R>(a, step_a, b, step_b, y, n);
+  } else {
+    for (int64_t i = 0; i < n; ++i) {
+      y[i] = F::template Apply<T>(a[i * step_a], b[i * step_b]);
+    }
+  }
+}
+
+template <class F, class T, class R>
+LS_SIMD_CLONES void UnaryRunSimd(const T* x, R* y, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) y[i] = F::template Apply<T>(x[i]);
+}
+
+template <class F, class T, class R>
+void UnaryRun(const T* x, R* y, int64_t n) {
+  if constexpr (kVectorized<T>) {
+    UnaryRunSimd<F, T, R>(x, y, n);
+  } else {
+    for (int64_t i = 0; i < n; ++i) y[i] = F::template Apply<T>(x[i]);
+  }
+}
+
+}  // namespace detail
+
+// State: how inputs 0 and 1 spread over output 0.
+inline Status PrepareBinary(PrepareContext& c) {
+  const Shape shapes[] = {c.input_shape(0), c.input_shape(1)};
+  c.MakeState<BroadcastWalk>(shapes, c.output_shape(0));
+  return Ok();
+}
+
+template <class F, class T>
+concept ChecksSecond = requires(const T* b, int64_t n) {
+  { F::template Check<T>(b, n) } -> std::same_as<Status>;
+};
+
+template <class F, class T, class R, int64_t kGrain>
+Status RunBinary(KernelContext& k) {
+  const BroadcastWalk& w = k.state<BroadcastWalk>();
+  const T* a = k.in<T>(0);
+  const T* b = k.in<T>(1);
+  R* y = k.out<R>(0);
+  if constexpr (ChecksSecond<F, T>) {
+    if (w.size() > 0) {
+      LS_RETURN_IF_ERROR(
+          F::template Check<T>(b, k.input(1).NumElements()));
+    }
+  }
+  w.ForRuns(kGrain, [&](int64_t at, const int64_t* from, int64_t n) {
+    detail::BinaryRun<F, T, R>(a + from[0], w.step(0), b + from[1], w.step(1),
+                               y + at, n);
+  });
+  return Ok();
+}
+
+template <class F, class T, class R, int64_t kGrain>
+Status RunUnary(KernelContext& k) {
+  const T* x = k.in<T>(0);
+  R* y = k.out<R>(0);
+  const int64_t n = k.input(0).NumElements();
+  if (n <= kGrain) {
+    detail::UnaryRun<F, T, R>(x, y, n);
+  } else {
+    ParallelFor(n, kGrain, [&](int64_t begin, int64_t end) {
+      detail::UnaryRun<F, T, R>(x + begin, y + begin, end - begin);
+    });
+  }
+  return Ok();
+}
+
+// A kernel of y[i] = F(a[i], b[i]) with broadcasting.
+template <class F, class T, class R = T, int64_t kGrain = kCheapGrain>
+KernelDef Binary() {
+  return {RunBinary<F, T, R, kGrain>, PrepareBinary};
+}
+// A kernel of y[i] = F(x[i]).
+template <class F, class T, class R = T, int64_t kGrain = kCheapGrain>
+KernelDef Unary() {
+  return {RunUnary<F, T, R, kGrain>};
+}
+
+}  // namespace lockstep

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Pow: z = x ^ y; Atan2: the angle of (x, y). With NumPy broadcasting.
+//   x, y: float, double, half, bfloat16 (Pow: also int32, int64)
+// An integer to a negative power is INVALID_ARGUMENT; integers wrap around.
+// Gradient of Pow: dx = dz * y * x^(y-1), dy = dz * log(x) * z (0 where x <= 0).
+
+#include "ops/array/array.h"
+#include "ops/math/binary_gradient.h"
+#include "ops/math/elementwise.h"
+#include "ops/math/math.h"
+#include "ops/math/vector_math.h"
+#include "runtime/op/shape_context.h"
+
+namespace lockstep {
+namespace {
+
+struct PowFn {
+  template <class T>
+  static Status Check(const T* b, int64_t n) {
+    if constexpr (!kIsFloat<T>) {
+      bool negative = false;
+      for (int64_t i = 0; i < n; ++i) negative |= b[i] < 0;
+      if (negative) {
+        return InvalidArgument(
+            "Integers to negative integer powers are not allowed");
+      }
+    }
+    return Ok();
+  }
+  template <class T>
+  static T Apply(T a, T b) {
+    if constexpr (kIsFloat16<T>) {
+      return T(std::pow(static_cast<float>(a), static_cast<float>(b)));
+    } else if constexpr (kIsFloat<T>) {
+      return vm::Pow(a, b);
+    } else {
+      using C = ArithmeticType<T>;
+      C result = 1, base = static_cast<C>(a);
+      for (T e = b; e > 0; e = static_cast<T>(e >> 1)) {
+        if (e & 1) result *= base;
+        base *= base;
+      }
+      return static_cast<T>(result);
+    }
+  }
+};
+
+struct Atan2Fn {
+  template <class T>
+  static T Apply(T a, T b) {
+    if constexpr (kIsFloat16<T>) {
+      return T(std::atan2(static_cast<float>(a), static_cast<float>(b)));
+    } else {
+      return vm::Atan2(a, b);
+    }
+  }
+};
+
+Status PowGradient(GradContext& g) {
+  const Scope& s = g.scope();
+  const Output x = g.x(0), y = g.x(1), dz = g.dy(0);
+  const Output dx = ops::Mul(
+      s, ops::Mul(s, dz, y), ops::Pow(s, x, ops::Sub(s, y, 1.0f)));
+  const Output positive = ops::Greater(s, x, 0.0f);
+  const Output safe = ops::Select(s, positive, x, ops::OnesLike(s, x));
+  const Output log =
+      ops::Select(s, positive, ops::Log(s, safe), ops::ZerosLike(s, x));
+  const Output dy = ops::Mul(s, ops::Mul(s, dz, g.y(0)), log);
+  return SetBroadcastGradients(g, dx, dy);
+}
+
+// z = atan2(y, x): dy = dz * x / (x^2 + y^2), dx = -dz * y / (x^2 + y^2).
+Status Atan2Gradient(GradContext& g) {
+  const Scope& s = g.scope();
+  const Output y = g.x(0), x = g.x(1);
+  const Output scaled = ops::RealDiv(
+      s, g.dy(0), ops::Add(s, ops::Square(s, x), ops::Square(s, y)));
+  return SetBroadcastGradients(g, ops::Mul(s, scaled, x),
+                               ops::Neg(s, ops::Mul(s, scaled, y)));
+}
+
+LOCKSTEP_OP("Pow")
+    .Input("x: T").Input("y: T").Output("z: T")
+    .Attr("T: {bfloat16, float, half, double, int32, int64}")
+    .Shape(BroadcastShape).Gradient(PowGradient).InPlace(0, 0).InPlace(0, 1)
+    .Kernels<LS_FLOAT_TYPES, int32_t, int64_t>(kCpu, []<class T>() {
+      return Binary<PowFn, T, T, kCostlyGrain>();
+    });
+LOCKSTEP_OP("Atan2")
+    .Input("y: T").Input("x: T").Output("z: T").Attr("T: floattype")
+    .Shape(BroadcastShape).Gradient(Atan2Gradient).InPlace(0, 0).InPlace(0, 1)
+    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+      return Binary<Atan2Fn, T, T, kCostlyGrain>();
+    });
+
+}  // namespace
+
+namespace ops {
+
+Output Pow(const Scope& scope, const Input& x, const Input& y) {
+  return scope.Op("Pow").InPair(x, y).Out();
+}
+Output Atan2(const Scope& scope, const Input& y, const Input& x) {
+  return scope.Op("Atan2").InPair(y, x).Out();
+}
+
+}  // namespace ops
+}  // namespace lockstep

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Select, SelectV2: x where the condition holds, y elsewhere.
+//   condition: bool   x, y: one dtype   z
+// Select: x, y, z of one shape; the condition has that shape, is a scalar, or
+// a vector with one value for each row. SelectV2 broadcasts all three.
+// Gradients: dz where the condition holds to x, elsewhere to y.
+
+#include "ops/array/array.h"
+#include "ops/array/element_unit.h"
+#include "ops/math/broadcast.h"
+#include "ops/math/elementwise.h"
+#include "ops/math/math.h"
+#include "runtime/graph/gradients.h"
+#include "runtime/op/kernel.h"
+#include "runtime/op/shape_context.h"
+
+namespace lockstep {
+namespace {
+
+Status SelectShape(ShapeContext& c) {
+  LS_ASSIGN_OR_RETURN(Shape data, Shape::Merge(c.Input(1), c.Input(2)));
+  const Shape& cond = c.Input(0);
+  LS_RETURN_IF_ERROR(c.SetOutput(0, data));
+  if (!cond.HasRank() || cond.IsScalar() || !data.HasRank()) return Ok();
+  if (cond.rank() == 1 && data.rank() != 1) {
+    if (data.rank() >= 1 &&
+        Shape{cond.dim(0)}.IsCompatibleWith(Shape{data.dim(0)})) {
+      return Ok();
+    }
+    return InvalidArgument("condition ", cond,
+                           " must have one value for each row of ", data);
+  }
+  LS_ASSIGN_OR_RETURN(Shape merged, Shape::Merge(data, cond));
+  return c.SetOutput(0, merged);
+}
+
+Status SelectV2Shape(ShapeContext& c) {
+  LS_ASSIGN_OR_RETURN(Shape data, Shape::Broadcast(c.Input(1), c.Input(2)));
+  LS_ASSIGN_OR_RETURN(Shape all, Shape::Broadcast(c.Input(0), data));
+  return c.SetOutput(0, all);
+}
+
+template <class U>
+LS_SIMD_CLONES void SelectRunSimd(const bool* c, const U* x, const U* y, U* z,
+                                  int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) z[i] = c[i] ? x[i] : y[i];
+}
+
+template <class U>
+Status SelectCpu(KernelContext& k) {
+  const BroadcastWalk& w = k.state<BroadcastWalk>();
+  const bool* c = k.in<bool>(0);
+  const U* x = k.in<U>(1);
+  const U* y = k.in<U>(2);
+  U* z = k.out<U>(0);
+  w.ForRuns(kCheapGrain, [&](int64_t at, const int64_t* from, int64_t n) {
+    const bool* pc = c + from[0];
+    const U* px = x + from[1];
+    const U* py = y + from[2];
+    U* pz = z + at;
+    if constexpr (std::is_same_v<U, uint32_t> || std::is_same_v<U, uint64_t>) {
+      if (w.step(0) == 1 && w.step(1) == 1 && w.step(2) == 1) {
+        SelectRunSimd<U>(pc, px, py, pz, n);
+        return;
+      }
+    }
+    for (int64_t i = 0; i < n; ++i) {
+      pz[i] = pc[i * w.step(0)] ? px[i * w.step(1)] : py[i * w.step(2)];
+    }
+  });
+  return Ok();
+}
+
+Status PrepareSelect(PrepareContext& c) {
+  Shape cond = c.input_shape(0);
+  const Shape& out = c.output_shape(0);
+  if (c.def().name == "Select" && cond.rank() == 1) {
+    while (cond.rank() < out.rank()) cond.AddDim(1);  // one value a row
+  }
+  const Shape shapes[] = {cond, c.input_shape(1), c.input_shape(2)};
+  c.MakeState<BroadcastWalk>(shapes, out);
+  return Ok();
+}
+
+// The gradients before they are summed to the inputs' shapes.
+std::pair<Output, Output> Split(GradContext& g, const char* op) {
+  const Scope& s = g.scope();
+  const Output zero = ops::ZerosLike(s, g.dy(0));
+  return {s.Op(op).In(g.x(0)).In(g.dy(0)).In(zero).Out(),
+          s.Op(op).In(g.x(0)).In(zero).In(g.dy(0)).Out()};
+}
+Status SelectGradient(GradContext& g) {
+  auto [dx, dy] = Split(g, "Select");
+  LS_RETURN_IF_ERROR(g.SetDx(1, dx));
+  return g.SetDx(2, dy);
+}
+Status SelectV2Gradient(GradContext& g) {
+  auto [dx, dy] = Split(g, "SelectV2");
+  const Output z = g.y(0);
+  LS_RETURN_IF_ERROR(
+      g.SetDx(1, SumToShapeOf(g.scope(), dx, g.x(1), z, true)));
+  return g.SetDx(2, SumToShapeOf(g.scope(), dy, g.x(2), z, true));
+}
+
+template <class T>
+KernelDef SelectKernel() {
+  return {SelectCpu<ElementUnit<T>>, PrepareSelect};
+}
+
+LOCKSTEP_OP("Select")
+    .Input("condition: bool").Input("t: T").Input("e: T").Output("output: T")
+    .Attr("T: type")
+    .Shape(SelectShape).Gradient(SelectGradient).InPlace(0, 1).InPlace(0, 2)
+    .Kernels<LS_ANY_TYPES>(kCpu, []<class T>() { return SelectKernel<T>(); });
+LOCKSTEP_OP("SelectV2")
+    .Input("condition: bool").Input("t: T").Input("e: T").Output("output: T")
+    .Attr("T: type")
+    .Shape(SelectV2Shape).Gradient(SelectV2Gradient)
+    .InPlace(0, 1).InPlace(0, 2)
+    .Kernels<LS_ANY_TYPES>(kCpu, []<class T>() { return SelectKernel<T>(); });
+
+}  // namespace
+
+namespace ops {
+
+Output Select(const Scope& scope, const Input& condition, const Input& x,
+              const Input& y) {
+  return scope.Op("Select").In(condition).InPair(x, y).Out();
+}
+Output SelectV2(const Scope& scope, const Input& condition, const Input& x,
+                const Input& y) {
+  return scope.Op("SelectV2").In(condition).InPair(x, y).Out();
+}
+
+}  // namespace ops
+}  // namespace lockstep

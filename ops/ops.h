@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// All builder functions, family by family; see the families' headers.
+//
+//   #include "ops/ops.h"
+//   Output y = ops::Add(scope, ops::MatMul(scope, x, w), b);
+
+#include "ops/array/array.h"
+#include "ops/math/math.h"
+#include "ops/random/random.h"
+#include "ops/reduce/reduce.h"
+#include "ops/state/state.h"

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Random tensors. What is drawn is a function of the scope's seed
+// (Scope::WithSeed), the node's name or `seed`, the session's count of random
+// runs and the element's number, so the same program draws the same values on
+// any number of threads.
+//
+//   Output w = ops::TruncatedNormal(s, {784, 300}, kFloat);   // within 2 sigma
+//   Output u = ops::RandomUniform(s, ops::Shape(s, x), kFloat);   // [0, 1)
+
+#include "runtime/graph/builder.h"
+
+namespace lockstep::ops {
+
+// `seed` 0: derived from the node's name, which is unique in its graph.
+Output RandomUniform(const Scope& scope, const Input& shape,
+                     DType dtype = kFloat, int64_t seed = 0);
+Output RandomStandardNormal(const Scope& scope, const Input& shape,
+                            DType dtype = kFloat, int64_t seed = 0);
+Output TruncatedNormal(const Scope& scope, const Input& shape,
+                       DType dtype = kFloat, int64_t seed = 0);
+// Integers in [minval, maxval), both int32 or both int64.
+Output RandomUniformInt(const Scope& scope, const Input& shape,
+                        const Input& minval, const Input& maxval,
+                        int64_t seed = 0);
+
+}  // namespace lockstep::ops

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Reductions over axes: builder functions with TensorFlow's names and
+// meanings. Negative axes count from the back; keep_dims leaves reduced axes
+// with size 1. ReduceAll gives the axes for "all of them".
+//
+//   Output loss = ops::Mean(s, losses, {0});
+//   Output total = ops::Sum(s, x, ops::ReduceAll(s, x));
+//   Output guess = ops::ArgMax(s, logits, 1);
+
+#include "runtime/graph/builder.h"
+
+namespace lockstep::ops {
+
+// [0, 1, .. rank of x), known at once when x's rank is.
+Output ReduceAll(const Scope& scope, const Input& x);
+
+Output Sum(const Scope& scope, const Input& x, const Input& axes,
+           bool keep_dims = false);
+Output Mean(const Scope& scope, const Input& x, const Input& axes,
+            bool keep_dims = false);
+Output Prod(const Scope& scope, const Input& x, const Input& axes,
+            bool keep_dims = false);
+Output Max(const Scope& scope, const Input& x, const Input& axes,
+           bool keep_dims = false);
+Output Min(const Scope& scope, const Input& x, const Input& axes,
+           bool keep_dims = false);
+Output All(const Scope& scope, const Input& x, const Input& axes,
+           bool keep_dims = false);
+Output Any(const Scope& scope, const Input& x, const Input& axes,
+           bool keep_dims = false);
+
+// The first index of the extreme along an axis.
+Output ArgMax(const Scope& scope, const Input& x, const Input& axis,
+              DType output_type = kInt64);
+Output ArgMin(const Scope& scope, const Input& x, const Input& axis,
+              DType output_type = kInt64);
+
+// Running totals along an axis; `exclusive` leaves each element itself out,
+// `reverse` runs from the end.
+Output Cumsum(const Scope& scope, const Input& x, const Input& axis,
+              bool exclusive = false, bool reverse = false);
+Output Cumprod(const Scope& scope, const Input& x, const Input& axis,
+               bool exclusive = false, bool reverse = false);
+
+// sum(x ^ 2) / 2, a scalar.
+Output L2Loss(const Scope& scope, const Input& x);
+// Row i of the output is the sum of the rows of `data` whose id is i.
+Output UnsortedSegmentSum(const Scope& scope, const Input& data,
+                          const Input& segment_ids, const Input& num_segments);
+
+}  // namespace lockstep::ops

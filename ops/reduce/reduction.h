@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What the reducing ops share: shape rule, preparation, kernel, the identity
+// test and pieces of their gradients. Input 0 is reduced over the axes that
+// are the value of input 1, a scalar or a vector.
+
+#include "ops/math/elementwise.h"
+#include "ops/reduce/reduce_plan.h"
+#include "runtime/graph/gradients.h"
+#include "runtime/op/kernel.h"
+#include "runtime/op/shape_context.h"
+
+namespace lockstep {
+
+Status ReductionShape(ShapeContext& c);
+// 0 when nothing is reduced: no axes, or axes of size 1 that are kept.
+int ReducesNothing(ShapeContext& c);
+Result<ReducePlan> MakeReducePlan(const PrepareContext& c);
+
+// The shape of g.y(0) with the reduced axes kept, as an int32 vector.
+Output KeptShape(GradContext& g);
+// `dy`, shaped like g.y(0), under that shape.
+Output WithKeptAxes(GradContext& g, Output dy);
+
+template <class M>
+Status PrepareReduction(PrepareContext& c) {
+  LS_ASSIGN_OR_RETURN(ReducePlan plan, MakeReducePlan(c));
+  c.RequestScratch(plan.ScratchBytes(sizeof(typename M::Acc)));
+  c.MakeState<ReducePlan>(plan);
+  return Ok();
+}
+
+template <class M, class T>
+Status RunReduction(KernelContext& k) {
+  k.state<ReducePlan>().Run<M>(k.in<T>(0), k.out<T>(0), k.scratch());
+  return Ok();
+}
+
+template <class M, class T>
+KernelDef Reduction() {
+  return {RunReduction<M, T>, PrepareReduction<M>, {"reduction_indices"}};
+}
+
+// Sums of floats are accumulated in double, of integers in their own width.
+template <class T>
+using SumType =
+    std::conditional_t<kIsFloat<T>, double, ArithmeticType<T>>;
+
+template <class T>
+struct SumMonoid {
+  using Acc = SumType<T>;
+  static Acc Init() { return Acc{0}; }
+  static Acc Step(Acc a, T x) { return a + static_cast<Acc>(x); }
+  static Acc Merge(Acc a, Acc b) { return a + b; }
+  static T Finish(Acc a, int64_t) {
+    if constexpr (kIsFloat16<T>) {
+      return T(static_cast<float>(a));
+    } else {
+      return static_cast<T>(a);
+    }
+  }
+};
+
+}  // namespace lockstep

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Assign, AssignAdd, AssignSub: write a variable; the output is its reference.
+//   ref: a reference   value: its dtype and shape (Assign with
+//   validate_shape=false: any shape)   output_ref: the same reference
+
+#include "ops/math/elementwise.h"
+#include "ops/state/state.h"
+#include "runtime/op/shape_context.h"
+
+namespace lockstep {
+namespace {
+
+Status AssignShape(ShapeContext& c) {
+  if (!c.Attr<bool>("validate_shape")) return c.SetOutput(0, c.Input(1));
+  Result<Shape> merged = Shape::Merge(c.Input(0), c.Input(1));
+  if (!merged.ok()) {
+    return InvalidArgument("Assign requires shapes of both tensors to match. ",
+                           "lhs shape= ", c.Input(0), " rhs shape= ",
+                           c.Input(1));
+  }
+  return c.SetOutput(0, *merged);
+}
+
+Status UpdateShape(ShapeContext& c) {
+  LS_ASSIGN_OR_RETURN(Shape merged, Shape::Merge(c.Input(0), c.Input(1)));
+  return c.SetOutput(0, merged);
+}
+
+Status AssignCpu(KernelContext& k) { return k.variable(0).Assign(k.input(1)); }
+
+struct PlusFn {
+  template <class T>
+  static T Apply(T a, T b) {
+    using C = ArithmeticType<T>;
+    return static_cast<T>(static_cast<C>(a) + static_cast<C>(b));
+  }
+};
+struct MinusFn {
+  template <class T>
+  static T Apply(T a, T b) {
+    using C = ArithmeticType<T>;
+    return static_cast<T>(static_cast<C>(a) - static_cast<C>(b));
+  }
+};
+
+template <class F, class T>
+Status UpdateCpu(KernelContext& k) {
+  Tensor& ref = k.variable(0).value();
+  if (ref.shape() != k.input(1).shape()) {
+    return InvalidArgument("variable has shape ", ref.shape(), ", value has ",
+                           k.input(1).shape());
+  }
+  T* y = k.variable(0).data<T>();
+  const T* x = k.in<T>(1);
+  ParallelFor(ref.NumElements(), kCheapGrain,
+              [&](int64_t begin, int64_t end) {
+                detail::BinaryRun<F, T, T>(y + begin, 1, x + begin, 1,
+                                           y + begin, end - begin);
+              });
+  return Ok();
+}
+
+LOCKSTEP_OP("Assign")
+    .Input("ref: Ref(T)").Input("value: T").Output("output_ref: Ref(T)")
+    .Attr("T: type").Attr("validate_shape: bool = true")
+    .Attr("use_locking: bool = true")
+    .Shape(AssignShape).NoGradient().Stateful()
+    .With([](OpTraits& t) {
+      t.assigns = true;
+      t.allows_uninitialized = true;
+    })
+    .Kernel(kCpu, {AssignCpu});
+LOCKSTEP_OP("AssignAdd")
+    .Input("ref: Ref(T)").Input("value: T").Output("output_ref: Ref(T)")
+    .Attr("T: realnumbertype").Attr("use_locking: bool = false")
+    .Shape(UpdateShape).NoGradient().Stateful()
+    .Kernels<LS_REAL_TYPES>(
+        kCpu, []<class T>() { return KernelDef{UpdateCpu<PlusFn, T>}; });
+LOCKSTEP_OP("AssignSub")
+    .Input("ref: Ref(T)").Input("value: T").Output("output_ref: Ref(T)")
+    .Attr("T: realnumbertype").Attr("use_locking: bool = false")
+    .Shape(UpdateShape).NoGradient().Stateful()
+    .Kernels<LS_REAL_TYPES>(
+        kCpu, []<class T>() { return KernelDef{UpdateCpu<MinusFn, T>}; });
+
+}  // namespace
+
+namespace ops {
+
+Output Assign(const Scope& scope, const Input& ref, const Input& value,
+              bool validate_shape) {
+  const Output target = ref.Resolve(scope);
+  if (!target.defined()) return {};
+  const Output source = value.Resolve(scope, BaseOf(target.dtype()));
+  return scope.Op("Assign").In(target).In(source)
+      .Attr("validate_shape", validate_shape).Out();
+}
+Output AssignAdd(const Scope& scope, const Input& ref, const Input& value) {
+  return scope.Op("AssignAdd").InPair(ref, value).Out();
+}
+Output AssignSub(const Scope& scope, const Input& ref, const Input& value) {
+  return scope.Op("AssignSub").InPair(ref, value).Out();
+}
+
+}  // namespace ops
+}  // namespace lockstep
