@@ -281,7 +281,8 @@ void PlanBuilder::ShareInPlace() {
       Buffer& b = BufferOf(n->output(out));
       if (&a == &b || a.storage != Storage::kArena ||
           b.storage != Storage::kArena || a.bytes != b.bytes || a.fetched ||
-          a.last_step != static_cast<int>(s)) {
+          a.last_step != static_cast<int>(s) ||
+          b.first_step != static_cast<int>(s)) {  // shares already
         continue;
       }
       a.last_step = b.last_step;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/graph/graph_def.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include <algorithm>
 #include <charconv>
 #include <map>
@@ -315,9 +318,14 @@ Result<std::string> ToGraphDef(const Graph& graph) {
     }
   }
   std::string bytes;
-  if (!def.SerializeToString(&bytes)) {
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  // Equal graphs give equal bytes: maps are written in order.
+  coded.SetSerializationDeterministic(true);
+  if (!def.SerializeToCodedStream(&coded)) {
     return ResourceExhausted("the graph is larger than a GraphDef can be");
   }
+  coded.Trim();
   return bytes;
 }
 

@@ -178,6 +178,18 @@ TEST_F(SessionTest, ElementwiseChainsRunInOneBuffer) {
   EXPECT_EQ(info->arena_bytes, 4096u);
 }
 
+// Both operands die in the product, which may take over one of them only.
+TEST_F(SessionTest, AResultTakesOverOneDyingOperand) {
+  Output x = ops::Placeholder(root_.WithName("x"), kFloat, Shape{2});
+  Output a = ops::Exp(root_, x);
+  Output b = ops::Neg(root_, a);
+  ops::Sub(root_.WithName("y"), b, a);
+  auto session = Open(graph_);
+  auto out = session->RunOne({{"x:0", Tensor::Of<float>({2}, {0, 0})}}, "y:0");
+  ASSERT_TRUE(out.ok()) << out.status().ToString();
+  EXPECT_THAT(Floats(*out), ElementsAre(-2, -2));
+}
+
 TEST_F(SessionTest, ShapesThatDependOnDataRunAsDynamicSteps) {
   Output x = ops::Placeholder(root_.WithName("x"), kFloat);
   Output dims = ops::Placeholder(root_.WithName("dims"), kInt32, Shape{-1});

@@ -6,6 +6,7 @@
 
 #include "ops/ops.h"
 #include "runtime/exec/session.h"
+#include "runtime/op/kernel.h"
 
 namespace lockstep {
 namespace {
