@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/exec/saver.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "ops/ops.h"
+#include "runtime/io/checkpoint_reader.h"
+#include "runtime/io/checkpoint_state.h"
+
+namespace lockstep {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Two variables, and a draw of random numbers.
+class SaverTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = ::testing::TempDir() + "/saver_" +
+           ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(dir_);
+    Build(&graph_, Shape{2, 2}, "w");
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+
+  void Build(Graph* graph, const Shape& shape, const char* name) {
+    Scope root(graph);
+    Output w = ops::InitializedVariable(root.WithName(name),
+                                        Tensor(ZerosOf(shape)));
+    Output n = ops::InitializedVariable(root.WithName("n"), int64_t{0});
+    ops::AssignAdd(root.WithName("count"), n, int64_t{1});
+    ops::RandomUniform(root.WithName("draw"), {4}, kFloat);
+    saver_ = Saver::Create(root, {w, n}, {.max_to_keep = 2});
+    ASSERT_TRUE(saver_->ok()) << saver_->status().ToString();
+    init_ = ops::VariablesInitializer(root)->name();
+  }
+  static Tensor ZerosOf(const Shape& shape) {
+    Tensor t(kFloat, shape);
+    for (float& v : t.flat<float>()) v = 0;
+    return t;
+  }
+  std::unique_ptr<Session> Open() {
+    auto session = Session::Create(graph_);
+    EXPECT_TRUE(session.ok()) << session.status().ToString();
+    EXPECT_TRUE((*session)->RunTargets({init_}).ok());
+    return *std::move(session);
+  }
+  Saver& saver() { return **saver_; }
+  std::string Prefix() const { return dir_ + "/model"; }
+
+  std::string dir_;
+  Graph graph_;
+  std::optional<Result<Saver>> saver_;
+  std::string init_;
+};
+
+TEST_F(SaverTest, RestoresVariablesAndTheRandomStream) {
+  auto a = Open();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(a->RunTargets({"count"}).ok());
+    ASSERT_TRUE(a->RunOne({}, "draw:0").ok());
+  }
+  auto path = saver().Save(*a, Prefix(), 3);
+  ASSERT_TRUE(path.ok()) << path.status().ToString();
+  EXPECT_EQ(*path, Prefix() + "-3");
+  const Tensor next = a->RunOne({}, "draw:0").value();
+
+  auto b = Open();
+  const Status s = saver().Restore(*b, *path);
+  ASSERT_TRUE(s.ok()) << s.ToString();
+  EXPECT_EQ(b->RunOne({}, "n:0")->scalar<int64_t>(), 3);
+  EXPECT_TRUE(BitwiseEqual(b->RunOne({}, "draw:0").value(), next));
+}
+
+TEST_F(SaverTest, KeepsTheNewestOnes) {
+  auto session = Open();
+  for (int i = 1; i <= 4; ++i) {
+    ASSERT_TRUE(saver().Save(*session, Prefix(), i).ok());
+  }
+  auto state = ReadCheckpointState(*Env::Default(), dir_);
+  ASSERT_TRUE(state.ok()) << state.status().ToString();
+  EXPECT_EQ(state->all.size(), 2u);
+  EXPECT_EQ(LatestCheckpoint(*Env::Default(), dir_).value(), Prefix() + "-4");
+  EXPECT_TRUE(std::filesystem::exists(Prefix() + "-3.index"));
+  EXPECT_FALSE(std::filesystem::exists(Prefix() + "-2.index"));
+}
+
+TEST_F(SaverTest, ACheckpointThatDoesNotFitIsReportedAsAWhole) {
+  auto session = Open();
+  ASSERT_TRUE(saver().Save(*session, Prefix(), 1).ok());
+  Graph other;
+  Scope root(&other);
+  Output renamed = ops::InitializedVariable(root.WithName("weights"), 0.0f);
+  Output reshaped = ops::InitializedVariable(root.WithName("w"), 0.0f);
+  Output retyped = ops::InitializedVariable(root.WithName("n"), 0.0f);
+  auto saver = Saver::Create(root, {renamed, reshaped, retyped});
+  ASSERT_TRUE(saver.ok());
+  auto b = Session::Create(other);
+  ASSERT_TRUE(b.ok());
+  const Status s = saver->Restore(**b, Prefix() + "-1");
+  EXPECT_EQ(s.code(), Code::kNotFound);
+  EXPECT_THAT(s.message(), HasSubstr("'weights' is missing"));
+  EXPECT_THAT(s.message(), HasSubstr("'w' has shape [2,2], the variable has []"));
+  EXPECT_THAT(s.message(), HasSubstr("'n' is int64, the variable is float"));
+}
+
+TEST_F(SaverTest, ADamagedCheckpointIsDataLoss) {
+  auto session = Open();
+  ASSERT_TRUE(saver().Save(*session, Prefix(), 1).ok());
+  const std::string data = Prefix() + "-1.data-00000-of-00001";
+  auto bytes = Env::Default()->ReadFile(data);
+  ASSERT_TRUE(bytes.ok());
+  (*bytes)[3] = static_cast<char>((*bytes)[3] ^ 1);
+  ASSERT_TRUE(Env::Default()->WriteFileAtomically(data, *bytes).ok());
+  const Status s = saver().Restore(*session, Prefix() + "-1");
+  EXPECT_EQ(s.code(), Code::kDataLoss) << s.ToString();
+  EXPECT_EQ(saver().Restore(*session, Prefix() + "-9").code(),
+            Code::kNotFound);
+}
+
+TEST_F(SaverTest, OnlyVariablesCanBeSaved) {
+  Graph graph;
+  Scope root(&graph);
+  Output c = ops::Const(root.WithName("c"), Tensor(1.0f));
+  EXPECT_THAT(Saver::Create(root, {c}).status().message(), HasSubstr("'c:0'"));
+}
+
+}  // namespace
+}  // namespace lockstep
