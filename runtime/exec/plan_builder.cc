@@ -289,6 +289,7 @@ void PlanBuilder::ShareInPlace() {
       a.fetched = b.fetched;
       a.views.insert(a.views.end(), b.views.begin(), b.views.end());
       b = Buffer{.merged_into = from};
+      break;  // in one input's place, not also in another's
     }
   }
 }
