@@ -23,12 +23,18 @@ Status ConstShape(ShapeContext& c) {
   return Ok();
 }
 
-// An attribute "shape" that a fed value or the default has to fit.
+// Attribute "shape" is what a fed value and the default have to fit; the
+// output may be another one each time.
 Status DefaultShape(ShapeContext& c) {
   const Shape& wanted = c.Attr<Shape>("shape");
   LS_RETURN_IF_ERROR(Shape::Merge(c.Input(0), wanted).status());
-  // A fed value need only fit `wanted`.
   return c.SetOutput(0, wanted);
+}
+
+Status DefaultCpu(KernelContext& k) {
+  LS_RETURN_IF_ERROR(k.AllocateOutput(0, Shape(k.input(0).shape())));
+  k.output(0).CopyFrom(k.input(0));
+  return Ok();
 }
 
 Status PassGradient(GradContext& g) { return g.SetDx(0, g.dy(0)); }
@@ -74,8 +80,9 @@ LOCKSTEP_OP("Placeholder")
 LOCKSTEP_OP("PlaceholderWithDefault")
     .Input("input: dtype").Output("output: dtype").Attr("dtype: type")
     .Attr("shape: shape")
-    .Shape(DefaultShape).Gradient(PassGradient).Alias(0, 0)
-    .With([](OpTraits& t) { t.placeholder = true; });
+    .Shape(DefaultShape).Gradient(PassGradient)
+    .With([](OpTraits& t) { t.placeholder = true; })
+    .Kernel(kCpu, {DefaultCpu});
 
 LOCKSTEP_OP("Identity")
     .Input("input: T").Output("output: T").Attr("T: type")

@@ -54,12 +54,14 @@ Output InitializedVariable(const Scope& scope, const Input& initial_value) {
   if (!value.defined()) return {};
   const Output ref = Variable(scope, BaseOf(value.dtype()), value.shape());
   if (!ref.defined()) return {};
-  const Scope inside =
-      Scope(scope.graph()).SubScope(ref.node->name()).ColocateWith(ref.node);
-  const Output assign = Assign(inside.WithName("Assign"), ref, value);
+  // Full names: "<variable>/" is no scope of its own.
+  const Scope beside =
+      Scope(scope.graph()).WithDevice(scope.device()).ColocateWith(ref.node);
+  const std::string& name = ref.node->name();
+  const Output assign = Assign(beside.WithName(name + "/Assign"), ref, value);
   if (!assign.defined()) return {};
   assign.node->mutable_attrs()[kInitializer] = true;
-  Identity(inside.WithName("read"), ref);
+  Identity(beside.WithName(name + "/read"), ref);
   return ref;
 }
 
