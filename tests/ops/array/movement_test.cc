@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <numeric>
+
+#include "ops/ops.h"
+#include "tests/testing/op_test.h"
+
+namespace lockstep {
+namespace {
+
+OpCase Transpose() {
+  return OpCase([](const Scope& s, const Outputs& in) {
+    return ops::Transpose(s, in[0], in[1]);
+  });
+}
+
+TEST(TransposeTest, PermutesAxes) {
+  Transpose().In(F({2, 3}, {1, 2, 3, 4, 5, 6})).In(I({2}, {1, 0}))
+      .Want(F({3, 2}, {1, 4, 2, 5, 3, 6}));
+  Transpose().In(I({2, 1, 3}, {1, 2, 3, 4, 5, 6})).In(I({3}, {2, 0, 1}))
+      .Want(I({3, 2, 1}, {1, 4, 2, 5, 3, 6}));
+  Transpose().In(S({1, 2}, {"a", "b"})).In(I({2}, {1, 0}))
+      .Want(S({2, 1}, {"a", "b"}));
+  Transpose().In(F({}, {1})).In(I({0}, {})).Want(F({}, {1}));
+  Transpose().In(F({0, 2}, {})).In(I({2}, {1, 0})).Want(F({2, 0}, {}));
+}
+
+// Every type and a size beyond the blocks, against the definition.
+TEST(TransposeTest, LargeTensorsOfEveryWidthMatchTheDefinition) {
+  const int64_t a = 3, b = 45, c = 70;
+  Tensor x(kInt32, Shape{a, b, c});
+  auto flat = x.flat<int32_t>();
+  std::iota(flat.begin(), flat.end(), 0);
+  Tensor want(kInt32, Shape{a, c, b});
+  for (int64_t i = 0; i < a; ++i) {
+    for (int64_t j = 0; j < b; ++j) {
+      for (int64_t l = 0; l < c; ++l) {
+        want.flat<int32_t>()[static_cast<size_t>((i * c + l) * b + j)] =
+            flat[static_cast<size_t>((i * b + j) * c + l)];
+      }
+    }
+  }
+  for (DType t : {kInt32, kInt64, kInt16, kUint8, kDouble}) {
+    SCOPED_TRACE(DTypeName(t));
+    Transpose().In(As(t, x)).In(I({3}, {0, 2, 1})).Want(As(t, want));
+  }
+}
+
+TEST(TransposeTest, RefusesWhatIsNoPermutation) {
+  const Tensor x = F({1, 2}, {1, 2});
+  Transpose().In(x).In(I({2}, {0, 0}))
+      .WantError(Code::kInvalidArgument, "[0,0]");
+  Transpose().In(x).In(I({2}, {0, 2}))
+      .WantError(Code::kInvalidArgument, "not a permutation");
+  Transpose().In(x).In(I({1}, {0})).WantError(Code::kInvalidArgument, "rank");
+}
+
+TEST(TransposeTest, GradientIsTheInverse) {
+  Transpose().In(Doubles({2, 3, 2})).In(I({3}, {2, 0, 1})).Gradient();
+}
+
+TEST(InvertPermutationTest, InvertsAndRefuses) {
+  OpCase invert([](const Scope& s, const Outputs& in) {
+    return ops::InvertPermutation(s, in[0]);
+  });
+  OpCase(invert).In(I({4}, {2, 0, 3, 1})).Want(I({4}, {1, 3, 0, 2}));
+  OpCase(invert).In(I({2}, {0, 0}))
+      .WantError(Code::kInvalidArgument, "duplicated");
+  OpCase(invert).In(I({2}, {0, 5})).WantError(Code::kInvalidArgument, "5");
+}
+
+OpCase Concat(int axis) {
+  return OpCase([axis](const Scope& s, const Outputs& in) {
+    return ops::Concat(s, in, axis);
+  });
+}
+
+TEST(ConcatTest, JoinsAlongAnyAxis) {
+  const Tensor a = F({2, 1}, {1, 2}), b = F({2, 2}, {3, 4, 5, 6});
+  Concat(1).In(a).In(b).Want(F({2, 3}, {1, 3, 4, 2, 5, 6}));
+  Concat(-1).In(a).In(b).Want(F({2, 3}, {1, 3, 4, 2, 5, 6}));
+  Concat(0).In(b).In(F({1, 2}, {7, 8}))
+      .Want(F({3, 2}, {3, 4, 5, 6, 7, 8}));
+  Concat(0).In(S({1}, {"a"})).In(S({2}, {"b", "c"}))
+      .Want(S({3}, {"a", "b", "c"}));
+  Concat(0).In(F({0}, {})).In(F({1}, {1})).Want(F({1}, {1}));
+}
+
+TEST(ConcatTest, RefusesMismatches) {
+  Concat(0).In(F({1, 2}, {1, 2})).In(F({1, 3}, {1, 2, 3}))
+      .WantError(Code::kInvalidArgument, "should match");
+  Concat(2).In(F({1, 2}, {1, 2})).In(F({1, 2}, {1, 2}))
+      .WantError(Code::kInvalidArgument, "axis 2");
+  Concat(0).In(F({}, {1})).In(F({}, {1}))
+      .WantError(Code::kInvalidArgument, "scalars");
+}
+
+TEST(ConcatTest, GradientsAreTheSlices) {
+  Concat(1).In(Doubles({2, 1})).In(Doubles({2, 3}, -1, 1, 2)).Gradient();
+  Concat(-2).In(Doubles({2, 2})).In(Doubles({1, 2}, -1, 1, 2)).Gradient();
+}
+
+TEST(ConcatTest, AnAxisThatChangesFromRunToRunIsFollowed) {
+  Graph graph;
+  const Scope s(&graph);
+  const Output axis = ops::Placeholder(s, kInt32, {});
+  const Output x = ops::Placeholder(s, kFloat, {1, 2});
+  const Output y = ops::Concat(s, {x, x}, axis);
+  auto session = Session::Create(graph);
+  const Tensor v = F({1, 2}, {1, 2});
+  for (int run = 0; run < 2; ++run) {
+    auto down = (*session)->Run({{axis, I({}, {0})}, {x, v}}, y);
+    ASSERT_TRUE(down.ok()) << down.status().ToString();
+    EXPECT_TRUE(SameTensor(*down, F({2, 2}, {1, 2, 1, 2})));
+    auto across = (*session)->Run({{axis, I({}, {1})}, {x, v}}, y);
+    ASSERT_TRUE(across.ok()) << across.status().ToString();
+    EXPECT_TRUE(SameTensor(*across, F({1, 4}, {1, 2, 1, 2})));
+  }
+}
+
+TEST(PackTest, StacksAndUnstacks) {
+  const Tensor a = F({2}, {1, 2}), b = F({2}, {3, 4});
+  const auto pack = [](int axis) {
+    return OpCase([axis](const Scope& s, const Outputs& in) {
+      return ops::Pack(s, in, axis);
+    });
+  };
+  pack(0).In(a).In(b).Want(F({2, 2}, {1, 2, 3, 4}));
+  pack(1).In(a).In(b).Want(F({2, 2}, {1, 3, 2, 4}));
+  pack(-1).In(S({}, {"a"})).In(S({}, {"b"})).Want(S({2}, {"a", "b"}));
+  pack(0).In(a).In(F({1}, {1})).WantError(Code::kInvalidArgument, "must match");
+  pack(1).In(Doubles({2})).In(Doubles({2}, -1, 1, 2)).Gradient();
+  const auto unpack = [](int axis, size_t which) {
+    return OpCase([=](const Scope& s, const Outputs& in) {
+      const auto parts = ops::Unpack(s, in[0], 2, axis);
+      return which < parts.size() ? parts[which] : Output{};
+    });
+  };
+  unpack(0, 1).In(F({2, 2}, {1, 2, 3, 4})).Want(F({2}, {3, 4}));
+  unpack(-1, 0).In(F({2, 2}, {1, 2, 3, 4})).Want(F({2}, {1, 3}));
+  unpack(1, 1).In(Doubles({2, 2})).Gradient();
+  unpack(0, 0).In(F({3}, {1, 2, 3})).WantError(Code::kInvalidArgument, "2");
+}
+
+TEST(SplitTest, CutsIntoEqualAndGivenParts) {
+  const auto split = [](int axis, int parts, size_t which) {
+    return OpCase([=](const Scope& s, const Outputs& in) {
+      const auto out = ops::Split(s, axis, in[0], parts);
+      return which < out.size() ? out[which] : Output{};
+    });
+  };
+  const Tensor x = F({2, 4}, {1, 2, 3, 4, 5, 6, 7, 8});
+  split(1, 2, 1).In(x).Want(F({2, 2}, {3, 4, 7, 8}));
+  split(0, 2, 0).In(x).Want(F({1, 4}, {1, 2, 3, 4}));
+  split(1, 3, 0).In(x).WantError(Code::kInvalidArgument, "evenly divide");
+  split(-1, 2, 1).In(Doubles({2, 4})).Gradient();
+  const auto split_v = [](Tensor sizes, size_t which) {
+    return OpCase([=](const Scope& s, const Outputs& in) {
+      const auto out = ops::SplitV(s, in[0], sizes, 1,
+                                   static_cast<int>(sizes.NumElements()));
+      return which < out.size() ? out[which] : Output{};
+    });
+  };
+  split_v(L({3}, {1, -1, 1}), 1).In(x).Want(F({2, 2}, {2, 3, 6, 7}));
+  split_v(L({2}, {1, 3}), 1).In(x).Want(F({2, 3}, {2, 3, 4, 6, 7, 8}));
+  split_v(L({2}, {1, 2}), 0).In(x).WantError(Code::kInvalidArgument, "[1,2]");
+  split_v(L({2}, {1, 3}), 1).In(Doubles({2, 4})).Gradient();
+}
+
+OpCase Slice() {
+  return OpCase([](const Scope& s, const Outputs& in) {
+    return ops::Slice(s, in[0], in[1], in[2]);
+  });
+}
+
+TEST(SliceTest, TakesABlock) {
+  const Tensor x = F({2, 3}, {1, 2, 3, 4, 5, 6});
+  Slice().In(x).In(I({2}, {0, 1})).In(I({2}, {2, 2}))
+      .Want(F({2, 2}, {2, 3, 5, 6}));
+  Slice().In(x).In(I({2}, {1, 0})).In(I({2}, {-1, -1}))
+      .Want(F({1, 3}, {4, 5, 6}));
+  Slice().In(x).In(L({2}, {0, 3})).In(L({2}, {2, 0})).Want(F({2, 0}, {}));
+  Slice().In(S({3}, {"a", "b", "c"})).In(I({1}, {1})).In(I({1}, {2}))
+      .Want(S({2}, {"b", "c"}));
+}
+
+TEST(SliceTest, RefusesBlocksOutside) {
+  const Tensor x = F({2, 3}, {1, 2, 3, 4, 5, 6});
+  Slice().In(x).In(I({2}, {0, 4})).In(I({2}, {1, 1}))
+      .WantError(Code::kInvalidArgument, "begin[1]");
+  Slice().In(x).In(I({2}, {0, 1})).In(I({2}, {1, 3}))
+      .WantError(Code::kInvalidArgument, "size[1]");
+  Slice().In(x).In(I({2}, {-1, 0})).In(I({2}, {1, 1}))
+      .WantError(Code::kInvalidArgument, "begin[0]");
+  Slice().In(x).In(I({1}, {0})).In(I({1}, {1}))
+      .WantError(Code::kInvalidArgument, "rank 1");
+}
+
+TEST(SliceTest, GradientIsZeroOutside) {
+  Slice().In(Doubles({3, 3})).In(I({2}, {1, 0})).In(I({2}, {1, 2})).Gradient();
+}
+
+TEST(PadTest, SurroundsWithZerosOrAValue) {
+  OpCase pad([](const Scope& s, const Outputs& in) {
+    return ops::Pad(s, in[0], in[1]);
+  });
+  OpCase(pad).In(F({1, 2}, {1, 2})).In(I({2, 2}, {1, 0, 0, 2}))
+      .Want(F({2, 4}, {0, 0, 0, 0, 1, 2, 0, 0}));
+  OpCase(pad).In(F({2}, {1, 2})).In(I({1, 2}, {0, 0})).Want(F({2}, {1, 2}));
+  OpCase(pad).In(F({2}, {1, 2})).In(I({1, 2}, {-1, 0}))
+      .WantError(Code::kInvalidArgument, "non-negative");
+  OpCase(pad).In(F({2}, {1, 2})).In(I({2, 2}, {0, 0, 0, 0}))
+      .WantError(Code::kInvalidArgument, "rank 2");
+  OpCase(pad).In(Doubles({2, 2})).In(I({2, 2}, {1, 0, 0, 2})).Gradient();
+  OpCase pad2([](const Scope& s, const Outputs& in) {
+    return ops::PadV2(s, in[0], in[1], in[2]);
+  });
+  OpCase(pad2).In(I({2}, {1, 2})).In(I({1, 2}, {1, 1})).In(I({}, {9}))
+      .Want(I({4}, {9, 1, 2, 9}));
+  OpCase(pad2).In(Doubles({2})).In(I({1, 2}, {1, 2})).In(D({}, {0.5}))
+      .Gradient();
+}
+
+TEST(TileTest, Repeats) {
+  OpCase tile([](const Scope& s, const Outputs& in) {
+    return ops::Tile(s, in[0], in[1]);
+  });
+  OpCase(tile).In(F({1, 2}, {1, 2})).In(I({2}, {2, 2}))
+      .Want(F({2, 4}, {1, 2, 1, 2, 1, 2, 1, 2}));
+  OpCase(tile).In(F({2}, {1, 2})).In(I({1}, {0})).Want(F({0}, {}));
+  OpCase(tile).In(F({2}, {1, 2})).In(I({1}, {1})).Want(F({2}, {1, 2}));
+  OpCase(tile).In(S({2}, {"a", "b"})).In(I({1}, {2}))
+      .Want(S({4}, {"a", "b", "a", "b"}));
+  OpCase(tile).In(F({2}, {1, 2})).In(I({1}, {-1}))
+      .WantError(Code::kInvalidArgument, "multiples[0]");
+  OpCase(tile).In(Doubles({2, 3})).In(I({2}, {3, 2})).Gradient();
+}
+
+TEST(BroadcastToTest, Repeats) {
+  OpCase broadcast([](const Scope& s, const Outputs& in) {
+    return ops::BroadcastTo(s, in[0], in[1]);
+  });
+  OpCase(broadcast).In(F({2, 1}, {1, 2})).In(I({3}, {2, 2, 3}))
+      .Want(F({2, 2, 3}, {1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2}));
+  OpCase(broadcast).In(I({}, {7})).In(L({1}, {3})).Want(I({3}, {7, 7, 7}));
+  OpCase(broadcast).In(F({2}, {1, 2})).In(I({1}, {3}))
+      .WantError(Code::kInvalidArgument, "[2]");
+  OpCase(broadcast).In(F({2}, {1, 2})).In(I({1}, {1}))
+      .WantError(Code::kInvalidArgument, "[2]");
+  OpCase(broadcast).In(Doubles({2, 1})).In(I({3}, {3, 2, 2})).Gradient();
+}
+
+OpCase Gather(int axis, int batch_dims = 0) {
+  return OpCase([=](const Scope& s, const Outputs& in) {
+    return ops::Gather(s, in[0], in[1], axis, batch_dims);
+  });
+}
+
+TEST(GatherTest, TakesSlicesByNumber) {
+  const Tensor x = F({3, 2}, {1, 2, 3, 4, 5, 6});
+  Gather(0).In(x).In(I({2}, {2, 0})).Want(F({2, 2}, {5, 6, 1, 2}));
+  Gather(1).In(x).In(L({2, 1}, {1, 0}))
+      .Want(F({3, 2, 1}, {2, 1, 4, 3, 6, 5}));
+  Gather(0).In(x).In(I({}, {1})).Want(F({2}, {3, 4}));
+  Gather(-1, 1).In(x).In(I({3, 1}, {0, 1, 0})).Want(F({3, 1}, {1, 4, 5}));
+  Gather(0).In(S({2}, {"a", "b"})).In(I({3}, {1, 0, 1}))
+      .Want(S({3}, {"b", "a", "b"}));
+  Gather(0).In(x).In(I({0}, {})).Want(F({0, 2}, {}));
+}
+
+TEST(GatherTest, RefusesIndicesOutOfRange) {
+  const Tensor x = F({3, 2}, {1, 2, 3, 4, 5, 6});
+  Gather(0).In(x).In(I({2}, {0, 3}))
+      .WantError(Code::kInvalidArgument, "indices[1] = 3 is not in [0, 3)");
+  Gather(0).In(x).In(I({1}, {-1}))
+      .WantError(Code::kInvalidArgument, "indices[0] = -1");
+}
+
+TEST(GatherTest, GradientSumsBySlice) {
+  Gather(0).In(Doubles({4, 2})).In(I({3}, {2, 0, 2})).Gradient();
+  Gather(1).In(Doubles({2, 3, 2})).In(I({2, 2}, {1, 1, 0, 2})).Gradient();
+  Gather(2, 1).In(Doubles({2, 2, 3})).In(I({2, 2}, {1, 1, 0, 2})).Gradient();
+}
+
+TEST(OneHotTest, MarksTheIndex) {
+  const auto one_hot = [](int axis) {
+    return OpCase([axis](const Scope& s, const Outputs& in) {
+      return ops::OneHot(s, in[0], 3, 1.0f, 0.0f, axis);
+    });
+  };
+  one_hot(-1).In(I({3}, {0, 2, 5}))
+      .Want(F({3, 3}, {1, 0, 0, 0, 0, 1, 0, 0, 0}));
+  one_hot(0).In(L({2}, {1, -1})).Want(F({3, 2}, {0, 0, 1, 0, 0, 0}));
+  one_hot(-1).In(Tensor::Scalar<uint8_t>(1)).Want(F({3}, {0, 1, 0}));
+  OpCase([](const Scope& s, const Outputs& in) {
+    return ops::OneHot(s, in[0], -1);
+  }).In(I({1}, {0})).WantError(Code::kInvalidArgument, "non-negative");
+}
+
+OpCase Range() {
+  return OpCase([](const Scope& s, const Outputs& in) {
+    return ops::Range(s, in[0], in[1], in[2]);
+  });
+}
+
+TEST(RangeTest, CountsUpAndDown) {
+  Range().In(I({}, {1})).In(I({}, {8})).In(I({}, {3})).Want(I({3}, {1, 4, 7}));
+  Range().In(L({}, {5})).In(L({}, {0})).In(L({}, {-2})).Want(L({3}, {5, 3, 1}));
+  Range().In(F({}, {0})).In(F({}, {1})).In(F({}, {0.25}))
+      .Want(F({4}, {0, 0.25, 0.5, 0.75}));
+  Range().In(I({}, {3})).In(I({}, {3})).In(I({}, {1})).Want(I({0}, {}));
+}
+
+TEST(RangeTest, RefusesWhatNeverEnds) {
+  Range().In(I({}, {0})).In(I({}, {3})).In(I({}, {0}))
+      .WantError(Code::kInvalidArgument, "delta != 0");
+  Range().In(I({}, {3})).In(I({}, {0})).In(I({}, {1}))
+      .WantError(Code::kInvalidArgument, "start <= limit");
+  Range().In(I({1}, {0})).In(I({}, {3})).In(I({}, {1}))
+      .WantError(Code::kInvalidArgument, "rank 0");
+}
+
+TEST(FillTest, FillsWithOneValue) {
+  OpCase fill([](const Scope& s, const Outputs& in) {
+    return ops::Fill(s, in[0], in[1]);
+  });
+  OpCase(fill).In(I({2}, {2, 2})).In(F({}, {3})).Want(F({2, 2}, {3, 3, 3, 3}));
+  OpCase(fill).In(L({0}, {})).In(S({}, {"a"})).Want(S({}, {"a"}));
+  OpCase(fill).In(I({1}, {2})).In(S({}, {"a"})).Want(S({2}, {"a", "a"}));
+  OpCase(fill).In(I({1}, {-1})).In(F({}, {3}))
+      .WantError(Code::kInvalidArgument, "negative");
+  OpCase(fill).In(I({2}, {2, 3})).In(D({}, {3})).Gradient();
+}
+
+TEST(LikeTest, ZerosAndOnesHaveTheInputsShape) {
+  OpCase zeros([](const Scope& s, const Outputs& in) {
+    return ops::ZerosLike(s, in[0]);
+  });
+  OpCase(zeros).In(F({2}, {1, 2})).Want(F({2}, {0, 0}));
+  OpCase(zeros).In(S({1}, {"a"})).Want(S({1}, {""}));
+  OpCase ones([](const Scope& s, const Outputs& in) {
+    return ops::OnesLike(s, in[0]);
+  });
+  OpCase(ones).In(L({2}, {5, 6})).Want(L({2}, {1, 1}));
+  OpCase(ones).In(As(kBfloat16, F({1}, {5}))).Want(As(kBfloat16, F({1}, {1})));
+}
+
+}  // namespace
+}  // namespace lockstep
