@@ -71,33 +71,44 @@ LOCKSTEP_OP("_GradientExchange")
 
 // _BatchShare: tells the run this rank's part of the global batch: how many
 // samples it has (dimension 0 of `batch`; a scalar is one), how many the ranks
-// before it have, and how many there are.
+// before it have, and how many there are. Also makes the ranks draw the random
+// numbers of the same step, rank 0's: one of them may have evaluated alone.
+struct Share {
+  int64_t samples = 0;
+  uint64_t random_step = 0;
+};
+static_assert(sizeof(Share) == 2 * sizeof(int64_t));
 struct ShareState {
-  std::vector<int64_t> counts;
+  std::vector<Share> shares;
 };
 
 Status PrepareShare(PrepareContext& p) {
   LS_RETURN_IF_ERROR(CheckService(p));
-  p.MakeState<ShareState>().counts.resize(
+  p.MakeState<ShareState>().shares.resize(
       static_cast<size_t>(p.resources().Service<Communicator>()->size()));
   return Ok();
 }
 
 Status ShareCpu(KernelContext& k) {
   Communicator& ranks = *k.resources().Service<Communicator>();
-  std::vector<int64_t>& counts = k.state<ShareState>().counts;
-  const Shape& batch = k.input(0).shape();
-  const int64_t mine = batch.rank() > 0 ? batch.dim(0) : 1;
-  LS_RETURN_IF_ERROR(
-      ranks.AllGather(&mine, counts.data(), 1, kInt64, OptionsOf(k)));
+  std::vector<Share>& shares = k.state<ShareState>().shares;
   RunInfo& run = k.run();
+  const Shape& batch = k.input(0).shape();
+  const Share mine{batch.rank() > 0 ? batch.dim(0) : 1, run.random_step};
+  LS_RETURN_IF_ERROR(
+      ranks.AllGather(&mine, shares.data(), 2, kInt64, OptionsOf(k)));
   run.sample_offset = 0;
-  run.local_samples = mine;
+  run.local_samples = mine.samples;
   run.global_samples = 0;
   for (int r = 0; r < ranks.size(); ++r) {
-    if (r < ranks.rank()) run.sample_offset += counts[static_cast<size_t>(r)];
-    run.global_samples += counts[static_cast<size_t>(r)];
+    const int64_t samples = shares[static_cast<size_t>(r)].samples;
+    if (r < ranks.rank()) run.sample_offset += samples;
+    run.global_samples += samples;
   }
+  // The session counts on from there.
+  const uint64_t counted = k.resources().random_step() - run.random_step;
+  run.random_step = shares[0].random_step;
+  k.resources().set_random_step(run.random_step + counted);
   return Ok();
 }
 

@@ -184,14 +184,13 @@ Status Rewriter::ShareBatch() {
           -1));
   for (Node* node : graph_.nodes()) {
     if (!node->traits().random || node->num_outputs() == 0) continue;
+    graph_.AddControlEdge(share_, node);
     const Node* original = order_.Find(node);
     if (original == nullptr) continue;
     const Shape& shape = original->output_shape(0);
-    const bool per_sample =
-        !shape.HasRank() || (shape.rank() > 0 && shape.dim(0) == kUnknownDim);
-    if (!per_sample) continue;
-    node->mutable_attrs()["_per_sample"] = true;
-    graph_.AddControlEdge(share_, node);
+    if (!shape.HasRank() || (shape.rank() > 0 && shape.dim(0) == kUnknownDim)) {
+      node->mutable_attrs()["_per_sample"] = true;
+    }
   }
   return Ok();
 }

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+# A rank that misbehaves ends the job: soon, and with these words. Included by
+# tests/CMakeLists.txt.
+add_executable(rank_fault distributed/rank_fault_main.cc)
+target_link_libraries(rank_fault PRIVATE lockstep_distributed lockstep_flags)
+
+function(lockstep_rank_fault_test fault words)
+  foreach(backend shm mpi)
+    set(test rank_fault.${fault}.${backend})
+    add_test(NAME ${test} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}
+                                  3 $<TARGET_FILE:rank_fault> ${fault})
+    lockstep_mpi_properties(${test} RANKS 2 TIMEOUT 60 LABELS fault)
+    set_tests_properties(${test} PROPERTIES PASS_REGULAR_EXPRESSION "${words}")
+    set_property(
+      TEST ${test} APPEND
+      PROPERTY ENVIRONMENT LOCKSTEP_COMM=${backend} LOCKSTEP_COMM_TIMEOUT=2)
+  endforeach()
+endfunction()
+
+lockstep_rank_fault_test(leave "rank 1.* has left the job")
+lockstep_rank_fault_test(kill "on signal 9")
+lockstep_rank_fault_test(hang "rank 1.* did not arrive within")
+lockstep_rank_fault_test(abort "rank 1 on .*INTERNAL: out of luck")
