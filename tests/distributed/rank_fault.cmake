@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # A rank that misbehaves ends the job: soon, and with these words. Included by
 # tests/CMakeLists.txt.
-add_executable(rank_fault distributed/rank_fault_main.cc)
 target_link_libraries(rank_fault PRIVATE lockstep_distributed lockstep_flags)
 
 function(lockstep_rank_fault_test fault words)
