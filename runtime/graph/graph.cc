@@ -139,6 +139,22 @@ Result<Node*> Graph::AddNode(NodeSpec spec) {
   return added;
 }
 
+namespace {
+
+// Sizes stay so small that the planner's sums of bytes cannot overflow.
+Status CheckSize(const Shape& shape) {
+  constexpr int64_t kMaxElements = int64_t{1} << 48;
+  if (!shape.IsFullyKnown()) return Ok();
+  LS_ASSIGN_OR_RETURN(const Shape checked, Shape::Make(shape.dims()));
+  if (checked.NumElements() > kMaxElements) {
+    return InvalidArgument("an output of shape ", shape,
+                           " has too many elements");
+  }
+  return Ok();
+}
+
+}  // namespace
+
 Status Graph::InferShapes(Node* node, int* identity) {
   std::vector<Shape> shapes;
   std::vector<const Tensor*> values;
@@ -154,6 +170,13 @@ Status Graph::InferShapes(Node* node, int* identity) {
     if (!s.ok()) {
       return s.WithContext(StrCat("node '", node->name_, "' (", node->op(),
                                   ")"));
+    }
+  }
+  for (int i = 0; i < node->num_outputs(); ++i) {
+    Status s = CheckSize(c.outputs()[static_cast<size_t>(i)]);
+    if (!s.ok()) {
+      return s.WithContext(
+          StrCat("node '", node->name_, "' (", node->op(), ")"));
     }
   }
   if (identity) *identity = node->def().identity ? node->def().identity(c) : -1;
