@@ -67,6 +67,16 @@ std::vector<Output> SplitV(const Scope& scope, const Input& value,
 // A size of -1 means: up to the end.
 Output Slice(const Scope& scope, const Input& input, const Input& begin,
              const Input& size);
+// Bit i of a mask concerns index i; see TensorFlow's strided_slice.
+struct StridedSliceMasks {
+  int64_t begin = 0, end = 0, ellipsis = 0, new_axis = 0, shrink_axis = 0;
+};
+// Python's input[begin:end:strides, ...].
+Output StridedSlice(const Scope& scope, const Input& input, const Input& begin,
+                    const Input& end, const Input& strides,
+                    const StridedSliceMasks& masks = {});
+// The elements along `axes` in the opposite order.
+Output Reverse(const Scope& scope, const Input& input, const Input& axes);
 // paddings: [rank, 2], elements before and after along each axis.
 Output Pad(const Scope& scope, const Input& input, const Input& paddings);
 Output PadV2(const Scope& scope, const Input& input, const Input& paddings,

@@ -74,9 +74,14 @@ Status ArgsCpu(KernelContext& k) {
 }
 
 LOCKSTEP_OP("BroadcastGradientArgs")
-    .Input("s0: T").Input("s1: T").Output("r0: T").Output("r1: T")
+    .Input("s0: T")
+    .Input("s1: T")
+    .Output("r0: T")
+    .Output("r1: T")
     .Attr("T: {int32, int64} = DT_INT32")
-    .Shape(ArgsShape).NoGradient().NeedsValue({0, 1})
+    .Shape(ArgsShape)
+    .NoGradient()
+    .NeedsValue({0, 1})
     .Kernel(kCpu, {ArgsCpu, nullptr, {"s0", "s1", "r0", "r1"}});
 
 }  // namespace

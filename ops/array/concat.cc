@@ -53,10 +53,10 @@ Status ConcatShape(ShapeContext& c) {
     part.set_dim(axis, kUnknownDim);
     Result<Shape> merged = Shape::Merge(y, part);
     if (!merged.ok()) {
-      return InvalidArgument("Dimensions of inputs should match: values[0] has ",
-                             "shape ", c.Input(in.first), ", values[",
-                             i - in.first, "] has ", c.Input(i),
-                             ", concatenated along axis ", axis);
+      return InvalidArgument(
+          "Dimensions of inputs should match: values[0] has ", "shape ",
+          c.Input(in.first), ", values[", i - in.first, "] has ", c.Input(i),
+          ", concatenated along axis ", axis);
     }
     y = *merged;
   }
@@ -89,9 +89,8 @@ Status PrepareConcat(PrepareContext& c) {
     const int64_t dst[] = {row, 1}, src[] = {part, 1};
     LS_ASSIGN_OR_RETURN(StridedCopy copy,
                         StridedCopy::Make(c.output_dtype(0), dims, dst, src));
-    state.parts.push_back(
-        {std::move(copy),
-         at * static_cast<int64_t>(DTypeSize(c.output_dtype(0)))});
+    state.parts.push_back({std::move(copy), at * static_cast<int64_t>(DTypeSize(
+                                                     c.output_dtype(0)))});
     at += part;
   }
   return Ok();
@@ -131,8 +130,8 @@ Status ConcatGradient(GradContext& g) {
 
 Result<std::vector<Tensor>> Offsets(const std::vector<const Tensor*>& in) {
   const int64_t rank = in[1]->NumElements();
-  LS_ASSIGN_OR_RETURN(int axis, ResolveAxis(IntAt(*in[0], 0),
-                                            static_cast<int>(rank)));
+  LS_ASSIGN_OR_RETURN(int axis,
+                      ResolveAxis(IntAt(*in[0], 0), static_cast<int>(rank)));
   std::vector<Tensor> out;
   int32_t at = 0;
   for (size_t i = 1; i < in.size(); ++i) {
@@ -186,20 +185,33 @@ Status OffsetCpu(KernelContext& k) {
 }
 
 LOCKSTEP_OP("ConcatV2")
-    .Input("values: N * T").Input("axis: Tidx").Output("output: T")
-    .Attr("N: int >= 1").Attr("T: type")
+    .Input("values: N * T")
+    .Input("axis: Tidx")
+    .Output("output: T")
+    .Attr("N: int >= 1")
+    .Attr("T: type")
     .Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(ConcatShape).Gradient(ConcatGradient).NeedsValue({-1})
+    .Shape(ConcatShape)
+    .Gradient(ConcatGradient)
+    .NeedsValue({-1})
     .Kernel(kCpu, {ConcatCpu, PrepareConcat, {"axis"}});
 LOCKSTEP_OP("Concat")
-    .Input("concat_dim: int32").Input("values: N * T").Output("output: T")
-    .Attr("N: int >= 1").Attr("T: type")
-    .Shape(ConcatShape).Gradient(ConcatGradient).NeedsValue({0})
+    .Input("concat_dim: int32")
+    .Input("values: N * T")
+    .Output("output: T")
+    .Attr("N: int >= 1")
+    .Attr("T: type")
+    .Shape(ConcatShape)
+    .Gradient(ConcatGradient)
+    .NeedsValue({0})
     .Kernel(kCpu, {ConcatCpu, PrepareConcat, {"concat_dim"}});
 LOCKSTEP_OP("ConcatOffset")
-    .Input("concat_dim: int32").Input("shape: N * int32")
-    .Output("offset: N * int32").Attr("N: int >= 1")
-    .Shape(OffsetShape).NoGradient()
+    .Input("concat_dim: int32")
+    .Input("shape: N * int32")
+    .Output("offset: N * int32")
+    .Attr("N: int >= 1")
+    .Shape(OffsetShape)
+    .NoGradient()
     .Kernel(kCpu, {OffsetCpu, nullptr, {"concat_dim", "shape", "offset"}});
 
 }  // namespace

@@ -6,7 +6,8 @@
 //
 //   .Kernels<LS_ANY_TYPES>(kCpu, []<class T>() {
 //     return KernelDef{TakeCpu<ElementUnit<T>>}; })
-//   VisitUnit(dtype, [&]<class U>(std::type_identity<U>) { ...; return Ok(); });
+//   VisitUnit(dtype, [&]<class U>(std::type_identity<U>) { ...; return Ok();
+//   });
 
 #include <complex>
 #include <cstdint>
@@ -16,10 +17,10 @@
 #include "runtime/core/dtype.h"
 
 // Every C++ type that an element may have, but for handles.
-#define LS_ANY_TYPES                                                       \
-  float, double, Half, BFloat16, int8_t, int16_t, int32_t, int64_t,        \
-      uint8_t, uint16_t, uint32_t, uint64_t, bool, std::string,            \
-      std::complex<float>, std::complex<double>
+#define LS_ANY_TYPES                                                         \
+  float, double, Half, BFloat16, int8_t, int16_t, int32_t, int64_t, uint8_t, \
+      uint16_t, uint32_t, uint64_t, bool, std::string, std::complex<float>,  \
+      std::complex<double>
 
 namespace lockstep {
 

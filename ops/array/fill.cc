@@ -54,10 +54,9 @@ template <class T>
 Status OnesCpu(KernelContext& k) {
   T* y = k.out<T>(0);
   const T one = static_cast<T>(1.0f);
-  ParallelFor(k.output(0).NumElements(), kCheapGrain,
-              [&](int64_t begin, int64_t end) {
-                std::fill(y + begin, y + end, one);
-              });
+  ParallelFor(
+      k.output(0).NumElements(), kCheapGrain,
+      [&](int64_t begin, int64_t end) { std::fill(y + begin, y + end, one); });
   return Ok();
 }
 
@@ -68,21 +67,35 @@ Status FillGradient(GradContext& g) {
 }
 
 LOCKSTEP_OP("Fill")
-    .Input("dims: index_type").Input("value: T").Output("output: T")
-    .Attr("T: type").Attr("index_type: {int32, int64} = DT_INT32")
-    .Shape(FillShape).Gradient(FillGradient).NeedsValue({0})
+    .Input("dims: index_type")
+    .Input("value: T")
+    .Output("output: T")
+    .Attr("T: type")
+    .Attr("index_type: {int32, int64} = DT_INT32")
+    .Shape(FillShape)
+    .Gradient(FillGradient)
+    .NeedsValue({0})
     .Kernels<LS_ANY_TYPES>(kCpu, []<class T>() {
       return KernelDef{FillCpu<ElementUnit<T>>, nullptr, {"dims"}};
     });
 LOCKSTEP_OP("ZerosLike")
-    .Input("x: T").Output("y: T").Attr("T: type")
-    .Shape(UnchangedShape).NoGradient().InPlace(0, 0)
+    .Input("x: T")
+    .Output("y: T")
+    .Attr("T: type")
+    .Shape(UnchangedShape)
+    .NoGradient()
+    .InPlace(0, 0)
     .Kernel(kCpu, {ZerosCpu});
 LOCKSTEP_OP("OnesLike")
-    .Input("x: T").Output("y: T").Attr("T: type")
-    .Shape(UnchangedShape).NoGradient().InPlace(0, 0)
-    .Kernels<LS_REAL_TYPES, bool>(
-        kCpu, []<class T>() { return KernelDef{OnesCpu<T>}; });
+    .Input("x: T")
+    .Output("y: T")
+    .Attr("T: type")
+    .Shape(UnchangedShape)
+    .NoGradient()
+    .InPlace(0, 0)
+    .Kernels<LS_REAL_TYPES, bool>(kCpu, []<class T>() {
+      return KernelDef{OnesCpu<T>};
+    });
 
 }  // namespace
 

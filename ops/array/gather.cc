@@ -60,8 +60,8 @@ Status GatherShape(ShapeContext& c) {
     if (d < batch && indices.dim(d) != kUnknownDim) {
       if (n != kUnknownDim && n != indices.dim(d)) {
         return InvalidArgument("params.shape[", d, "] = ", n,
-                               " should be equal to indices.shape[", d, "] = ",
-                               indices.dim(d));
+                               " should be equal to indices.shape[", d,
+                               "] = ", indices.dim(d));
       }
       n = indices.dim(d);
     }
@@ -111,23 +111,24 @@ Status GatherCpu(KernelContext& k) {
   const bool strings = params.dtype() == kString;
   const int64_t bytes =
       s.inner * static_cast<int64_t>(DTypeSize(params.dtype()));
-  ParallelFor(s.batch * s.outer * s.count,
-              std::max<int64_t>(1, 65536 / std::max<int64_t>(1, bytes)),
-              [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t block = row / s.count;  // of [batch, outer]
-      const int64_t at = block / s.outer * s.count + row % s.count;
-      const int64_t from = block * s.n + static_cast<int64_t>(index[at]);
-      if (strings) {
-        std::copy_n(params.flat<std::string>().data() + from * s.inner,
-                    s.inner, y.flat<std::string>().data() + row * s.inner);
-      } else {
-        std::memcpy(static_cast<char*>(y.data()) + row * bytes,
-                    static_cast<const char*>(params.data()) + from * bytes,
-                    static_cast<size_t>(bytes));
-      }
-    }
-  });
+  ParallelFor(
+      s.batch * s.outer * s.count,
+      std::max<int64_t>(1, 65536 / std::max<int64_t>(1, bytes)),
+      [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+          const int64_t block = row / s.count;  // of [batch, outer]
+          const int64_t at = block / s.outer * s.count + row % s.count;
+          const int64_t from = block * s.n + static_cast<int64_t>(index[at]);
+          if (strings) {
+            std::copy_n(params.flat<std::string>().data() + from * s.inner,
+                        s.inner, y.flat<std::string>().data() + row * s.inner);
+          } else {
+            std::memcpy(static_cast<char*>(y.data()) + row * bytes,
+                        static_cast<const char*>(params.data()) + from * bytes,
+                        static_cast<size_t>(bytes));
+          }
+        }
+      });
   return Ok();
 }
 
@@ -141,9 +142,9 @@ Status GatherGradient(GradContext& g) {
   int64_t axis = 0;
   if (v2) {
     const Output a = g.x(2);
-    const Tensor* known =
-        a.node->traits().constant ? GetIf<Tensor>(a.node->attrs(), "value")
-                                  : nullptr;
+    const Tensor* known = a.node->traits().constant
+                              ? GetIf<Tensor>(a.node->attrs(), "value")
+                              : nullptr;
     if (known == nullptr) {
       return Unimplemented("the gradient of GatherV2 needs a constant axis");
     }
@@ -170,11 +171,10 @@ Status GatherGradient(GradContext& g) {
   // ids[batch, outer, count] = (batch * outer + outer) * n + index
   const Output none = ops::Const(s, Tensor::Of<int32_t>(Shape{1}, {-1}));
   const Output one = ops::Const(s, Tensor::Of<int32_t>(Shape{1}, {1}));
-  const Output index = ops::Reshape(
-      s, ops::Cast(s, g.x(1), kInt32), ops::Concat(s, {batches, one, none}, 0));
+  const Output index = ops::Reshape(s, ops::Cast(s, g.x(1), kInt32),
+                                    ops::Concat(s, {batches, one, none}, 0));
   const Output first = ops::Reshape(
-      s,
-      ops::Mul(s, ops::Range(s, 0, ops::Squeeze(s, blocks), 1), n),
+      s, ops::Mul(s, ops::Range(s, 0, ops::Squeeze(s, blocks), 1), n),
       ops::Concat(s, {batches, outer, one}, 0));
   const Output ids = ops::Reshape(s, ops::Add(s, first, index), {-1});
   const Output values = ops::Reshape(
@@ -189,14 +189,18 @@ OpBuilder GatherOp(const char* name, bool v2) {
   OpBuilder b(name);
   b.Input("params: Tparams").Input("indices: Tindices");
   if (v2) {
-    b.Input("axis: Taxis").Attr("batch_dims: int = 0")
-        .Attr("Taxis: {int32, int64}").NeedsValue({2});
+    b.Input("axis: Taxis")
+        .Attr("batch_dims: int = 0")
+        .Attr("Taxis: {int32, int64}")
+        .NeedsValue({2});
   } else {
     b.Attr("validate_indices: bool = true");
   }
-  b.Output("output: Tparams").Attr("Tparams: type")
+  b.Output("output: Tparams")
+      .Attr("Tparams: type")
       .Attr("Tindices: {int32, int64}")
-      .Shape(GatherShape).Gradient(GatherGradient)
+      .Shape(GatherShape)
+      .Gradient(GatherGradient)
       .Kernel<int32_t>(kCpu, {GatherCpu<int32_t>, PrepareGather, {"axis"}},
                        "Tindices")
       .Kernel<int64_t>(kCpu, {GatherCpu<int64_t>, PrepareGather, {"axis"}},
@@ -213,8 +217,12 @@ namespace ops {
 
 Output Gather(const Scope& scope, const Input& params, const Input& indices,
               const Input& axis, int batch_dims) {
-  return scope.Op("GatherV2").In(params).In(indices).In(axis)
-      .Attr("batch_dims", batch_dims).Out();
+  return scope.Op("GatherV2")
+      .In(params)
+      .In(indices)
+      .In(axis)
+      .Attr("batch_dims", batch_dims)
+      .Out();
 }
 
 }  // namespace ops

@@ -67,43 +67,70 @@ Status IdentityNCpu(KernelContext& k) {
 Status DoNothing(KernelContext&) { return Ok(); }
 
 LOCKSTEP_OP("Const")
-    .Output("output: dtype").Attr("value: tensor").Attr("dtype: type")
-    .Shape(ConstShape).NoGradient()
+    .Output("output: dtype")
+    .Attr("value: tensor")
+    .Attr("dtype: type")
+    .Shape(ConstShape)
+    .NoGradient()
     .With([](OpTraits& t) { t.constant = true; });
 
 LOCKSTEP_OP("Placeholder")
-    .Output("output: dtype").Attr("dtype: type")
+    .Output("output: dtype")
+    .Attr("dtype: type")
     .Attr("shape: shape = unknown")
-    .Shape(ShapeFromAttr).NoGradient()
+    .Shape(ShapeFromAttr)
+    .NoGradient()
     .With([](OpTraits& t) { t.placeholder = true; });
 
 LOCKSTEP_OP("PlaceholderWithDefault")
-    .Input("input: dtype").Output("output: dtype").Attr("dtype: type")
+    .Input("input: dtype")
+    .Output("output: dtype")
+    .Attr("dtype: type")
     .Attr("shape: shape")
-    .Shape(DefaultShape).Gradient(PassGradient)
+    .Shape(DefaultShape)
+    .Gradient(PassGradient)
     .With([](OpTraits& t) { t.placeholder = true; })
     .Kernel(kCpu, {DefaultCpu});
 
 LOCKSTEP_OP("Identity")
-    .Input("input: T").Output("output: T").Attr("T: type")
-    .Shape(SameAsInputs).Gradient(PassGradient).Alias(0, 0);
+    .Input("input: T")
+    .Output("output: T")
+    .Attr("T: type")
+    .Shape(SameAsInputs)
+    .Gradient(PassGradient)
+    .Alias(0, 0);
 
 LOCKSTEP_OP("Snapshot")
-    .Input("input: T").Output("output: T").Attr("T: type")
-    .Shape(SameAsInputs).Gradient(PassGradient).Alias(0, 0);
+    .Input("input: T")
+    .Output("output: T")
+    .Attr("T: type")
+    .Shape(SameAsInputs)
+    .Gradient(PassGradient)
+    .Alias(0, 0);
 
 LOCKSTEP_OP("StopGradient")
-    .Input("input: T").Output("output: T").Attr("T: type")
-    .Shape(SameAsInputs).NoGradient().Alias(0, 0);
+    .Input("input: T")
+    .Output("output: T")
+    .Attr("T: type")
+    .Shape(SameAsInputs)
+    .NoGradient()
+    .Alias(0, 0);
 
 LOCKSTEP_OP("PreventGradient")
-    .Input("input: T").Output("output: T").Attr("T: type")
+    .Input("input: T")
+    .Output("output: T")
+    .Attr("T: type")
     .Attr("message: string = ''")
-    .Shape(SameAsInputs).Gradient(PreventedGradient).Alias(0, 0);
+    .Shape(SameAsInputs)
+    .Gradient(PreventedGradient)
+    .Alias(0, 0);
 
 LOCKSTEP_OP("IdentityN")
-    .Input("input: T").Output("output: T").Attr("T: list(type) >= 1")
-    .Shape(SameAsInputs).Gradient(ManyPassGradient)
+    .Input("input: T")
+    .Output("output: T")
+    .Attr("T: list(type) >= 1")
+    .Shape(SameAsInputs)
+    .Gradient(ManyPassGradient)
     .Kernel(kCpu, {IdentityNCpu});
 
 LOCKSTEP_OP("NoOp").Shape(NoOutputs).Kernel(kCpu, {DoNothing});
@@ -114,17 +141,23 @@ LOCKSTEP_OP("ControlTrigger").Shape(NoOutputs).Kernel(kCpu, {DoNothing});
 namespace ops {
 
 Output Const(const Scope& scope, const Tensor& value) {
-  return scope.Op("Const").Attr("dtype", value.dtype()).Attr("value", value)
+  return scope.Op("Const")
+      .Attr("dtype", value.dtype())
+      .Attr("value", value)
       .Out();
 }
 Output Placeholder(const Scope& scope, DType dtype,
                    const lockstep::Shape& shape) {
-  return scope.Op("Placeholder").Attr("dtype", dtype).Attr("shape", shape)
+  return scope.Op("Placeholder")
+      .Attr("dtype", dtype)
+      .Attr("shape", shape)
       .Out();
 }
 Output PlaceholderWithDefault(const Scope& scope, const Input& input,
                               const lockstep::Shape& shape) {
-  return scope.Op("PlaceholderWithDefault").In(input).Attr("shape", shape)
+  return scope.Op("PlaceholderWithDefault")
+      .In(input)
+      .Attr("shape", shape)
       .Out();
 }
 Output Identity(const Scope& scope, const Input& input) {

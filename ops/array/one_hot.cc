@@ -52,23 +52,32 @@ Status OneHotCpu(KernelContext& k) {
   const int64_t block = s.depth * s.suffix;
   ParallelFor(s.prefix, std::max<int64_t>(1, kCheapGrain / (block + 1)),
               [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) {
-      std::fill_n(y + p * block, block, off);
-      for (int64_t i = 0; i < s.suffix; ++i) {
-        const int64_t at = static_cast<int64_t>(index[p * s.suffix + i]);
-        if (at >= 0 && at < s.depth) y[p * block + at * s.suffix + i] = on;
-      }
-    }
-  });
+                for (int64_t p = begin; p < end; ++p) {
+                  std::fill_n(y + p * block, block, off);
+                  for (int64_t i = 0; i < s.suffix; ++i) {
+                    const int64_t at =
+                        static_cast<int64_t>(index[p * s.suffix + i]);
+                    if (at >= 0 && at < s.depth)
+                      y[p * block + at * s.suffix + i] = on;
+                  }
+                }
+              });
   return Ok();
 }
 
 OpBuilder OneHotOp() {
   OpBuilder b("OneHot");
-  b.Input("indices: TI").Input("depth: int32").Input("on_value: T")
-      .Input("off_value: T").Output("output: T").Attr("axis: int = -1")
-      .Attr("T: type").Attr("TI: {uint8, int8, int32, int64} = DT_INT64")
-      .Shape(OneHotShape).NoGradient().NeedsValue({1});
+  b.Input("indices: TI")
+      .Input("depth: int32")
+      .Input("on_value: T")
+      .Input("off_value: T")
+      .Output("output: T")
+      .Attr("axis: int = -1")
+      .Attr("T: type")
+      .Attr("TI: {uint8, int8, int32, int64} = DT_INT64")
+      .Shape(OneHotShape)
+      .NoGradient()
+      .NeedsValue({1});
   auto add = [&b]<class T, class I>() {
     b.Kernel(kCpu, {{"T", DTypeOf<T>::value}, {"TI", DTypeOf<I>::value}},
              {OneHotCpu<ElementUnit<T>, I>, PrepareOneHot, {"depth"}});
@@ -90,8 +99,12 @@ namespace ops {
 
 Output OneHot(const Scope& scope, const Input& indices, const Input& depth,
               const Input& on_value, const Input& off_value, int axis) {
-  return scope.Op("OneHot").In(indices).In(depth).InPair(on_value, off_value)
-      .Attr("axis", axis).Out();
+  return scope.Op("OneHot")
+      .In(indices)
+      .In(depth)
+      .InPair(on_value, off_value)
+      .Attr("axis", axis)
+      .Out();
 }
 
 }  // namespace ops

@@ -20,17 +20,18 @@ Status PackShape(ShapeContext& c) {
     Result<Shape> m = Shape::Merge(merged, c.Input(i));
     if (!m.ok()) {
       return InvalidArgument("Shapes of all inputs must match: values[0].shape",
-                             " = ", merged, " != values[", i, "].shape = ",
-                             c.Input(i));
+                             " = ", merged, " != values[", i,
+                             "].shape = ", c.Input(i));
     }
     merged = *m;
   }
   if (!merged.HasRank()) return c.SetOutput(0, merged);
   if (merged.rank() == Shape::kMaxRank) {
-    return InvalidArgument("values have ", merged.rank(), " dimensions already");
+    return InvalidArgument("values have ", merged.rank(),
+                           " dimensions already");
   }
-  LS_ASSIGN_OR_RETURN(int axis, ResolveAxis(c.Attr<int64_t>("axis"),
-                                            merged.rank() + 1));
+  LS_ASSIGN_OR_RETURN(int axis,
+                      ResolveAxis(c.Attr<int64_t>("axis"), merged.rank() + 1));
   merged.InsertDim(axis, c.num_inputs());
   return c.SetOutput(0, merged);
 }
@@ -38,8 +39,7 @@ Status PackShape(ShapeContext& c) {
 Status UnpackShape(ShapeContext& c) {
   const Shape& s = c.Input(0);
   if (!s.HasRank()) return Ok();
-  LS_ASSIGN_OR_RETURN(int axis,
-                      ResolveAxis(c.Attr<int64_t>("axis"), s.rank()));
+  LS_ASSIGN_OR_RETURN(int axis, ResolveAxis(c.Attr<int64_t>("axis"), s.rank()));
   if (s.dim(axis) != kUnknownDim && s.dim(axis) != c.num_outputs()) {
     return InvalidArgument("Input shape axis ", axis, " must equal ",
                            c.num_outputs(), ", got shape ", s);
@@ -65,10 +65,9 @@ Result<StackState> MakeStack(DType dtype, const Shape& whole, int64_t attr,
   const int64_t dims[] = {outer, inner};
   const int64_t in_whole[] = {inner * whole.dim(axis), 1};
   const int64_t in_part[] = {inner, 1};
-  LS_ASSIGN_OR_RETURN(
-      StridedCopy copy,
-      StridedCopy::Make(dtype, dims, packs ? in_whole : in_part,
-                        packs ? in_part : in_whole));
+  LS_ASSIGN_OR_RETURN(StridedCopy copy,
+                      StridedCopy::Make(dtype, dims, packs ? in_whole : in_part,
+                                        packs ? in_part : in_whole));
   return StackState{std::move(copy),
                     inner * static_cast<int64_t>(DTypeSize(dtype))};
 }
@@ -118,19 +117,27 @@ Status UnpackGradient(GradContext& g) {
   std::vector<Output> dys;
   for (int i = 0; i < g.num_outputs(); ++i) dys.push_back(g.dy(i));
   if (dys.empty()) return Ok();
-  return g.SetDx(0, ops::Pack(g.scope(), dys,
-                              static_cast<int>(g.Attr<int64_t>("axis"))));
+  return g.SetDx(
+      0, ops::Pack(g.scope(), dys, static_cast<int>(g.Attr<int64_t>("axis"))));
 }
 
 LOCKSTEP_OP("Pack")
-    .Input("values: N * T").Output("output: T").Attr("N: int >= 1")
-    .Attr("T: type").Attr("axis: int = 0")
-    .Shape(PackShape).Gradient(PackGradient)
+    .Input("values: N * T")
+    .Output("output: T")
+    .Attr("N: int >= 1")
+    .Attr("T: type")
+    .Attr("axis: int = 0")
+    .Shape(PackShape)
+    .Gradient(PackGradient)
     .Kernel(kCpu, {PackCpu, PreparePack});
 LOCKSTEP_OP("Unpack")
-    .Input("value: T").Output("output: num * T").Attr("num: int >= 0")
-    .Attr("T: type").Attr("axis: int = 0")
-    .Shape(UnpackShape).Gradient(UnpackGradient)
+    .Input("value: T")
+    .Output("output: num * T")
+    .Attr("num: int >= 0")
+    .Attr("T: type")
+    .Attr("axis: int = 0")
+    .Shape(UnpackShape)
+    .Gradient(UnpackGradient)
     .Kernel(kCpu, {UnpackCpu, PrepareUnpack});
 
 }  // namespace
@@ -142,7 +149,10 @@ Output Pack(const Scope& scope, const std::vector<Output>& values, int axis) {
 }
 std::vector<Output> Unpack(const Scope& scope, const Input& value, int num,
                            int axis) {
-  return scope.Op("Unpack").In(value).Attr("num", num).Attr("axis", axis)
+  return scope.Op("Unpack")
+      .In(value)
+      .Attr("num", num)
+      .Attr("axis", axis)
       .Outs();
 }
 

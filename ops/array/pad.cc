@@ -22,8 +22,8 @@ namespace {
 Status PadShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(Shape pads, c.WithRank(1, 2));
   if (pads.dim(1) != 2 && pads.dim(1) != kUnknownDim) {
-    return InvalidArgument("paddings must be a matrix with 2 columns, has shape ",
-                           pads);
+    return InvalidArgument(
+        "paddings must be a matrix with 2 columns, has shape ", pads);
   }
   const Tensor* value = c.InputValue(1);
   if (value == nullptr) {
@@ -38,12 +38,18 @@ Status PadShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(Shape x, c.WithRank(0, static_cast<int>(pads.dim(0))));
   std::vector<int64_t> dims;
   for (int d = 0; d < x.rank(); ++d) {
-    const int64_t before = IntAt(*value, 2 * d), after = IntAt(*value, 2 * d + 1);
+    const int64_t before = IntAt(*value, 2 * d),
+                  after = IntAt(*value, 2 * d + 1);
     if (before < 0 || after < 0) {
       return InvalidArgument("Paddings must be non-negative: ", before, " ",
                              after);
     }
-    dims.push_back(x.dim(d) < 0 ? kUnknownDim : x.dim(d) + before + after);
+    int64_t n = x.dim(d);
+    if (n != kUnknownDim && (__builtin_add_overflow(n, before, &n) ||
+                             __builtin_add_overflow(n, after, &n))) {
+      return InvalidArgument("Paddings are too large: ", before, " ", after);
+    }
+    dims.push_back(n);
   }
   LS_ASSIGN_OR_RETURN(Shape y, Shape::Make(dims));
   return c.SetOutput(0, y);
@@ -92,10 +98,10 @@ int PadsNothing(ShapeContext& c) {
 Output Inside(GradContext& g) {
   const Scope& s = g.scope();
   const DType t = BaseOf(g.x(1).dtype());
-  const Output rank = ops::Pack(s, {ops::Rank(s, g.x(0)),
-                                    ops::Const(s, Tensor(int32_t{1}))});
-  const Output column = ops::Slice(s, g.x(1), {0, 0},
-                                   t == kInt32 ? rank : ops::Cast(s, rank, t));
+  const Output rank =
+      ops::Pack(s, {ops::Rank(s, g.x(0)), ops::Const(s, Tensor(int32_t{1}))});
+  const Output column =
+      ops::Slice(s, g.x(1), {0, 0}, t == kInt32 ? rank : ops::Cast(s, rank, t));
   const Output begin = ops::Reshape(s, column, {-1});
   return ops::Slice(s, g.dy(0), begin, ops::Shape(s, g.x(0), t));
 }
@@ -106,24 +112,34 @@ Status PadV2Gradient(GradContext& g) {
   const Scope& s = g.scope();
   const Output inside = Inside(g);
   LS_RETURN_IF_ERROR(g.SetDx(0, inside));
-  return g.SetDx(
-      2, ops::Sub(s, ops::Sum(s, g.dy(0), ops::ReduceAll(s, g.dy(0))),
-                  ops::Sum(s, inside, ops::ReduceAll(s, inside))));
+  return g.SetDx(2,
+                 ops::Sub(s, ops::Sum(s, g.dy(0), ops::ReduceAll(s, g.dy(0))),
+                          ops::Sum(s, inside, ops::ReduceAll(s, inside))));
 }
 
 LOCKSTEP_OP("Pad")
-    .Input("input: T").Input("paddings: Tpaddings").Output("output: T")
-    .Attr("T: type").Attr("Tpaddings: {int32, int64} = DT_INT32")
-    .Shape(PadShape).Gradient(PadGradient).IdentityWhen(PadsNothing)
+    .Input("input: T")
+    .Input("paddings: Tpaddings")
+    .Output("output: T")
+    .Attr("T: type")
+    .Attr("Tpaddings: {int32, int64} = DT_INT32")
+    .Shape(PadShape)
+    .Gradient(PadGradient)
+    .IdentityWhen(PadsNothing)
     .NeedsValue({1})
     .Kernels<LS_ANY_TYPES>(kCpu, []<class T>() {
       return KernelDef{PadCpu<ElementUnit<T>>, PreparePad, {"paddings"}};
     });
 LOCKSTEP_OP("PadV2")
-    .Input("input: T").Input("paddings: Tpaddings").Input("constant_values: T")
-    .Output("output: T").Attr("T: type")
+    .Input("input: T")
+    .Input("paddings: Tpaddings")
+    .Input("constant_values: T")
+    .Output("output: T")
+    .Attr("T: type")
     .Attr("Tpaddings: {int32, int64} = DT_INT32")
-    .Shape(PadShape).Gradient(PadV2Gradient).IdentityWhen(PadsNothing)
+    .Shape(PadShape)
+    .Gradient(PadV2Gradient)
+    .IdentityWhen(PadsNothing)
     .NeedsValue({1})
     .Kernels<LS_ANY_TYPES>(kCpu, []<class T>() {
       return KernelDef{PadCpu<ElementUnit<T>>, PreparePad, {"paddings"}};
@@ -138,8 +154,11 @@ Output Pad(const Scope& scope, const Input& input, const Input& paddings) {
 }
 Output PadV2(const Scope& scope, const Input& input, const Input& paddings,
              const Input& value) {
-  return scope.Op("PadV2").In(input).In(paddings)
-      .In(value.Resolve(scope, input.dtype())).Out();
+  return scope.Op("PadV2")
+      .In(input)
+      .In(paddings)
+      .In(value.Resolve(scope, input.dtype()))
+      .Out();
 }
 
 }  // namespace ops

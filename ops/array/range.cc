@@ -59,8 +59,8 @@ Result<int64_t> Length(const Tensor& start, const Tensor& limit,
   }
   const double length = std::ceil(std::abs((v[1] - v[0]) / v[2]));
   if (!(length < 0x1p62)) {
-    return InvalidArgument("Requires finite start, limit and delta, got ",
-                           v[0], ", ", v[1], ", ", v[2]);
+    return InvalidArgument("Requires finite start, limit and delta, got ", v[0],
+                           ", ", v[1], ", ", v[2]);
   }
   return static_cast<int64_t>(length);
 }
@@ -70,8 +70,8 @@ Status RangeShape(ShapeContext& c) {
   if (!c.InputValue(0) || !c.InputValue(1) || !c.InputValue(2)) {
     return c.SetOutput(0, Shape{kUnknownDim});
   }
-  LS_ASSIGN_OR_RETURN(int64_t n, Length(*c.InputValue(0), *c.InputValue(1),
-                                        *c.InputValue(2)));
+  LS_ASSIGN_OR_RETURN(
+      int64_t n, Length(*c.InputValue(0), *c.InputValue(1), *c.InputValue(2)));
   return c.SetOutput(0, Shape{n});
 }
 
@@ -94,9 +94,14 @@ Status RangeCpu(KernelContext& k) {
 }
 
 LOCKSTEP_OP("Range")
-    .Input("start: Tidx").Input("limit: Tidx").Input("delta: Tidx")
-    .Output("output: Tidx").Attr("Tidx: realnumbertype")
-    .Shape(RangeShape).NoGradient().NeedsValue({0, 1, 2})
+    .Input("start: Tidx")
+    .Input("limit: Tidx")
+    .Input("delta: Tidx")
+    .Output("output: Tidx")
+    .Attr("Tidx: realnumbertype")
+    .Shape(RangeShape)
+    .NoGradient()
+    .NeedsValue({0, 1, 2})
     .Kernels<LS_REAL_TYPES>(
         kCpu,
         []<class T>() {
@@ -116,8 +121,11 @@ Output Range(const Scope& scope, const Input& start, const Input& limit,
   for (const Input* i : {&start, &limit, &delta}) {
     if (!i->is_value()) type = i->dtype();
   }
-  return scope.Op("Range").In(start.Resolve(scope, type))
-      .In(limit.Resolve(scope, type)).In(delta.Resolve(scope, type)).Out();
+  return scope.Op("Range")
+      .In(start.Resolve(scope, type))
+      .In(limit.Resolve(scope, type))
+      .In(delta.Resolve(scope, type))
+      .Out();
 }
 
 }  // namespace ops

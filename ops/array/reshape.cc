@@ -87,9 +87,8 @@ Status SqueezeShape(ShapeContext& c) {
   for (int64_t a : axes) {
     LS_ASSIGN_OR_RETURN(int axis, ResolveAxis(a, s.rank()));
     if (s.dim(axis) != 1 && s.dim(axis) != kUnknownDim) {
-      return InvalidArgument(
-          "Can not squeeze dim[", axis,
-          "], expected a dimension of 1, got ", s.dim(axis));
+      return InvalidArgument("Can not squeeze dim[", axis,
+                             "], expected a dimension of 1, got ", s.dim(axis));
     }
     drop.set(static_cast<size_t>(axis));
   }
@@ -115,18 +114,34 @@ int SameKnownShape(ShapeContext& c) {
 }
 
 LOCKSTEP_OP("Reshape")
-    .Input("tensor: T").Input("shape: Tshape").Output("output: T")
-    .Attr("T: type").Attr("Tshape: {int32, int64} = DT_INT32")
-    .Shape(ReshapeShape).Gradient(ToInputShape).IdentityWhen(SameKnownShape)
-    .Alias(0, 0).NeedsValue({1});
+    .Input("tensor: T")
+    .Input("shape: Tshape")
+    .Output("output: T")
+    .Attr("T: type")
+    .Attr("Tshape: {int32, int64} = DT_INT32")
+    .Shape(ReshapeShape)
+    .Gradient(ToInputShape)
+    .IdentityWhen(SameKnownShape)
+    .Alias(0, 0)
+    .NeedsValue({1});
 LOCKSTEP_OP("ExpandDims")
-    .Input("input: T").Input("dim: Tdim").Output("output: T")
-    .Attr("T: type").Attr("Tdim: {int32, int64} = DT_INT32")
-    .Shape(ExpandDimsShape).Gradient(ToInputShape).Alias(0, 0).NeedsValue({1});
+    .Input("input: T")
+    .Input("dim: Tdim")
+    .Output("output: T")
+    .Attr("T: type")
+    .Attr("Tdim: {int32, int64} = DT_INT32")
+    .Shape(ExpandDimsShape)
+    .Gradient(ToInputShape)
+    .Alias(0, 0)
+    .NeedsValue({1});
 LOCKSTEP_OP("Squeeze")
-    .Input("input: T").Output("output: T").Attr("T: type")
+    .Input("input: T")
+    .Output("output: T")
+    .Attr("T: type")
     .Attr("squeeze_dims: list(int) >= 0 = []")
-    .Shape(SqueezeShape).Gradient(ToInputShape).Alias(0, 0);
+    .Shape(SqueezeShape)
+    .Gradient(ToInputShape)
+    .Alias(0, 0);
 
 }  // namespace
 

@@ -88,23 +88,36 @@ Status RankCpu(KernelContext& k) {
 }
 
 LOCKSTEP_OP("Shape")
-    .Input("input: T").Output("output: out_type").Attr("T: type")
+    .Input("input: T")
+    .Output("output: out_type")
+    .Attr("T: type")
     .Attr("out_type: {int32, int64} = DT_INT32")
-    .Shape(ShapeShape).NoGradient()
+    .Shape(ShapeShape)
+    .NoGradient()
     .Kernel(kCpu, {ShapeCpu, nullptr, {"output"}});
 LOCKSTEP_OP("ShapeN")
-    .Input("input: N * T").Output("output: N * out_type").Attr("N: int >= 1")
-    .Attr("T: type").Attr("out_type: {int32, int64} = DT_INT32")
-    .Shape(ShapeShape).NoGradient()
+    .Input("input: N * T")
+    .Output("output: N * out_type")
+    .Attr("N: int >= 1")
+    .Attr("T: type")
+    .Attr("out_type: {int32, int64} = DT_INT32")
+    .Shape(ShapeShape)
+    .NoGradient()
     .Kernel(kCpu, {ShapeCpu, nullptr, {"output"}});
 LOCKSTEP_OP("Size")
-    .Input("input: T").Output("output: out_type").Attr("T: type")
+    .Input("input: T")
+    .Output("output: out_type")
+    .Attr("T: type")
     .Attr("out_type: {int32, int64} = DT_INT32")
-    .Shape(SizeShape).NoGradient()
+    .Shape(SizeShape)
+    .NoGradient()
     .Kernel(kCpu, {SizeCpu, nullptr, {"output"}});
 LOCKSTEP_OP("Rank")
-    .Input("input: T").Output("output: int32").Attr("T: type")
-    .Shape(RankShape).NoGradient()
+    .Input("input: T")
+    .Output("output: int32")
+    .Attr("T: type")
+    .Shape(RankShape)
+    .NoGradient()
     .Kernel(kCpu, {RankCpu, nullptr, {"output"}});
 
 }  // namespace
@@ -115,8 +128,7 @@ Output Shape(const Scope& scope, const Input& input, DType out_type) {
   return scope.Op("Shape").In(input).Attr("out_type", out_type).Out();
 }
 std::vector<Output> ShapeN(const Scope& scope,
-                           const std::vector<Output>& inputs,
-                           DType out_type) {
+                           const std::vector<Output>& inputs, DType out_type) {
   return scope.Op("ShapeN").In(inputs).Attr("out_type", out_type).Outs();
 }
 Output Size(const Scope& scope, const Input& input, DType out_type) {

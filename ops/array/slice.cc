@@ -36,8 +36,8 @@ Status SliceShape(ShapeContext& c) {
     const int64_t from = begin ? (*begin)[u] : kUnknownDim;
     int64_t part = size ? (*size)[u] : kUnknownDim;
     if (begin && (from < 0 || (n >= 0 && from > n))) {
-      return InvalidArgument("Expected begin[", d, "] in [0, ", n, "], but got ",
-                             from);
+      return InvalidArgument("Expected begin[", d, "] in [0, ", n,
+                             "], but got ", from);
     }
     if (size && part == -1) part = begin && n >= 0 ? n - from : kUnknownDim;
     if (size && (part < -1 || (begin && n >= 0 && part > n - from))) {
@@ -91,9 +91,15 @@ Status SliceGradient(GradContext& g) {
 }
 
 LOCKSTEP_OP("Slice")
-    .Input("input: T").Input("begin: Index").Input("size: Index")
-    .Output("output: T").Attr("T: type").Attr("Index: {int32, int64}")
-    .Shape(SliceShape).Gradient(SliceGradient).IdentityWhen(TakesAll)
+    .Input("input: T")
+    .Input("begin: Index")
+    .Input("size: Index")
+    .Output("output: T")
+    .Attr("T: type")
+    .Attr("Index: {int32, int64}")
+    .Shape(SliceShape)
+    .Gradient(SliceGradient)
+    .IdentityWhen(TakesAll)
     .NeedsValue({1, 2})
     .Kernel(kCpu, {SliceCpu, PrepareSlice, {"begin", "size"}});
 

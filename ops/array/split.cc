@@ -33,10 +33,10 @@ Status SplitShape(ShapeContext& c) {
   const int64_t n = s.dim(axis);
   if (n != kUnknownDim) {
     if (n % c.num_outputs() != 0) {
-      return InvalidArgument("Number of ways to split should evenly divide the ",
-                             "split dimension, but got split_dim ", axis,
-                             " (size = ", n, ") and num_split ",
-                             c.num_outputs());
+      return InvalidArgument(
+          "Number of ways to split should evenly divide the ",
+          "split dimension, but got split_dim ", axis, " (size = ", n,
+          ") and num_split ", c.num_outputs());
     }
     s.set_dim(axis, n / c.num_outputs());
   }
@@ -126,15 +126,26 @@ Status SplitGradient(GradContext& g) { return JoinGradients(g, 1, 0); }
 Status SplitVGradient(GradContext& g) { return JoinGradients(g, 0, 2); }
 
 LOCKSTEP_OP("Split")
-    .Input("split_dim: int32").Input("value: T").Output("output: num_split * T")
-    .Attr("num_split: int >= 1").Attr("T: type")
-    .Shape(SplitShape).Gradient(SplitGradient).NeedsValue({0})
+    .Input("split_dim: int32")
+    .Input("value: T")
+    .Output("output: num_split * T")
+    .Attr("num_split: int >= 1")
+    .Attr("T: type")
+    .Shape(SplitShape)
+    .Gradient(SplitGradient)
+    .NeedsValue({0})
     .Kernel(kCpu, {SplitCpu, PrepareSplit, {"split_dim"}});
 LOCKSTEP_OP("SplitV")
-    .Input("value: T").Input("size_splits: Tlen").Input("split_dim: int32")
-    .Output("output: num_split * T").Attr("num_split: int >= 1")
-    .Attr("T: type").Attr("Tlen: {int32, int64} = DT_INT64")
-    .Shape(SplitVShape).Gradient(SplitVGradient).NeedsValue({1, 2})
+    .Input("value: T")
+    .Input("size_splits: Tlen")
+    .Input("split_dim: int32")
+    .Output("output: num_split * T")
+    .Attr("num_split: int >= 1")
+    .Attr("T: type")
+    .Attr("Tlen: {int32, int64} = DT_INT64")
+    .Shape(SplitVShape)
+    .Gradient(SplitVGradient)
+    .NeedsValue({1, 2})
     .Kernel(kCpu, {SplitCpu, PrepareSplit, {"size_splits", "split_dim"}});
 
 }  // namespace
@@ -143,14 +154,21 @@ namespace ops {
 
 std::vector<Output> Split(const Scope& scope, const Input& axis,
                           const Input& value, int num_split) {
-  return scope.Op("Split").In(axis).In(value).Attr("num_split", num_split)
+  return scope.Op("Split")
+      .In(axis)
+      .In(value)
+      .Attr("num_split", num_split)
       .Outs();
 }
 std::vector<Output> SplitV(const Scope& scope, const Input& value,
                            const Input& sizes, const Input& axis,
                            int num_split) {
-  return scope.Op("SplitV").In(value).In(sizes).In(axis)
-      .Attr("num_split", num_split).Outs();
+  return scope.Op("SplitV")
+      .In(value)
+      .In(sizes)
+      .In(axis)
+      .Attr("num_split", num_split)
+      .Outs();
 }
 
 }  // namespace ops

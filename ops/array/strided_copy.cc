@@ -113,28 +113,27 @@ void StridedCopy::RunUnit(const StridedCopy& c, void* dst, const void* src) {
   if (rows == 1 && !tiled) return c.CopyRow(to, from);
   const int64_t row_bytes =
       std::max<int64_t>(1, c.size_ / rows) * static_cast<int64_t>(sizeof(U));
-  ParallelFor(
-      rows, std::max<int64_t>(1, kGrainBytes / row_bytes),
-      [&](int64_t begin, int64_t end) {
-        for (int64_t row = begin; row < end; ++row) {
-          const int64_t strip = row % strips;
-          int64_t rest = row / strips;
-          U* d = to;
-          const U* s = from;
-          for (size_t o = c.outer_.size(); o-- > 0;) {
-            const Dim& dim = c.outer_[o];
-            d += rest % dim.size * dim.dst;
-            s += rest % dim.size * dim.src;
-            rest /= dim.size;
-          }
-          if (tiled) {
-            c.CopyTile(d, s, strip * kTile,
-                       std::min(c.tile_.size, (strip + 1) * kTile));
-          } else {
-            c.CopyRow(d, s);
-          }
-        }
-      });
+  ParallelFor(rows, std::max<int64_t>(1, kGrainBytes / row_bytes),
+              [&](int64_t begin, int64_t end) {
+                for (int64_t row = begin; row < end; ++row) {
+                  const int64_t strip = row % strips;
+                  int64_t rest = row / strips;
+                  U* d = to;
+                  const U* s = from;
+                  for (size_t o = c.outer_.size(); o-- > 0;) {
+                    const Dim& dim = c.outer_[o];
+                    d += rest % dim.size * dim.dst;
+                    s += rest % dim.size * dim.src;
+                    rest /= dim.size;
+                  }
+                  if (tiled) {
+                    c.CopyTile(d, s, strip * kTile,
+                               std::min(c.tile_.size, (strip + 1) * kTile));
+                  } else {
+                    c.CopyRow(d, s);
+                  }
+                }
+              });
 }
 
 }  // namespace lockstep

@@ -29,8 +29,14 @@ Status TileShape(ShapeContext& c) {
   std::vector<int64_t> dims;
   for (int d = 0; d < rank; ++d) {
     const int64_t m = (*multiples)[static_cast<size_t>(d)];
-    if (m < 0) return InvalidArgument("Expected multiples[", d, "] >= 0, got ", m);
-    dims.push_back(in.dim(d) == kUnknownDim ? kUnknownDim : in.dim(d) * m);
+    if (m < 0)
+      return InvalidArgument("Expected multiples[", d, "] >= 0, got ", m);
+    int64_t n = in.dim(d);
+    if (n != kUnknownDim && __builtin_mul_overflow(n, m, &n)) {
+      return InvalidArgument("multiples[", d, "] = ", m, " is too large for ",
+                             in);
+    }
+    dims.push_back(n);
   }
   LS_ASSIGN_OR_RETURN(Shape y, Shape::Make(dims));
   return c.SetOutput(0, y);
@@ -119,16 +125,26 @@ Status BroadcastToGradient(GradContext& g) {
 }
 
 LOCKSTEP_OP("Tile")
-    .Input("input: T").Input("multiples: Tmultiples").Output("output: T")
-    .Attr("T: type").Attr("Tmultiples: {int32, int64} = DT_INT32")
-    .Shape(TileShape).Gradient(TileGradient).IdentityWhen(AllOnes)
+    .Input("input: T")
+    .Input("multiples: Tmultiples")
+    .Output("output: T")
+    .Attr("T: type")
+    .Attr("Tmultiples: {int32, int64} = DT_INT32")
+    .Shape(TileShape)
+    .Gradient(TileGradient)
+    .IdentityWhen(AllOnes)
     .NeedsValue({1})
     .Kernel(kCpu, {CopyCpu, PrepareTile, {"multiples"}});
 LOCKSTEP_OP("BroadcastTo")
-    .Input("input: T").Input("shape: Tidx").Output("output: T")
-    .Attr("T: type").Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(BroadcastToShape).Gradient(BroadcastToGradient)
-    .IdentityWhen(SameShape).NeedsValue({1})
+    .Input("input: T")
+    .Input("shape: Tidx")
+    .Output("output: T")
+    .Attr("T: type")
+    .Attr("Tidx: {int32, int64} = DT_INT32")
+    .Shape(BroadcastToShape)
+    .Gradient(BroadcastToGradient)
+    .IdentityWhen(SameShape)
+    .NeedsValue({1})
     .Kernel(kCpu, {CopyCpu, PrepareBroadcastTo, {"shape"}});
 
 }  // namespace
@@ -138,8 +154,7 @@ namespace ops {
 Output Tile(const Scope& scope, const Input& input, const Input& multiples) {
   return scope.Op("Tile").In(input).In(multiples).Out();
 }
-Output BroadcastTo(const Scope& scope, const Input& input,
-                   const Input& shape) {
+Output BroadcastTo(const Scope& scope, const Input& input, const Input& shape) {
   return scope.Op("BroadcastTo").In(input).In(shape).Out();
 }
 

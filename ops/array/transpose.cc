@@ -20,9 +20,9 @@ Status CheckPermutation(std::span<const int64_t> perm) {
   for (int64_t p : perm) {
     const int64_t axis = p < 0 ? p + rank : p;
     if (axis < 0 || axis >= rank || seen.test(static_cast<size_t>(axis))) {
-      return InvalidArgument("[", Join(std::vector<int64_t>(perm.begin(),
-                                                            perm.end()), ","),
-                             "] is not a permutation of 0 to ", rank - 1);
+      return InvalidArgument(
+          "[", Join(std::vector<int64_t>(perm.begin(), perm.end()), ","),
+          "] is not a permutation of 0 to ", rank - 1);
     }
     seen.set(static_cast<size_t>(axis));
   }
@@ -33,8 +33,8 @@ Status TransposeShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(auto perm, c.InputInts(1));
   const Shape& x = c.Input(0);
   if (!perm) {
-    return c.SetOutput(0, x.HasRank() ? Shape::UnknownOfRank(x.rank())
-                                      : Shape::Unknown());
+    return c.SetOutput(
+        0, x.HasRank() ? Shape::UnknownOfRank(x.rank()) : Shape::Unknown());
   }
   if (perm->size() > Shape::kMaxRank) {
     return InvalidArgument("perm has ", perm->size(), " elements");
@@ -43,7 +43,8 @@ Status TransposeShape(ShapeContext& c) {
   LS_RETURN_IF_ERROR(CheckPermutation(*perm));
   LS_ASSIGN_OR_RETURN(Shape in, c.WithRank(0, rank));
   Shape y;
-  for (int64_t p : *perm) y.AddDim(in.dim(static_cast<int>(p < 0 ? p + rank : p)));
+  for (int64_t p : *perm)
+    y.AddDim(in.dim(static_cast<int>(p < 0 ? p + rank : p)));
   return c.SetOutput(0, y);
 }
 
@@ -79,8 +80,8 @@ int InOrder(ShapeContext& c) {
 
 Status TransposeGradient(GradContext& g) {
   const Scope& s = g.scope();
-  return g.SetDx(0, ops::Transpose(s, g.dy(0),
-                                   ops::InvertPermutation(s, g.x(1))));
+  return g.SetDx(0,
+                 ops::Transpose(s, g.dy(0), ops::InvertPermutation(s, g.x(1))));
 }
 
 Status InvertShape(ShapeContext& c) {
@@ -96,8 +97,8 @@ Status InvertCpu(KernelContext& k) {
   std::fill_n(y, n, T{-1});
   for (int64_t i = 0; i < n; ++i) {
     if (x[i] < 0 || x[i] >= n) {
-      return InvalidArgument("element ", i, " is ", x[i], ", not between 0 and ",
-                             n - 1);
+      return InvalidArgument("element ", i, " is ", x[i],
+                             ", not between 0 and ", n - 1);
     }
     if (y[x[i]] != T{-1}) {
       return InvalidArgument(x[i], " is duplicated in the input");
@@ -108,14 +109,22 @@ Status InvertCpu(KernelContext& k) {
 }
 
 LOCKSTEP_OP("Transpose")
-    .Input("x: T").Input("perm: Tperm").Output("y: T").Attr("T: type")
+    .Input("x: T")
+    .Input("perm: Tperm")
+    .Output("y: T")
+    .Attr("T: type")
     .Attr("Tperm: {int32, int64} = DT_INT32")
-    .Shape(TransposeShape).Gradient(TransposeGradient).IdentityWhen(InOrder)
+    .Shape(TransposeShape)
+    .Gradient(TransposeGradient)
+    .IdentityWhen(InOrder)
     .NeedsValue({1})
     .Kernel(kCpu, {TransposeCpu, PrepareTranspose, {"perm"}});
 LOCKSTEP_OP("InvertPermutation")
-    .Input("x: T").Output("y: T").Attr("T: {int32, int64} = DT_INT32")
-    .Shape(InvertShape).NoGradient()
+    .Input("x: T")
+    .Output("y: T")
+    .Attr("T: {int32, int64} = DT_INT32")
+    .Shape(InvertShape)
+    .NoGradient()
     .Kernels<int32_t, int64_t>(kCpu, []<class T>() {
       return KernelDef{InvertCpu<T>, nullptr, {"x", "y"}};
     });

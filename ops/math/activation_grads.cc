@@ -32,30 +32,41 @@ struct SigmoidGradFn {
 Status TanhGradGradient(GradContext& g) {
   const Scope& s = g.scope();
   const Output y = g.x(0), dy = g.x(1), dz = g.dy(0);
-  LS_RETURN_IF_ERROR(g.SetDx(
-      0, ops::Mul(s, ops::Mul(s, ops::Mul(s, -2.0f, dz), dy), y)));
+  LS_RETURN_IF_ERROR(
+      g.SetDx(0, ops::Mul(s, ops::Mul(s, ops::Mul(s, -2.0f, dz), dy), y)));
   return g.SetDx(1, s.Op("TanhGrad").In(y).In(dz).Out());
 }
 Status SigmoidGradGradient(GradContext& g) {
   const Scope& s = g.scope();
   const Output y = g.x(0), dy = g.x(1), dz = g.dy(0);
   const Output slope = ops::Sub(s, 1.0f, ops::Mul(s, 2.0f, y));
-  LS_RETURN_IF_ERROR(
-      g.SetDx(0, ops::Mul(s, ops::Mul(s, dz, dy), slope)));
+  LS_RETURN_IF_ERROR(g.SetDx(0, ops::Mul(s, ops::Mul(s, dz, dy), slope)));
   return g.SetDx(1, s.Op("SigmoidGrad").In(y).In(dz).Out());
 }
 
 LOCKSTEP_OP("TanhGrad")
-    .Input("y: T").Input("dy: T").Output("z: T").Attr("T: floattype")
-    .Shape(SameShapes).Gradient(TanhGradGradient).InPlace(0, 0).InPlace(0, 1)
+    .Input("y: T")
+    .Input("dy: T")
+    .Output("z: T")
+    .Attr("T: floattype")
+    .Shape(SameShapes)
+    .Gradient(TanhGradGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernels<LS_FLOAT_TYPES>(kCpu,
                              []<class T>() { return Binary<TanhGradFn, T>(); });
 LOCKSTEP_OP("SigmoidGrad")
-    .Input("y: T").Input("dy: T").Output("z: T").Attr("T: floattype")
-    .Shape(SameShapes).Gradient(SigmoidGradGradient)
-    .InPlace(0, 0).InPlace(0, 1)
-    .Kernels<LS_FLOAT_TYPES>(
-        kCpu, []<class T>() { return Binary<SigmoidGradFn, T>(); });
+    .Input("y: T")
+    .Input("dy: T")
+    .Output("z: T")
+    .Attr("T: floattype")
+    .Shape(SameShapes)
+    .Gradient(SigmoidGradGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
+    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+      return Binary<SigmoidGradFn, T>();
+    });
 
 }  // namespace
 }  // namespace lockstep

@@ -58,9 +58,13 @@ Status AddNGradient(GradContext& g) {
 int SingleInput(ShapeContext& c) { return c.num_inputs() == 1 ? 0 : -1; }
 
 LOCKSTEP_OP("AddN")
-    .Input("inputs: N * T").Output("sum: T").Attr("N: int >= 1")
+    .Input("inputs: N * T")
+    .Output("sum: T")
+    .Attr("N: int >= 1")
     .Attr("T: realnumbertype")
-    .Shape(SameShapes).Gradient(AddNGradient).IdentityWhen(SingleInput)
+    .Shape(SameShapes)
+    .Gradient(AddNGradient)
+    .IdentityWhen(SingleInput)
     .InPlace(0, 0)
     .Kernels<LS_REAL_TYPES>(kCpu,
                             []<class T>() { return KernelDef{AddNCpu<T>}; });

@@ -59,33 +59,63 @@ Status MulGradient(GradContext& g) {
 // dx = 2 dz (x - y) = -dy.
 Status SquaredDifferenceGradient(GradContext& g) {
   const Scope& s = g.scope();
-  const Output d = ops::Mul(s, ops::Mul(s, 2.0f, g.dy(0)),
-                            ops::Sub(s, g.x(0), g.x(1)));
+  const Output d =
+      ops::Mul(s, ops::Mul(s, 2.0f, g.dy(0)), ops::Sub(s, g.x(0), g.x(1)));
   return SetBroadcastGradients(g, d, ops::Neg(s, d));
 }
 
 LOCKSTEP_OP("Add")
-    .Input("x: T").Input("y: T").Output("z: T").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).Gradient(AddGradient).InPlace(0, 0).InPlace(0, 1)
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .Gradient(AddGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return Binary<AddFn, T>(); });
 LOCKSTEP_OP("AddV2")
-    .Input("x: T").Input("y: T").Output("z: T").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).Gradient(AddGradient).InPlace(0, 0).InPlace(0, 1)
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .Gradient(AddGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return Binary<AddFn, T>(); });
 LOCKSTEP_OP("Sub")
-    .Input("x: T").Input("y: T").Output("z: T").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).Gradient(SubGradient).InPlace(0, 0).InPlace(0, 1)
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .Gradient(SubGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return Binary<SubFn, T>(); });
 LOCKSTEP_OP("Mul")
-    .Input("x: T").Input("y: T").Output("z: T").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).Gradient(MulGradient).InPlace(0, 0).InPlace(0, 1)
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .Gradient(MulGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return Binary<MulFn, T>(); });
 LOCKSTEP_OP("SquaredDifference")
-    .Input("x: T").Input("y: T").Output("z: T").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).Gradient(SquaredDifferenceGradient)
-    .InPlace(0, 0).InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(
-        kCpu, []<class T>() { return Binary<SquaredDifferenceFn, T>(); });
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .Gradient(SquaredDifferenceGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+      return Binary<SquaredDifferenceFn, T>();
+    });
 
 }  // namespace
 

@@ -98,9 +98,14 @@ int SameType(ShapeContext& c) {
 }
 
 LOCKSTEP_OP("Cast")
-    .Input("x: SrcT").Output("y: DstT").Attr("SrcT: type").Attr("DstT: type")
+    .Input("x: SrcT")
+    .Output("y: DstT")
+    .Attr("SrcT: type")
+    .Attr("DstT: type")
     .Attr("Truncate: bool = false")
-    .Shape(UnchangedShape).Gradient(CastGradient).IdentityWhen(SameType)
+    .Shape(UnchangedShape)
+    .Gradient(CastGradient)
+    .IdentityWhen(SameType)
     .Kernel(kCpu, {CastCpu, PrepareCast});
 
 }  // namespace

@@ -104,37 +104,67 @@ KernelDef Equality() {
 }
 
 LOCKSTEP_OP("Equal")
-    .Input("x: T").Input("y: T").Output("z: bool").Attr("T: type")
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: bool")
+    .Attr("T: type")
     .Attr("incompatible_shape_error: bool = true")
-    .Shape(EqualityShape).NoGradient()
-    .Kernels<LS_REAL_TYPES, bool, std::string>(
-        kCpu, []<class T>() { return Equality<EqualFn, T>(); });
+    .Shape(EqualityShape)
+    .NoGradient()
+    .Kernels<LS_REAL_TYPES, bool, std::string>(kCpu, []<class T>() {
+      return Equality<EqualFn, T>();
+    });
 LOCKSTEP_OP("NotEqual")
-    .Input("x: T").Input("y: T").Output("z: bool").Attr("T: type")
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: bool")
+    .Attr("T: type")
     .Attr("incompatible_shape_error: bool = true")
-    .Shape(EqualityShape).NoGradient()
-    .Kernels<LS_REAL_TYPES, bool, std::string>(
-        kCpu, []<class T>() { return Equality<NotEqualFn, T>(); });
+    .Shape(EqualityShape)
+    .NoGradient()
+    .Kernels<LS_REAL_TYPES, bool, std::string>(kCpu, []<class T>() {
+      return Equality<NotEqualFn, T>();
+    });
 LOCKSTEP_OP("Less")
-    .Input("x: T").Input("y: T").Output("z: bool").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).NoGradient()
-    .Kernels<LS_REAL_TYPES>(kCpu,
-                            []<class T>() { return Binary<LessFn, T, bool>(); });
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: bool")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .NoGradient()
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+      return Binary<LessFn, T, bool>();
+    });
 LOCKSTEP_OP("LessEqual")
-    .Input("x: T").Input("y: T").Output("z: bool").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).NoGradient()
-    .Kernels<LS_REAL_TYPES>(
-        kCpu, []<class T>() { return Binary<LessEqualFn, T, bool>(); });
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: bool")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .NoGradient()
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+      return Binary<LessEqualFn, T, bool>();
+    });
 LOCKSTEP_OP("Greater")
-    .Input("x: T").Input("y: T").Output("z: bool").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).NoGradient()
-    .Kernels<LS_REAL_TYPES>(
-        kCpu, []<class T>() { return Binary<GreaterFn, T, bool>(); });
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: bool")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .NoGradient()
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+      return Binary<GreaterFn, T, bool>();
+    });
 LOCKSTEP_OP("GreaterEqual")
-    .Input("x: T").Input("y: T").Output("z: bool").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).NoGradient()
-    .Kernels<LS_REAL_TYPES>(
-        kCpu, []<class T>() { return Binary<GreaterEqualFn, T, bool>(); });
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: bool")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .NoGradient()
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+      return Binary<GreaterEqualFn, T, bool>();
+    });
 
 }  // namespace
 

@@ -155,48 +155,94 @@ Status TruncateModGradient(GradContext& g) {
 }
 
 LOCKSTEP_OP("Div")
-    .Input("x: T").Input("y: T").Output("z: T").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).Gradient(DivGradient).InPlace(0, 0).InPlace(0, 1)
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .Gradient(DivGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return Binary<DivFn, T>(); });
 LOCKSTEP_OP("RealDiv")
-    .Input("x: T").Input("y: T").Output("z: T").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).Gradient(RealDivGradient)
-    .InPlace(0, 0).InPlace(0, 1)
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .Gradient(RealDivGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return Binary<DivFn, T>(); });
 LOCKSTEP_OP("TruncateDiv")
-    .Input("x: T").Input("y: T").Output("z: T").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).NoGradient().InPlace(0, 0).InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(kCpu,
-                            []<class T>() { return Binary<TruncateDivFn, T>(); });
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .NoGradient()
+    .InPlace(0, 0)
+    .InPlace(0, 1)
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+      return Binary<TruncateDivFn, T>();
+    });
 LOCKSTEP_OP("FloorDiv")
-    .Input("x: T").Input("y: T").Output("z: T").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).NoGradient().InPlace(0, 0).InPlace(0, 1)
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .NoGradient()
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernels<LS_REAL_TYPES>(kCpu,
                             []<class T>() { return Binary<FloorDivFn, T>(); });
 LOCKSTEP_OP("DivNoNan")
-    .Input("x: T").Input("y: T").Output("z: T").Attr("T: floattype")
-    .Shape(BroadcastShape).Gradient(DivNoNanGradient)
-    .InPlace(0, 0).InPlace(0, 1)
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
+    .Attr("T: floattype")
+    .Shape(BroadcastShape)
+    .Gradient(DivNoNanGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernels<LS_FLOAT_TYPES>(kCpu,
                              []<class T>() { return Binary<DivNoNanFn, T>(); });
 LOCKSTEP_OP("FloorMod")
-    .Input("x: T").Input("y: T").Output("z: T").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).Gradient(FloorModGradient)
-    .InPlace(0, 0).InPlace(0, 1)
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .Gradient(FloorModGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernels<LS_REAL_TYPES>(kCpu,
                             []<class T>() { return Binary<FloorModFn, T>(); });
 LOCKSTEP_OP("Mod")
-    .Input("x: T").Input("y: T").Output("z: T").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).Gradient(TruncateModGradient)
-    .InPlace(0, 0).InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(kCpu,
-                            []<class T>() { return Binary<TruncateModFn, T>(); });
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .Gradient(TruncateModGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+      return Binary<TruncateModFn, T>();
+    });
 LOCKSTEP_OP("TruncateMod")
-    .Input("x: T").Input("y: T").Output("z: T").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).Gradient(TruncateModGradient)
-    .InPlace(0, 0).InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(kCpu,
-                            []<class T>() { return Binary<TruncateModFn, T>(); });
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .Gradient(TruncateModGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+      return Binary<TruncateModFn, T>();
+    });
 
 }  // namespace
 

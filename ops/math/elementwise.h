@@ -28,8 +28,7 @@
 // The C++ types of the "realnumbertype" and "floattype" attributes.
 #define LS_FLOAT_TYPES float, double, Half, BFloat16
 #define LS_SIGNED_TYPES int8_t, int16_t, int32_t, int64_t
-#define LS_INTEGER_TYPES \
-  LS_SIGNED_TYPES, uint8_t, uint16_t, uint32_t, uint64_t
+#define LS_INTEGER_TYPES LS_SIGNED_TYPES, uint8_t, uint16_t, uint32_t, uint64_t
 #define LS_REAL_TYPES LS_FLOAT_TYPES, LS_INTEGER_TYPES
 
 namespace lockstep {
@@ -43,10 +42,10 @@ inline constexpr bool kIsFloat = std::is_floating_point_v<T> || kIsFloat16<T>;
 namespace detail {
 template <class T>
 struct ArithmeticTypeOf {
-  using type = std::conditional_t<
-      (sizeof(T) < 4), uint32_t,
-      std::make_unsigned_t<std::conditional_t<std::is_same_v<T, bool>,
-                                              unsigned char, T>>>;
+  using type =
+      std::conditional_t<(sizeof(T) < 4), uint32_t,
+                         std::make_unsigned_t<std::conditional_t<
+                             std::is_same_v<T, bool>, unsigned char, T>>>;
 };
 template <>
 struct ArithmeticTypeOf<float> {
@@ -152,8 +151,7 @@ Status RunBinary(KernelContext& k) {
   R* y = k.out<R>(0);
   if constexpr (ChecksSecond<F, T>) {
     if (w.size() > 0) {
-      LS_RETURN_IF_ERROR(
-          F::template Check<T>(b, k.input(1).NumElements()));
+      LS_RETURN_IF_ERROR(F::template Check<T>(b, k.input(1).NumElements()));
     }
   }
   w.ForRuns(kGrain, [&](int64_t at, const int64_t* from, int64_t n) {

@@ -51,15 +51,25 @@ Status MinimumGradient(GradContext& g) {
 }
 
 LOCKSTEP_OP("Maximum")
-    .Input("x: T").Input("y: T").Output("z: T").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).Gradient(MaximumGradient)
-    .InPlace(0, 0).InPlace(0, 1)
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .Gradient(MaximumGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernels<LS_REAL_TYPES>(kCpu,
                             []<class T>() { return Binary<MaximumFn, T>(); });
 LOCKSTEP_OP("Minimum")
-    .Input("x: T").Input("y: T").Output("z: T").Attr("T: realnumbertype")
-    .Shape(BroadcastShape).Gradient(MinimumGradient)
-    .InPlace(0, 0).InPlace(0, 1)
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
+    .Attr("T: realnumbertype")
+    .Shape(BroadcastShape)
+    .Gradient(MinimumGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernels<LS_REAL_TYPES>(kCpu,
                             []<class T>() { return Binary<MinimumFn, T>(); });
 

@@ -30,16 +30,29 @@ struct NotFn {
 };
 
 LOCKSTEP_OP("LogicalAnd")
-    .Input("x: bool").Input("y: bool").Output("z: bool")
-    .Shape(BroadcastShape).NoGradient().InPlace(0, 0).InPlace(0, 1)
+    .Input("x: bool")
+    .Input("y: bool")
+    .Output("z: bool")
+    .Shape(BroadcastShape)
+    .NoGradient()
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernel(kCpu, Binary<AndFn, bool>());
 LOCKSTEP_OP("LogicalOr")
-    .Input("x: bool").Input("y: bool").Output("z: bool")
-    .Shape(BroadcastShape).NoGradient().InPlace(0, 0).InPlace(0, 1)
+    .Input("x: bool")
+    .Input("y: bool")
+    .Output("z: bool")
+    .Shape(BroadcastShape)
+    .NoGradient()
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernel(kCpu, Binary<OrFn, bool>());
 LOCKSTEP_OP("LogicalNot")
-    .Input("x: bool").Output("y: bool")
-    .Shape(UnchangedShape).NoGradient().InPlace(0, 0)
+    .Input("x: bool")
+    .Output("y: bool")
+    .Shape(UnchangedShape)
+    .NoGradient()
+    .InPlace(0, 0)
     .Kernel(kCpu, Unary<NotFn, bool>());
 
 }  // namespace

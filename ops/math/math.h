@@ -5,9 +5,9 @@
 // Two operands broadcast as in NumPy. Adds one node each; a mistake shows in
 // scope.status(). Not for reductions (ops/reduce) or matrix products (ops/nn).
 //
-//   Output y = ops::Mul(scope, 0.5f, ops::Square(scope, ops::Sub(scope, a, b)));
-//   Output hit = ops::Cast(scope, ops::Equal(scope, label, guess), kFloat);
-//   Output z = ops::Select(scope, ops::Greater(scope, x, 0.0f), x, y);
+//   Output y = ops::Mul(scope, 0.5f, ops::Square(scope, ops::Sub(scope, a,
+//   b))); Output hit = ops::Cast(scope, ops::Equal(scope, label, guess),
+//   kFloat); Output z = ops::Select(scope, ops::Greater(scope, x, 0.0f), x, y);
 
 #include <vector>
 

@@ -3,7 +3,8 @@
 // Pow: z = x ^ y; Atan2: the angle of (x, y). With NumPy broadcasting.
 //   x, y: float, double, half, bfloat16 (Pow: also int32, int64)
 // An integer to a negative power is INVALID_ARGUMENT; integers wrap around.
-// Gradient of Pow: dx = dz * y * x^(y-1), dy = dz * log(x) * z (0 where x <= 0).
+// Gradient of Pow: dx = dz * y * x^(y-1), dy = dz * log(x) * z (0 where x <=
+// 0).
 
 #include "ops/array/array.h"
 #include "ops/math/binary_gradient.h"
@@ -60,8 +61,8 @@ struct Atan2Fn {
 Status PowGradient(GradContext& g) {
   const Scope& s = g.scope();
   const Output x = g.x(0), y = g.x(1), dz = g.dy(0);
-  const Output dx = ops::Mul(
-      s, ops::Mul(s, dz, y), ops::Pow(s, x, ops::Sub(s, y, 1.0f)));
+  const Output dx =
+      ops::Mul(s, ops::Mul(s, dz, y), ops::Pow(s, x, ops::Sub(s, y, 1.0f)));
   const Output positive = ops::Greater(s, x, 0.0f);
   const Output safe = ops::Select(s, positive, x, ops::OnesLike(s, x));
   const Output log =
@@ -81,15 +82,26 @@ Status Atan2Gradient(GradContext& g) {
 }
 
 LOCKSTEP_OP("Pow")
-    .Input("x: T").Input("y: T").Output("z: T")
+    .Input("x: T")
+    .Input("y: T")
+    .Output("z: T")
     .Attr("T: {bfloat16, float, half, double, int32, int64}")
-    .Shape(BroadcastShape).Gradient(PowGradient).InPlace(0, 0).InPlace(0, 1)
+    .Shape(BroadcastShape)
+    .Gradient(PowGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernels<LS_FLOAT_TYPES, int32_t, int64_t>(kCpu, []<class T>() {
       return Binary<PowFn, T, T, kCostlyGrain>();
     });
 LOCKSTEP_OP("Atan2")
-    .Input("y: T").Input("x: T").Output("z: T").Attr("T: floattype")
-    .Shape(BroadcastShape).Gradient(Atan2Gradient).InPlace(0, 0).InPlace(0, 1)
+    .Input("y: T")
+    .Input("x: T")
+    .Output("z: T")
+    .Attr("T: floattype")
+    .Shape(BroadcastShape)
+    .Gradient(Atan2Gradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
       return Binary<Atan2Fn, T, T, kCostlyGrain>();
     });

@@ -99,8 +99,7 @@ Status SelectGradient(GradContext& g) {
 Status SelectV2Gradient(GradContext& g) {
   auto [dx, dy] = Split(g, "SelectV2");
   const Output z = g.y(0);
-  LS_RETURN_IF_ERROR(
-      g.SetDx(1, SumToShapeOf(g.scope(), dx, g.x(1), z, true)));
+  LS_RETURN_IF_ERROR(g.SetDx(1, SumToShapeOf(g.scope(), dx, g.x(1), z, true)));
   return g.SetDx(2, SumToShapeOf(g.scope(), dy, g.x(2), z, true));
 }
 
@@ -110,15 +109,26 @@ KernelDef SelectKernel() {
 }
 
 LOCKSTEP_OP("Select")
-    .Input("condition: bool").Input("t: T").Input("e: T").Output("output: T")
+    .Input("condition: bool")
+    .Input("t: T")
+    .Input("e: T")
+    .Output("output: T")
     .Attr("T: type")
-    .Shape(SelectShape).Gradient(SelectGradient).InPlace(0, 1).InPlace(0, 2)
+    .Shape(SelectShape)
+    .Gradient(SelectGradient)
+    .InPlace(0, 1)
+    .InPlace(0, 2)
     .Kernels<LS_ANY_TYPES>(kCpu, []<class T>() { return SelectKernel<T>(); });
 LOCKSTEP_OP("SelectV2")
-    .Input("condition: bool").Input("t: T").Input("e: T").Output("output: T")
+    .Input("condition: bool")
+    .Input("t: T")
+    .Input("e: T")
+    .Output("output: T")
     .Attr("T: type")
-    .Shape(SelectV2Shape).Gradient(SelectV2Gradient)
-    .InPlace(0, 1).InPlace(0, 2)
+    .Shape(SelectV2Shape)
+    .Gradient(SelectV2Gradient)
+    .InPlace(0, 1)
+    .InPlace(0, 2)
     .Kernels<LS_ANY_TYPES>(kCpu, []<class T>() { return SelectKernel<T>(); });
 
 }  // namespace

@@ -40,8 +40,8 @@ struct SignFn {
   template <class T>
   static T Apply(T x) {
     const ValueType<T> v = x;
-    return static_cast<T>(static_cast<float>(static_cast<int>(v > 0) -
-                                             static_cast<int>(v < 0)));
+    return static_cast<T>(
+        static_cast<float>(static_cast<int>(v > 0) - static_cast<int>(v < 0)));
   }
 };
 struct SquareFn {
@@ -114,60 +114,108 @@ constexpr const char* kSignedNumbers =
     "T: {bfloat16, half, float, double, int8, int16, int32, int64}";
 
 LOCKSTEP_OP("Neg")
-    .Input("x: T").Output("y: T").Attr(kSignedNumbers)
-    .Shape(UnchangedShape).Gradient(NegGradient).InPlace(0, 0)
-    .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES>(
-        kCpu, []<class T>() { return Unary<NegFn, T>(); });
+    .Input("x: T")
+    .Output("y: T")
+    .Attr(kSignedNumbers)
+    .Shape(UnchangedShape)
+    .Gradient(NegGradient)
+    .InPlace(0, 0)
+    .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES>(kCpu, []<class T>() {
+      return Unary<NegFn, T>();
+    });
 LOCKSTEP_OP("Abs")
-    .Input("x: T").Output("y: T").Attr(kSignedNumbers)
-    .Shape(UnchangedShape).Gradient(AbsGradient).InPlace(0, 0)
-    .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES>(
-        kCpu, []<class T>() { return Unary<AbsFn, T>(); });
+    .Input("x: T")
+    .Output("y: T")
+    .Attr(kSignedNumbers)
+    .Shape(UnchangedShape)
+    .Gradient(AbsGradient)
+    .InPlace(0, 0)
+    .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES>(kCpu, []<class T>() {
+      return Unary<AbsFn, T>();
+    });
 LOCKSTEP_OP("Sign")
-    .Input("x: T").Output("y: T").Attr(kSignedNumbers)
-    .Shape(UnchangedShape).Gradient(SignGradient).InPlace(0, 0)
-    .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES>(
-        kCpu, []<class T>() { return Unary<SignFn, T>(); });
+    .Input("x: T")
+    .Output("y: T")
+    .Attr(kSignedNumbers)
+    .Shape(UnchangedShape)
+    .Gradient(SignGradient)
+    .InPlace(0, 0)
+    .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES>(kCpu, []<class T>() {
+      return Unary<SignFn, T>();
+    });
 LOCKSTEP_OP("Square")
-    .Input("x: T").Output("y: T").Attr("T: realnumbertype")
-    .Shape(UnchangedShape).Gradient(SquareGradient).InPlace(0, 0)
+    .Input("x: T")
+    .Output("y: T")
+    .Attr("T: realnumbertype")
+    .Shape(UnchangedShape)
+    .Gradient(SquareGradient)
+    .InPlace(0, 0)
     .Kernels<LS_REAL_TYPES>(kCpu,
                             []<class T>() { return Unary<SquareFn, T>(); });
 LOCKSTEP_OP("Floor")
-    .Input("x: T").Output("y: T").Attr("T: floattype")
-    .Shape(UnchangedShape).NoGradient().InPlace(0, 0)
+    .Input("x: T")
+    .Output("y: T")
+    .Attr("T: floattype")
+    .Shape(UnchangedShape)
+    .NoGradient()
+    .InPlace(0, 0)
     .Kernels<LS_FLOAT_TYPES>(kCpu,
                              []<class T>() { return Unary<FloorFn, T>(); });
 LOCKSTEP_OP("Ceil")
-    .Input("x: T").Output("y: T").Attr("T: floattype")
-    .Shape(UnchangedShape).NoGradient().InPlace(0, 0)
+    .Input("x: T")
+    .Output("y: T")
+    .Attr("T: floattype")
+    .Shape(UnchangedShape)
+    .NoGradient()
+    .InPlace(0, 0)
     .Kernels<LS_FLOAT_TYPES>(kCpu,
                              []<class T>() { return Unary<CeilFn, T>(); });
 LOCKSTEP_OP("Rint")
-    .Input("x: T").Output("y: T").Attr("T: floattype")
-    .Shape(UnchangedShape).NoGradient().InPlace(0, 0)
+    .Input("x: T")
+    .Output("y: T")
+    .Attr("T: floattype")
+    .Shape(UnchangedShape)
+    .NoGradient()
+    .InPlace(0, 0)
     .Kernels<LS_FLOAT_TYPES>(kCpu,
                              []<class T>() { return Unary<RintFn, T>(); });
 LOCKSTEP_OP("Round")
-    .Input("x: T").Output("y: T").Attr(kSignedNumbers)
-    .Shape(UnchangedShape).NoGradient().InPlace(0, 0)
-    .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES>(
-        kCpu, []<class T>() { return Unary<RintFn, T>(); });
+    .Input("x: T")
+    .Output("y: T")
+    .Attr(kSignedNumbers)
+    .Shape(UnchangedShape)
+    .NoGradient()
+    .InPlace(0, 0)
+    .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES>(kCpu, []<class T>() {
+      return Unary<RintFn, T>();
+    });
 LOCKSTEP_OP("IsNan")
-    .Input("x: T").Output("y: bool").Attr("T: floattype")
-    .Shape(UnchangedShape).NoGradient()
-    .Kernels<LS_FLOAT_TYPES>(
-        kCpu, []<class T>() { return Unary<IsNanFn, T, bool>(); });
+    .Input("x: T")
+    .Output("y: bool")
+    .Attr("T: floattype")
+    .Shape(UnchangedShape)
+    .NoGradient()
+    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+      return Unary<IsNanFn, T, bool>();
+    });
 LOCKSTEP_OP("IsInf")
-    .Input("x: T").Output("y: bool").Attr("T: floattype")
-    .Shape(UnchangedShape).NoGradient()
-    .Kernels<LS_FLOAT_TYPES>(
-        kCpu, []<class T>() { return Unary<IsInfFn, T, bool>(); });
+    .Input("x: T")
+    .Output("y: bool")
+    .Attr("T: floattype")
+    .Shape(UnchangedShape)
+    .NoGradient()
+    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+      return Unary<IsInfFn, T, bool>();
+    });
 LOCKSTEP_OP("IsFinite")
-    .Input("x: T").Output("y: bool").Attr("T: floattype")
-    .Shape(UnchangedShape).NoGradient()
-    .Kernels<LS_FLOAT_TYPES>(
-        kCpu, []<class T>() { return Unary<IsFiniteFn, T, bool>(); });
+    .Input("x: T")
+    .Output("y: bool")
+    .Attr("T: floattype")
+    .Shape(UnchangedShape)
+    .NoGradient()
+    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+      return Unary<IsFiniteFn, T, bool>();
+    });
 
 }  // namespace
 

@@ -13,10 +13,10 @@
 namespace lockstep {
 namespace {
 
-#define LS_FUNCTOR(Name)                                       \
-  struct Name##Fn {                                            \
-    static float Apply(float x) { return vm::Name(x); }        \
-    static double Apply(double x) { return vm::Name(x); }      \
+#define LS_FUNCTOR(Name)                                  \
+  struct Name##Fn {                                       \
+    static float Apply(float x) { return vm::Name(x); }   \
+    static double Apply(double x) { return vm::Name(x); } \
   }
 LS_FUNCTOR(Exp);
 LS_FUNCTOR(Expm1);
@@ -62,13 +62,12 @@ Status SinGradient(GradContext& g) {
 }
 Status CosGradient(GradContext& g) {
   const Scope& s = g.scope();
-  return g.SetDx(0,
-                 ops::Neg(s, ops::Mul(s, g.dy(0), ops::Sin(s, g.x(0)))));
+  return g.SetDx(0, ops::Neg(s, ops::Mul(s, g.dy(0), ops::Sin(s, g.x(0)))));
 }
 Status TanGradient(GradContext& g) {
   const Scope& s = g.scope();
-  return g.SetDx(0, ops::RealDiv(s, g.dy(0),
-                                 ops::Square(s, ops::Cos(s, g.x(0)))));
+  return g.SetDx(0,
+                 ops::RealDiv(s, g.dy(0), ops::Square(s, ops::Cos(s, g.x(0)))));
 }
 // 1 / sqrt(1 - x^2).
 Output ArcSlope(GradContext& g) {
@@ -84,8 +83,8 @@ Status AcosGradient(GradContext& g) {
 }
 Status AtanGradient(GradContext& g) {
   const Scope& s = g.scope();
-  return g.SetDx(0, ops::RealDiv(s, g.dy(0),
-                                 ops::Add(s, 1.0f, ops::Square(s, g.x(0)))));
+  return g.SetDx(
+      0, ops::RealDiv(s, g.dy(0), ops::Add(s, 1.0f, ops::Square(s, g.x(0)))));
 }
 Status SinhGradient(GradContext& g) {
   const Scope& s = g.scope();
@@ -107,19 +106,21 @@ Status ErfcGradient(GradContext& g) {
   return GaussGradient(g, -kTwoOverRootPi);
 }
 Status TanhGradient(GradContext& g) {
-  return g.SetDx(0,
-                 g.scope().Op("TanhGrad").In(g.y(0)).In(g.dy(0)).Out());
+  return g.SetDx(0, g.scope().Op("TanhGrad").In(g.y(0)).In(g.dy(0)).Out());
 }
 Status SigmoidGradient(GradContext& g) {
-  return g.SetDx(0,
-                 g.scope().Op("SigmoidGrad").In(g.y(0)).In(g.dy(0)).Out());
+  return g.SetDx(0, g.scope().Op("SigmoidGrad").In(g.y(0)).In(g.dy(0)).Out());
 }
 
-#define LS_FUNCTION_OP(Name)                                       \
-  LOCKSTEP_OP(#Name)                                               \
-      .Input("x: T").Output("y: T").Attr("T: floattype")           \
-      .Shape(UnchangedShape).Gradient(Name##Gradient).InPlace(0, 0) \
-      .Kernels<LS_FLOAT_TYPES>(                                    \
+#define LS_FUNCTION_OP(Name)    \
+  LOCKSTEP_OP(#Name)            \
+      .Input("x: T")            \
+      .Output("y: T")           \
+      .Attr("T: floattype")     \
+      .Shape(UnchangedShape)    \
+      .Gradient(Name##Gradient) \
+      .InPlace(0, 0)            \
+      .Kernels<LS_FLOAT_TYPES>( \
           kCpu, []<class T>() { return VectorUnary<Name##Fn, T>(); })
 LS_FUNCTION_OP(Exp);
 LS_FUNCTION_OP(Expm1);
@@ -143,9 +144,9 @@ LS_FUNCTION_OP(Erfc);
 
 namespace ops {
 
-#define LS_FUNCTION_BUILDER(Name)                     \
-  Output Name(const Scope& scope, const Input& x) {   \
-    return scope.Op(#Name).In(x).Out();               \
+#define LS_FUNCTION_BUILDER(Name)                   \
+  Output Name(const Scope& scope, const Input& x) { \
+    return scope.Op(#Name).In(x).Out();             \
   }
 LS_FUNCTION_BUILDER(Exp)
 LS_FUNCTION_BUILDER(Expm1)

@@ -60,7 +60,9 @@ struct ReciprocalGradFn {
 Output GradOp(GradContext& g, const char* op) {
   return g.scope().Op(op).In(g.y(0)).In(g.dy(0)).Out();
 }
-Status SqrtGradient(GradContext& g) { return g.SetDx(0, GradOp(g, "SqrtGrad")); }
+Status SqrtGradient(GradContext& g) {
+  return g.SetDx(0, GradOp(g, "SqrtGrad"));
+}
 Status RsqrtGradient(GradContext& g) {
   return g.SetDx(0, GradOp(g, "RsqrtGrad"));
 }
@@ -72,8 +74,7 @@ Status ReciprocalGradient(GradContext& g) {
 Status SqrtGradGradient(GradContext& g) {
   const Scope& s = g.scope();
   const Output ratio = ops::RealDiv(s, g.dy(0), g.x(0));
-  LS_RETURN_IF_ERROR(
-      g.SetDx(0, ops::Mul(s, ops::Neg(s, ratio), g.y(0))));
+  LS_RETURN_IF_ERROR(g.SetDx(0, ops::Mul(s, ops::Neg(s, ratio), g.y(0))));
   return g.SetDx(1, ops::Mul(s, 0.5f, ratio));
 }
 // z = -dy y^3 / 2.
@@ -81,50 +82,82 @@ Status RsqrtGradGradient(GradContext& g) {
   const Scope& s = g.scope();
   const Output y = g.x(0), dy = g.x(1), dz = g.dy(0);
   LS_RETURN_IF_ERROR(g.SetDx(
-      0, ops::Mul(s, ops::Mul(s, ops::Mul(s, -1.5f, dz), dy),
-                  ops::Square(s, y))));
+      0,
+      ops::Mul(s, ops::Mul(s, ops::Mul(s, -1.5f, dz), dy), ops::Square(s, y))));
   return g.SetDx(1, s.Op("RsqrtGrad").In(y).In(dz).Out());
 }
 // z = -dy y^2.
 Status ReciprocalGradGradient(GradContext& g) {
   const Scope& s = g.scope();
   const Output y = g.x(0), dy = g.x(1), dz = g.dy(0);
-  LS_RETURN_IF_ERROR(g.SetDx(
-      0, ops::Mul(s, ops::Mul(s, ops::Mul(s, -2.0f, dz), dy), y)));
+  LS_RETURN_IF_ERROR(
+      g.SetDx(0, ops::Mul(s, ops::Mul(s, ops::Mul(s, -2.0f, dz), dy), y)));
   return g.SetDx(1, s.Op("ReciprocalGrad").In(y).In(dz).Out());
 }
 
 LOCKSTEP_OP("Sqrt")
-    .Input("x: T").Output("y: T").Attr("T: floattype")
-    .Shape(UnchangedShape).Gradient(SqrtGradient).InPlace(0, 0)
+    .Input("x: T")
+    .Output("y: T")
+    .Attr("T: floattype")
+    .Shape(UnchangedShape)
+    .Gradient(SqrtGradient)
+    .InPlace(0, 0)
     .Kernels<LS_FLOAT_TYPES>(kCpu,
                              []<class T>() { return Unary<SqrtFn, T>(); });
 LOCKSTEP_OP("Rsqrt")
-    .Input("x: T").Output("y: T").Attr("T: floattype")
-    .Shape(UnchangedShape).Gradient(RsqrtGradient).InPlace(0, 0)
+    .Input("x: T")
+    .Output("y: T")
+    .Attr("T: floattype")
+    .Shape(UnchangedShape)
+    .Gradient(RsqrtGradient)
+    .InPlace(0, 0)
     .Kernels<LS_FLOAT_TYPES>(kCpu,
                              []<class T>() { return Unary<RsqrtFn, T>(); });
 LOCKSTEP_OP("Reciprocal")
-    .Input("x: T").Output("y: T").Attr("T: floattype")
-    .Shape(UnchangedShape).Gradient(ReciprocalGradient).InPlace(0, 0)
-    .Kernels<LS_FLOAT_TYPES>(kCpu,
-                             []<class T>() { return Unary<ReciprocalFn, T>(); });
+    .Input("x: T")
+    .Output("y: T")
+    .Attr("T: floattype")
+    .Shape(UnchangedShape)
+    .Gradient(ReciprocalGradient)
+    .InPlace(0, 0)
+    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+      return Unary<ReciprocalFn, T>();
+    });
 LOCKSTEP_OP("SqrtGrad")
-    .Input("y: T").Input("dy: T").Output("z: T").Attr("T: floattype")
-    .Shape(SameShapes).Gradient(SqrtGradGradient).InPlace(0, 0).InPlace(0, 1)
+    .Input("y: T")
+    .Input("dy: T")
+    .Output("z: T")
+    .Attr("T: floattype")
+    .Shape(SameShapes)
+    .Gradient(SqrtGradGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
     .Kernels<LS_FLOAT_TYPES>(kCpu,
                              []<class T>() { return Binary<SqrtGradFn, T>(); });
 LOCKSTEP_OP("RsqrtGrad")
-    .Input("y: T").Input("dy: T").Output("z: T").Attr("T: floattype")
-    .Shape(SameShapes).Gradient(RsqrtGradGradient).InPlace(0, 0).InPlace(0, 1)
-    .Kernels<LS_FLOAT_TYPES>(kCpu,
-                             []<class T>() { return Binary<RsqrtGradFn, T>(); });
+    .Input("y: T")
+    .Input("dy: T")
+    .Output("z: T")
+    .Attr("T: floattype")
+    .Shape(SameShapes)
+    .Gradient(RsqrtGradGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
+    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+      return Binary<RsqrtGradFn, T>();
+    });
 LOCKSTEP_OP("ReciprocalGrad")
-    .Input("y: T").Input("dy: T").Output("z: T").Attr("T: floattype")
-    .Shape(SameShapes).Gradient(ReciprocalGradGradient)
-    .InPlace(0, 0).InPlace(0, 1)
-    .Kernels<LS_FLOAT_TYPES>(
-        kCpu, []<class T>() { return Binary<ReciprocalGradFn, T>(); });
+    .Input("y: T")
+    .Input("dy: T")
+    .Output("z: T")
+    .Attr("T: floattype")
+    .Shape(SameShapes)
+    .Gradient(ReciprocalGradGradient)
+    .InPlace(0, 0)
+    .InPlace(0, 1)
+    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+      return Binary<ReciprocalGradFn, T>();
+    });
 
 }  // namespace
 

@@ -24,29 +24,31 @@
 
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && \
     !defined(__clang__)
-#define LS_VECTOR_FUNCTION1(Name, libm)                                    \
-  extern "C" __attribute__((simd("notinbranch"), const)) float             \
-      ls_vm_##libm##f(float) __asm__(#libm "f");                           \
-  extern "C" __attribute__((simd("notinbranch"), const)) double            \
-      ls_vm_##libm(double) __asm__(#libm);                                 \
-  namespace vm {                                                           \
-  inline float Name(float x) { return ls_vm_##libm##f(x); }                \
-  inline double Name(double x) { return ls_vm_##libm(x); }                 \
+#define LS_VECTOR_FUNCTION1(Name, libm)                                       \
+  extern "C"                                                                  \
+      __attribute__((simd("notinbranch"), const)) float ls_vm_##libm##f(      \
+          float) __asm__(#libm "f");                                          \
+  extern "C" __attribute__((simd("notinbranch"), const)) double ls_vm_##libm( \
+      double) __asm__(#libm);                                                 \
+  namespace vm {                                                              \
+  inline float Name(float x) { return ls_vm_##libm##f(x); }                   \
+  inline double Name(double x) { return ls_vm_##libm(x); }                    \
   }
-#define LS_VECTOR_FUNCTION2(Name, libm)                                    \
-  extern "C" __attribute__((simd("notinbranch"), const)) float             \
-      ls_vm_##libm##f(float, float) __asm__(#libm "f");                    \
-  extern "C" __attribute__((simd("notinbranch"), const)) double            \
-      ls_vm_##libm(double, double) __asm__(#libm);                         \
-  namespace vm {                                                           \
-  inline float Name(float x, float y) { return ls_vm_##libm##f(x, y); }    \
-  inline double Name(double x, double y) { return ls_vm_##libm(x, y); }    \
+#define LS_VECTOR_FUNCTION2(Name, libm)                                       \
+  extern "C"                                                                  \
+      __attribute__((simd("notinbranch"), const)) float ls_vm_##libm##f(      \
+          float, float) __asm__(#libm "f");                                   \
+  extern "C" __attribute__((simd("notinbranch"), const)) double ls_vm_##libm( \
+      double, double) __asm__(#libm);                                         \
+  namespace vm {                                                              \
+  inline float Name(float x, float y) { return ls_vm_##libm##f(x, y); }       \
+  inline double Name(double x, double y) { return ls_vm_##libm(x, y); }       \
   }
 #else
-#define LS_VECTOR_FUNCTION1(Name, libm)                    \
-  namespace vm {                                           \
-  inline float Name(float x) { return std::libm(x); }      \
-  inline double Name(double x) { return std::libm(x); }    \
+#define LS_VECTOR_FUNCTION1(Name, libm)                 \
+  namespace vm {                                        \
+  inline float Name(float x) { return std::libm(x); }   \
+  inline double Name(double x) { return std::libm(x); } \
   }
 #define LS_VECTOR_FUNCTION2(Name, libm)                              \
   namespace vm {                                                     \

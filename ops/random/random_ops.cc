@@ -4,7 +4,8 @@
 //   shape: [rank] int32|int64   output: dtype of that shape
 // RandomUniform is in [0, 1), TruncatedNormal within 2 standard deviations,
 // RandomUniformInt in [minval, maxval), with minval < maxval.
-// Every element is a function of (seeds, step, its number); see random_stream.h.
+// Every element is a function of (seeds, step, its number); see
+// random_stream.h.
 
 #include "ops/math/elementwise.h"
 #include "ops/math/vector_math.h"
@@ -128,10 +129,10 @@ struct Truncated {
     Normals(words, z);
     for (int64_t i = 0; i < blocks * kEach; ++i) {
       const bool inside = std::abs(z[i]) <= D{2};
-      out[i] = T(inside ? z[i]
-                        : Redraw<D>(rng,
-                                    first + static_cast<uint64_t>(i / kEach),
-                                    i % kEach));
+      out[i] =
+          T(inside ? z[i]
+                   : Redraw<D>(rng, first + static_cast<uint64_t>(i / kEach),
+                               i % kEach));
     }
   }
 };
@@ -164,8 +165,8 @@ Status RandomCpu(KernelContext& k) {
   T* y = k.out<T>(0);
   ForPieces(rng, stream.FirstElement(k.run()), k.output(0).NumElements(),
             kPerBlock<T>,
-            [&](uint64_t block, const uint32_t* words, int64_t at,
-                int64_t skip, int64_t n) {
+            [&](uint64_t block, const uint32_t* words, int64_t at, int64_t skip,
+                int64_t n) {
               if (skip == 0 && n == kPieceBlocks * kPerBlock<T>) {
                 Distribution::template Fill<T>(rng, block, words, kPieceBlocks,
                                                y + at);
@@ -187,8 +188,8 @@ Status UniformIntCpu(KernelContext& k) {
   if (low >= high) {
     return InvalidArgument("Need minval < maxval, got ", low, " >= ", high);
   }
-  const uint64_t range = static_cast<uint64_t>(high) -
-                         static_cast<uint64_t>(low);
+  const uint64_t range =
+      static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
   const RandomStream& stream = k.state<RandomStream>();
   const Philox rng = stream.At(k.run());
   T* y = k.out<T>(0);
@@ -210,10 +211,16 @@ Status UniformIntCpu(KernelContext& k) {
 template <class Distribution>
 OpBuilder RandomOp(const char* name) {
   OpBuilder b(name);
-  b.Input("shape: T").Output("output: dtype").Attr("seed: int = 0")
-      .Attr("seed2: int = 0").Attr("dtype: floattype")
+  b.Input("shape: T")
+      .Output("output: dtype")
+      .Attr("seed: int = 0")
+      .Attr("seed2: int = 0")
+      .Attr("dtype: floattype")
       .Attr("T: {int32, int64}")
-      .Shape(RandomShape).NoGradient().Random().NeedsValue({0})
+      .Shape(RandomShape)
+      .NoGradient()
+      .Random()
+      .NeedsValue({0})
       .template Kernels<LS_FLOAT_TYPES>(
           kCpu,
           []<class T>() {
@@ -230,16 +237,23 @@ const OpRegistrar kRandomStandardNormal =
 const OpRegistrar kTruncatedNormal = RandomOp<Truncated>("TruncatedNormal");
 
 LOCKSTEP_OP("RandomUniformInt")
-    .Input("shape: T").Input("minval: Tout").Input("maxval: Tout")
-    .Output("output: Tout").Attr("seed: int = 0").Attr("seed2: int = 0")
-    .Attr("Tout: {int32, int64}").Attr("T: {int32, int64}")
-    .Shape(RandomShape).NoGradient().Random().NeedsValue({0})
+    .Input("shape: T")
+    .Input("minval: Tout")
+    .Input("maxval: Tout")
+    .Output("output: Tout")
+    .Attr("seed: int = 0")
+    .Attr("seed2: int = 0")
+    .Attr("Tout: {int32, int64}")
+    .Attr("T: {int32, int64}")
+    .Shape(RandomShape)
+    .NoGradient()
+    .Random()
+    .NeedsValue({0})
     .Kernels<int32_t, int64_t>(
         kCpu,
         []<class T>() {
-          return KernelDef{UniformIntCpu<T>,
-                           PrepareRandom,
-                           {"shape", "minval", "maxval"}};
+          return KernelDef{
+              UniformIntCpu<T>, PrepareRandom, {"shape", "minval", "maxval"}};
         },
         "Tout");
 
@@ -268,8 +282,8 @@ Output RandomUniform(const Scope& scope, const Input& shape, DType dtype,
                      int64_t seed) {
   return RandomNode(scope, "RandomUniform", shape, dtype, seed);
 }
-Output RandomStandardNormal(const Scope& scope, const Input& shape,
-                            DType dtype, int64_t seed) {
+Output RandomStandardNormal(const Scope& scope, const Input& shape, DType dtype,
+                            int64_t seed) {
   return RandomNode(scope, "RandomStandardNormal", shape, dtype, seed);
 }
 Output TruncatedNormal(const Scope& scope, const Input& shape, DType dtype,

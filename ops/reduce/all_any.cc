@@ -21,17 +21,25 @@ struct LogicalMonoid {
 };
 
 LOCKSTEP_OP("All")
-    .Input("input: bool").Input("reduction_indices: Tidx")
-    .Output("output: bool").Attr("keep_dims: bool = false")
+    .Input("input: bool")
+    .Input("reduction_indices: Tidx")
+    .Output("output: bool")
+    .Attr("keep_dims: bool = false")
     .Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(ReductionShape).NoGradient().IdentityWhen(ReducesNothing)
+    .Shape(ReductionShape)
+    .NoGradient()
+    .IdentityWhen(ReducesNothing)
     .NeedsValue({1})
     .Kernel(kCpu, Reduction<LogicalMonoid<true>, bool>());
 LOCKSTEP_OP("Any")
-    .Input("input: bool").Input("reduction_indices: Tidx")
-    .Output("output: bool").Attr("keep_dims: bool = false")
+    .Input("input: bool")
+    .Input("reduction_indices: Tidx")
+    .Output("output: bool")
+    .Attr("keep_dims: bool = false")
     .Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(ReductionShape).NoGradient().IdentityWhen(ReducesNothing)
+    .Shape(ReductionShape)
+    .NoGradient()
+    .IdentityWhen(ReducesNothing)
     .NeedsValue({1})
     .Kernel(kCpu, Reduction<LogicalMonoid<false>, bool>());
 

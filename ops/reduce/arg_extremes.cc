@@ -84,16 +84,19 @@ Status ArgCpu(KernelContext& k) {
 template <bool kMax>
 OpBuilder ArgOp(const char* name) {
   OpBuilder b(name);
-  b.Input("input: T").Input("dimension: Tidx").Output("output: output_type")
-      .Attr("T: type").Attr("Tidx: {int32, int64} = DT_INT32")
+  b.Input("input: T")
+      .Input("dimension: Tidx")
+      .Output("output: output_type")
+      .Attr("T: type")
+      .Attr("Tidx: {int32, int64} = DT_INT32")
       .Attr("output_type: {int32, int64} = DT_INT64")
-      .Shape(ArgShape).NoGradient().NeedsValue({1});
+      .Shape(ArgShape)
+      .NoGradient()
+      .NeedsValue({1});
   auto add = [&b]<class T>() {
-    b.Kernel(kCpu,
-             {{"T", DTypeOf<T>::value}, {"output_type", kInt32}},
+    b.Kernel(kCpu, {{"T", DTypeOf<T>::value}, {"output_type", kInt32}},
              {ArgCpu<T, int32_t, kMax>, PrepareArg, {"dimension"}});
-    b.Kernel(kCpu,
-             {{"T", DTypeOf<T>::value}, {"output_type", kInt64}},
+    b.Kernel(kCpu, {{"T", DTypeOf<T>::value}, {"output_type", kInt64}},
              {ArgCpu<T, int64_t, kMax>, PrepareArg, {"dimension"}});
   };
   [&]<class... Ts>(std::type_identity<std::tuple<Ts...>>) {
@@ -111,12 +114,18 @@ namespace ops {
 
 Output ArgMax(const Scope& scope, const Input& x, const Input& axis,
               DType output_type) {
-  return scope.Op("ArgMax").In(x).In(axis).Attr("output_type", output_type)
+  return scope.Op("ArgMax")
+      .In(x)
+      .In(axis)
+      .Attr("output_type", output_type)
       .Out();
 }
 Output ArgMin(const Scope& scope, const Input& x, const Input& axis,
               DType output_type) {
-  return scope.Op("ArgMin").In(x).In(axis).Attr("output_type", output_type)
+  return scope.Op("ArgMin")
+      .In(x)
+      .In(axis)
+      .Attr("output_type", output_type)
       .Out();
 }
 

@@ -37,8 +37,11 @@ Status L2LossGradient(GradContext& g) {
 }
 
 LOCKSTEP_OP("L2Loss")
-    .Input("t: T").Output("output: T").Attr("T: floattype")
-    .Shape(ScalarShape).Gradient(L2LossGradient)
+    .Input("t: T")
+    .Output("output: T")
+    .Attr("T: floattype")
+    .Shape(ScalarShape)
+    .Gradient(L2LossGradient)
     .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
       return KernelDef{RunReduction<HalfSquareMonoid<T>, T>, PrepareL2};
     });

@@ -43,26 +43,35 @@ Status ExtremeGradient(GradContext& g) {
   const Output y = ops::Reshape(s, g.y(0), kept);
   const Output dy = ops::Reshape(s, g.dy(0), kept);
   const Output hits = ops::Cast(s, ops::Equal(s, y, g.x(0)), t);
-  const Output count =
-      ops::Reshape(s, ops::Sum(s, hits, g.x(1)), kept);
+  const Output count = ops::Reshape(s, ops::Sum(s, hits, g.x(1)), kept);
   return g.SetDx(0, ops::Mul(s, ops::RealDiv(s, hits, count), dy));
 }
 
 LOCKSTEP_OP("Max")
-    .Input("input: T").Input("reduction_indices: Tidx").Output("output: T")
-    .Attr("keep_dims: bool = false").Attr("T: realnumbertype")
+    .Input("input: T")
+    .Input("reduction_indices: Tidx")
+    .Output("output: T")
+    .Attr("keep_dims: bool = false")
+    .Attr("T: realnumbertype")
     .Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(ReductionShape).Gradient(ExtremeGradient)
-    .IdentityWhen(ReducesNothing).NeedsValue({1})
+    .Shape(ReductionShape)
+    .Gradient(ExtremeGradient)
+    .IdentityWhen(ReducesNothing)
+    .NeedsValue({1})
     .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
       return Reduction<ExtremeMonoid<T, true>, T>();
     });
 LOCKSTEP_OP("Min")
-    .Input("input: T").Input("reduction_indices: Tidx").Output("output: T")
-    .Attr("keep_dims: bool = false").Attr("T: realnumbertype")
+    .Input("input: T")
+    .Input("reduction_indices: Tidx")
+    .Output("output: T")
+    .Attr("keep_dims: bool = false")
+    .Attr("T: realnumbertype")
     .Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(ReductionShape).Gradient(ExtremeGradient)
-    .IdentityWhen(ReducesNothing).NeedsValue({1})
+    .Shape(ReductionShape)
+    .Gradient(ExtremeGradient)
+    .IdentityWhen(ReducesNothing)
+    .NeedsValue({1})
     .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
       return Reduction<ExtremeMonoid<T, false>, T>();
     });

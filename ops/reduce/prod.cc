@@ -69,20 +69,24 @@ Status ProdGradient(GradContext& g) {
   const Output others = ops::Mul(s, ops::Cumprod(s, flat, 0, true, false),
                                  ops::Cumprod(s, flat, 0, true, true));
   const Output dy = ops::Reshape(s, g.dy(0), {1, -1});
-  const Output dx =
-      ops::Reshape(s, ops::Mul(s, others, dy), shape);
-  return g.SetDx(0,
-                 ops::Transpose(s, dx, ops::InvertPermutation(s, perm)));
+  const Output dx = ops::Reshape(s, ops::Mul(s, others, dy), shape);
+  return g.SetDx(0, ops::Transpose(s, dx, ops::InvertPermutation(s, perm)));
 }
 
 LOCKSTEP_OP("Prod")
-    .Input("input: T").Input("reduction_indices: Tidx").Output("output: T")
-    .Attr("keep_dims: bool = false").Attr("T: realnumbertype")
+    .Input("input: T")
+    .Input("reduction_indices: Tidx")
+    .Output("output: T")
+    .Attr("keep_dims: bool = false")
+    .Attr("T: realnumbertype")
     .Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(ReductionShape).Gradient(ProdGradient)
-    .IdentityWhen(ReducesNothing).NeedsValue({1})
-    .Kernels<LS_REAL_TYPES>(
-        kCpu, []<class T>() { return Reduction<ProdMonoid<T>, T>(); });
+    .Shape(ReductionShape)
+    .Gradient(ProdGradient)
+    .IdentityWhen(ReducesNothing)
+    .NeedsValue({1})
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+      return Reduction<ProdMonoid<T>, T>();
+    });
 
 }  // namespace
 

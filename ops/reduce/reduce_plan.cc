@@ -39,8 +39,7 @@ ReducePlan::ReducePlan(const Shape& input, AxisSet reduced) {
   const int64_t positions = run_reduced_ ? count_ : reduced_.size;
   const int64_t width = run_reduced_ ? 1 : std::min(run_, kColumns);
   const int64_t items =
-      run_reduced_ ? outputs_
-                   : kept_.size * ((run_ + kColumns - 1) / kColumns);
+      run_reduced_ ? outputs_ : kept_.size * ((run_ + kColumns - 1) / kColumns);
   chunk_ = std::max<int64_t>(1, positions);
   if (items < kManyItems && width > 0) {
     chunk_ = std::max<int64_t>(1, kChunkElements / width);

@@ -77,7 +77,7 @@ class ReducePlan {
   // output or each belonging to an output of its own.
   bool run_reduced_ = false;
   int64_t run_ = 1;
-  Dims kept_;     // around the run, innermost first
+  Dims kept_;  // around the run, innermost first
   Dims reduced_;
   // Each output is reduced in chunks of this many positions, of which there
   // are chunks_, whose partial results are merged in order.
@@ -154,32 +154,32 @@ void ReducePlan::Run(const T* x, R* y, void* scratch) const {
       std::max<int64_t>(1, std::min(chunk_, positions) * width);
   ParallelFor(items, std::max<int64_t>(1, 16384 / item_size),
               [&](int64_t first, int64_t last) {
-    std::array<Acc, kColumns> acc;
-    for (int64_t item = first; item < last; ++item) {
-      const int64_t chunk = item % chunks_;
-      const int64_t block = item / chunks_ % blocks;
-      const int64_t outer = item / chunks_ / blocks;
-      const int64_t begin = chunk * chunk_;
-      const int64_t end = std::min(positions, begin + chunk_);
-      const T* from = x + kept_.Offset(outer) + block * width;
-      int64_t n = 1, at = outer;
-      if (run_reduced_) {
-        acc[0] = ReduceRuns<M, T>(from, begin, end);
-      } else {
-        n = std::min(width, run_ - block * width);
-        at = outer * run_ + block * width;
-        ReduceColumns<M, T>(from, begin, end, n, acc.data());
-      }
-      for (int64_t i = 0; i < n; ++i) {
-        const Acc& a = acc[static_cast<size_t>(i)];
-        if (chunks_ == 1) {
-          y[at + i] = M::Finish(a, count_);
-        } else {
-          partial[chunk * outputs_ + at + i] = a;
-        }
-      }
-    }
-  });
+                std::array<Acc, kColumns> acc;
+                for (int64_t item = first; item < last; ++item) {
+                  const int64_t chunk = item % chunks_;
+                  const int64_t block = item / chunks_ % blocks;
+                  const int64_t outer = item / chunks_ / blocks;
+                  const int64_t begin = chunk * chunk_;
+                  const int64_t end = std::min(positions, begin + chunk_);
+                  const T* from = x + kept_.Offset(outer) + block * width;
+                  int64_t n = 1, at = outer;
+                  if (run_reduced_) {
+                    acc[0] = ReduceRuns<M, T>(from, begin, end);
+                  } else {
+                    n = std::min(width, run_ - block * width);
+                    at = outer * run_ + block * width;
+                    ReduceColumns<M, T>(from, begin, end, n, acc.data());
+                  }
+                  for (int64_t i = 0; i < n; ++i) {
+                    const Acc& a = acc[static_cast<size_t>(i)];
+                    if (chunks_ == 1) {
+                      y[at + i] = M::Finish(a, count_);
+                    } else {
+                      partial[chunk * outputs_ + at + i] = a;
+                    }
+                  }
+                }
+              });
   if (chunks_ == 1) return;
   for (int64_t o = 0; o < outputs_; ++o) {
     Acc a = partial[o];

@@ -55,11 +55,8 @@ Result<ReducePlan> MakeReducePlan(const PrepareContext& c) {
 Output KeptShape(GradContext& g) {
   const Scope& s = g.scope();
   if (g.Attr<bool>("keep_dims")) return ops::Shape(s, g.y(0));
-  const Output kept = s.Op(g.node()->op())
-                          .In(g.x(0))
-                          .In(g.x(1))
-                          .Attr("keep_dims", true)
-                          .Out();
+  const Output kept =
+      s.Op(g.node()->op()).In(g.x(0)).In(g.x(1)).Attr("keep_dims", true).Out();
   return ops::Shape(s, kept);
 }
 

@@ -44,8 +44,7 @@ KernelDef Reduction() {
 
 // Sums of floats are accumulated in double, of integers in their own width.
 template <class T>
-using SumType =
-    std::conditional_t<kIsFloat<T>, double, ArithmeticType<T>>;
+using SumType = std::conditional_t<kIsFloat<T>, double, ArithmeticType<T>>;
 
 template <class T>
 struct SumMonoid {

@@ -44,45 +44,52 @@ Status ScanCpu(KernelContext& k) {
   const ScanState& s = k.state<ScanState>();
   const T* x = k.in<T>(0);  // [outer, n, inner]
   T* y = k.out<T>(0);
-  ParallelFor(s.outer * s.inner, std::max<int64_t>(1, 16384 / (s.n + 1)),
-              [&](int64_t begin, int64_t end) {
-    for (int64_t line = begin; line < end; ++line) {
-      const int64_t at = line / s.inner * s.n * s.inner + line % s.inner;
-      Acc total = kProduct ? Acc{1} : Acc{0};
-      for (int64_t i = 0; i < s.n; ++i) {
-        const int64_t j = at + (s.reverse ? s.n - 1 - i : i) * s.inner;
-        const Acc before = total;
-        const Acc v = static_cast<Acc>(x[j]);
-        total = kProduct ? total * v : total + v;
-        y[j] = SumMonoid<T>::Finish(s.exclusive ? before : total, 0);
-      }
-    }
-  });
+  ParallelFor(
+      s.outer * s.inner, std::max<int64_t>(1, 16384 / (s.n + 1)),
+      [&](int64_t begin, int64_t end) {
+        for (int64_t line = begin; line < end; ++line) {
+          const int64_t at = line / s.inner * s.n * s.inner + line % s.inner;
+          Acc total = kProduct ? Acc{1} : Acc{0};
+          for (int64_t i = 0; i < s.n; ++i) {
+            const int64_t j = at + (s.reverse ? s.n - 1 - i : i) * s.inner;
+            const Acc before = total;
+            const Acc v = static_cast<Acc>(x[j]);
+            total = kProduct ? total * v : total + v;
+            y[j] = SumMonoid<T>::Finish(s.exclusive ? before : total, 0);
+          }
+        }
+      });
   return Ok();
 }
 
 Status CumsumGradient(GradContext& g) {
-  return g.SetDx(0, ops::Cumsum(g.scope(), g.dy(0), g.x(1),
-                                g.Attr<bool>("exclusive"),
-                                !g.Attr<bool>("reverse")));
+  return g.SetDx(
+      0, ops::Cumsum(g.scope(), g.dy(0), g.x(1), g.Attr<bool>("exclusive"),
+                     !g.Attr<bool>("reverse")));
 }
 
 Status CumprodGradient(GradContext& g) {
   const Scope& s = g.scope();
   const Output weighted = ops::Mul(s, g.y(0), g.dy(0));
-  const Output sum =
-      ops::Cumsum(s, weighted, g.x(1), g.Attr<bool>("exclusive"),
-                  !g.Attr<bool>("reverse"));
+  const Output sum = ops::Cumsum(s, weighted, g.x(1), g.Attr<bool>("exclusive"),
+                                 !g.Attr<bool>("reverse"));
   return g.SetDx(0, ops::DivNoNan(s, sum, g.x(0)));
 }
 
 template <bool kProduct>
 OpBuilder ScanOp(const char* name, GradientFn gradient) {
   OpBuilder b(name);
-  b.Input("x: T").Input("axis: Tidx").Output("out: T")
-      .Attr("exclusive: bool = false").Attr("reverse: bool = false")
-      .Attr("T: realnumbertype").Attr("Tidx: {int32, int64} = DT_INT32")
-      .Shape(ScanShape).Gradient(gradient).InPlace(0, 0).NeedsValue({1})
+  b.Input("x: T")
+      .Input("axis: Tidx")
+      .Output("out: T")
+      .Attr("exclusive: bool = false")
+      .Attr("reverse: bool = false")
+      .Attr("T: realnumbertype")
+      .Attr("Tidx: {int32, int64} = DT_INT32")
+      .Shape(ScanShape)
+      .Gradient(gradient)
+      .InPlace(0, 0)
+      .NeedsValue({1})
       .template Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
         return KernelDef{ScanCpu<T, kProduct>, PrepareScan, {"axis"}};
       });
@@ -98,13 +105,21 @@ namespace ops {
 
 Output Cumsum(const Scope& scope, const Input& x, const Input& axis,
               bool exclusive, bool reverse) {
-  return scope.Op("Cumsum").In(x).In(axis).Attr("exclusive", exclusive)
-      .Attr("reverse", reverse).Out();
+  return scope.Op("Cumsum")
+      .In(x)
+      .In(axis)
+      .Attr("exclusive", exclusive)
+      .Attr("reverse", reverse)
+      .Out();
 }
 Output Cumprod(const Scope& scope, const Input& x, const Input& axis,
                bool exclusive, bool reverse) {
-  return scope.Op("Cumprod").In(x).In(axis).Attr("exclusive", exclusive)
-      .Attr("reverse", reverse).Out();
+  return scope.Op("Cumprod")
+      .In(x)
+      .In(axis)
+      .Attr("exclusive", exclusive)
+      .Attr("reverse", reverse)
+      .Out();
 }
 
 }  // namespace ops

@@ -50,8 +50,7 @@ Status SegmentSumCpu(KernelContext& k) {
   using C = ArithmeticType<T>;
   const int64_t rows = k.input(1).NumElements();
   const int64_t segments = k.output(0).shape().dim(0);
-  const int64_t width =
-      segments > 0 ? k.output(0).NumElements() / segments : 0;
+  const int64_t width = segments > 0 ? k.output(0).NumElements() / segments : 0;
   const I* ids = k.in<I>(1);
   for (int64_t i = 0; i < rows; ++i) {
     if (static_cast<int64_t>(ids[i]) >= segments) {
@@ -86,18 +85,23 @@ Status SegmentGradient(GradContext& g) {
   const Output rest = ops::Sub(s, ops::Rank(s, rows), ops::Rank(s, ids));
   const Output ones =
       ops::Fill(s, ops::Reshape(s, rest, {1}), Tensor(int32_t{1}));
-  const Output mask = ops::Reshape(
-      s, valid, ops::Concat(s, {ops::Shape(s, ids), ones}, 0));
+  const Output mask =
+      ops::Reshape(s, valid, ops::Concat(s, {ops::Shape(s, ids), ones}, 0));
   return g.SetDx(0, ops::SelectV2(s, mask, rows, ops::ZerosLike(s, rows)));
 }
 
 OpBuilder SegmentOp() {
   OpBuilder b("UnsortedSegmentSum");
-  b.Input("data: T").Input("segment_ids: Tindices")
-      .Input("num_segments: Tnumsegments").Output("output: T")
-      .Attr("T: realnumbertype").Attr("Tindices: {int32, int64}")
+  b.Input("data: T")
+      .Input("segment_ids: Tindices")
+      .Input("num_segments: Tnumsegments")
+      .Output("output: T")
+      .Attr("T: realnumbertype")
+      .Attr("Tindices: {int32, int64}")
       .Attr("Tnumsegments: {int32, int64} = DT_INT32")
-      .Shape(SegmentShape).Gradient(SegmentGradient).NeedsValue({2});
+      .Shape(SegmentShape)
+      .Gradient(SegmentGradient)
+      .NeedsValue({2});
   auto add = [&b]<class T>() {
     b.Kernel(kCpu, {{"T", DTypeOf<T>::value}, {"Tindices", kInt32}},
              {SegmentSumCpu<T, int32_t>, nullptr, {"num_segments"}});
@@ -117,10 +121,12 @@ const OpRegistrar kUnsortedSegmentSum = SegmentOp();
 namespace ops {
 
 Output UnsortedSegmentSum(const Scope& scope, const Input& data,
-                          const Input& segment_ids,
-                          const Input& num_segments) {
-  return scope.Op("UnsortedSegmentSum").In(data).In(segment_ids)
-      .In(num_segments).Out();
+                          const Input& segment_ids, const Input& num_segments) {
+  return scope.Op("UnsortedSegmentSum")
+      .In(data)
+      .In(segment_ids)
+      .In(num_segments)
+      .Out();
 }
 
 }  // namespace ops

@@ -45,27 +45,39 @@ Status MeanGradient(GradContext& g) {
   const Scope& s = g.scope();
   const Output outputs = ops::Maximum(s, ops::Size(s, g.y(0)), 1);
   const Output count = ops::FloorDiv(s, ops::Size(s, g.x(0)), outputs);
-  const Output each = ops::RealDiv(
-      s, g.dy(0), ops::Cast(s, count, BaseOf(g.dy(0).dtype())));
+  const Output each =
+      ops::RealDiv(s, g.dy(0), ops::Cast(s, count, BaseOf(g.dy(0).dtype())));
   return g.SetDx(0, Spread(g, each));
 }
 
 LOCKSTEP_OP("Sum")
-    .Input("input: T").Input("reduction_indices: Tidx").Output("output: T")
-    .Attr("keep_dims: bool = false").Attr("T: realnumbertype")
+    .Input("input: T")
+    .Input("reduction_indices: Tidx")
+    .Output("output: T")
+    .Attr("keep_dims: bool = false")
+    .Attr("T: realnumbertype")
     .Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(ReductionShape).Gradient(SumGradient)
-    .IdentityWhen(ReducesNothing).NeedsValue({1})
-    .Kernels<LS_REAL_TYPES>(
-        kCpu, []<class T>() { return Reduction<SumMonoid<T>, T>(); });
+    .Shape(ReductionShape)
+    .Gradient(SumGradient)
+    .IdentityWhen(ReducesNothing)
+    .NeedsValue({1})
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+      return Reduction<SumMonoid<T>, T>();
+    });
 LOCKSTEP_OP("Mean")
-    .Input("input: T").Input("reduction_indices: Tidx").Output("output: T")
-    .Attr("keep_dims: bool = false").Attr("T: realnumbertype")
+    .Input("input: T")
+    .Input("reduction_indices: Tidx")
+    .Output("output: T")
+    .Attr("keep_dims: bool = false")
+    .Attr("T: realnumbertype")
     .Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(ReductionShape).Gradient(MeanGradient)
-    .IdentityWhen(ReducesNothing).NeedsValue({1})
-    .Kernels<LS_REAL_TYPES>(
-        kCpu, []<class T>() { return Reduction<MeanMonoid<T>, T>(); });
+    .Shape(ReductionShape)
+    .Gradient(MeanGradient)
+    .IdentityWhen(ReducesNothing)
+    .NeedsValue({1})
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+      return Reduction<MeanMonoid<T>, T>();
+    });
 
 }  // namespace
 

@@ -16,8 +16,8 @@ Status AssignShape(ShapeContext& c) {
   Result<Shape> merged = Shape::Merge(c.Input(0), c.Input(1));
   if (!merged.ok()) {
     return InvalidArgument("Assign requires shapes of both tensors to match. ",
-                           "lhs shape= ", c.Input(0), " rhs shape= ",
-                           c.Input(1));
+                           "lhs shape= ", c.Input(0),
+                           " rhs shape= ", c.Input(1));
   }
   return c.SetOutput(0, *merged);
 }
@@ -53,36 +53,52 @@ Status UpdateCpu(KernelContext& k) {
   }
   T* y = k.variable(0).data<T>();
   const T* x = k.in<T>(1);
-  ParallelFor(ref.NumElements(), kCheapGrain,
-              [&](int64_t begin, int64_t end) {
-                detail::BinaryRun<F, T, T>(y + begin, 1, x + begin, 1,
-                                           y + begin, end - begin);
-              });
+  ParallelFor(ref.NumElements(), kCheapGrain, [&](int64_t begin, int64_t end) {
+    detail::BinaryRun<F, T, T>(y + begin, 1, x + begin, 1, y + begin,
+                               end - begin);
+  });
   return Ok();
 }
 
 LOCKSTEP_OP("Assign")
-    .Input("ref: Ref(T)").Input("value: T").Output("output_ref: Ref(T)")
-    .Attr("T: type").Attr("validate_shape: bool = true")
+    .Input("ref: Ref(T)")
+    .Input("value: T")
+    .Output("output_ref: Ref(T)")
+    .Attr("T: type")
+    .Attr("validate_shape: bool = true")
     .Attr("use_locking: bool = true")
-    .Shape(AssignShape).NoGradient().Stateful()
+    .Shape(AssignShape)
+    .NoGradient()
+    .Stateful()
     .With([](OpTraits& t) {
       t.assigns = true;
       t.allows_uninitialized = true;
     })
     .Kernel(kCpu, {AssignCpu});
 LOCKSTEP_OP("AssignAdd")
-    .Input("ref: Ref(T)").Input("value: T").Output("output_ref: Ref(T)")
-    .Attr("T: realnumbertype").Attr("use_locking: bool = false")
-    .Shape(UpdateShape).NoGradient().Stateful()
-    .Kernels<LS_REAL_TYPES>(
-        kCpu, []<class T>() { return KernelDef{UpdateCpu<PlusFn, T>}; });
+    .Input("ref: Ref(T)")
+    .Input("value: T")
+    .Output("output_ref: Ref(T)")
+    .Attr("T: realnumbertype")
+    .Attr("use_locking: bool = false")
+    .Shape(UpdateShape)
+    .NoGradient()
+    .Stateful()
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+      return KernelDef{UpdateCpu<PlusFn, T>};
+    });
 LOCKSTEP_OP("AssignSub")
-    .Input("ref: Ref(T)").Input("value: T").Output("output_ref: Ref(T)")
-    .Attr("T: realnumbertype").Attr("use_locking: bool = false")
-    .Shape(UpdateShape).NoGradient().Stateful()
-    .Kernels<LS_REAL_TYPES>(
-        kCpu, []<class T>() { return KernelDef{UpdateCpu<MinusFn, T>}; });
+    .Input("ref: Ref(T)")
+    .Input("value: T")
+    .Output("output_ref: Ref(T)")
+    .Attr("T: realnumbertype")
+    .Attr("use_locking: bool = false")
+    .Shape(UpdateShape)
+    .NoGradient()
+    .Stateful()
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+      return KernelDef{UpdateCpu<MinusFn, T>};
+    });
 
 }  // namespace
 
@@ -93,8 +109,11 @@ Output Assign(const Scope& scope, const Input& ref, const Input& value,
   const Output target = ref.Resolve(scope);
   if (!target.defined()) return {};
   const Output source = value.Resolve(scope, BaseOf(target.dtype()));
-  return scope.Op("Assign").In(target).In(source)
-      .Attr("validate_shape", validate_shape).Out();
+  return scope.Op("Assign")
+      .In(target)
+      .In(source)
+      .Attr("validate_shape", validate_shape)
+      .Out();
 }
 Output AssignAdd(const Scope& scope, const Input& ref, const Input& value) {
   return scope.Op("AssignAdd").InPair(ref, value).Out();

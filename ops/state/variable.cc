@@ -19,9 +19,14 @@ Status IsInitializedCpu(KernelContext& k) {
 
 OpBuilder VariableOp(const char* name) {
   OpBuilder b(name);
-  b.Output("ref: Ref(dtype)").Attr("shape: shape").Attr("dtype: type")
-      .Attr("container: string = ''").Attr("shared_name: string = ''")
-      .Shape(ShapeFromAttr).NoGradient().Stateful()
+  b.Output("ref: Ref(dtype)")
+      .Attr("shape: shape")
+      .Attr("dtype: type")
+      .Attr("container: string = ''")
+      .Attr("shared_name: string = ''")
+      .Shape(ShapeFromAttr)
+      .NoGradient()
+      .Stateful()
       .With([](OpTraits& t) { t.variable = true; });
   return b;
 }
@@ -30,9 +35,12 @@ const OpRegistrar kVariable = VariableOp("Variable");
 const OpRegistrar kVariableV2 = VariableOp("VariableV2");
 
 LOCKSTEP_OP("IsVariableInitialized")
-    .Input("ref: Ref(dtype)").Output("is_initialized: bool")
+    .Input("ref: Ref(dtype)")
+    .Output("is_initialized: bool")
     .Attr("dtype: type")
-    .Shape(ScalarShape).NoGradient().Stateful()
+    .Shape(ScalarShape)
+    .NoGradient()
+    .Stateful()
     .With([](OpTraits& t) { t.allows_uninitialized = true; })
     .Kernel(kCpu, {IsInitializedCpu});
 
@@ -43,10 +51,8 @@ constexpr const char* kInitializer = "_initializer";
 
 namespace ops {
 
-Output Variable(const Scope& scope, DType dtype,
-                const lockstep::Shape& shape) {
-  return scope.Op("VariableV2").Attr("dtype", dtype).Attr("shape", shape)
-      .Out();
+Output Variable(const Scope& scope, DType dtype, const lockstep::Shape& shape) {
+  return scope.Op("VariableV2").Attr("dtype", dtype).Attr("shape", shape).Out();
 }
 
 Output InitializedVariable(const Scope& scope, const Input& initial_value) {

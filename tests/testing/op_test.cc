@@ -24,8 +24,7 @@ double AsDouble(const Tensor& t, size_t i) {
 bool Close(double got, double want, double tolerance) {
   if (std::isnan(want)) return std::isnan(got);
   if (got == want) return true;
-  return std::abs(got - want) <=
-         tolerance * std::max(1.0, std::abs(want));
+  return std::abs(got - want) <= tolerance * std::max(1.0, std::abs(want));
 }
 
 }  // namespace
@@ -102,8 +101,8 @@ Outputs OpCase::MakeInputs(const Scope& scope, Mode mode,
   Outputs in;
   for (size_t i = 0; i < inputs_.size(); ++i) {
     const Tensor& value = inputs_[i];
-    const bool fed = (mode == Mode::kShaped || mode == Mode::kUnshaped) &&
-                     !IsConstant(i);
+    const bool fed =
+        (mode == Mode::kShaped || mode == Mode::kUnshaped) && !IsConstant(i);
     if (!fed) {
       in.push_back(ops::Const(scope.WithName("in"), value));
       continue;
@@ -224,10 +223,9 @@ OpCase& OpCase::Gradient(double tolerance) {
       }
       ++f;
     }
-    Status s = AddGradients(scope, {y}, xs, &dxs,
-                            {ops::Const(scope, weights)});
-    auto session = s.ok() ? Session::Create(graph)
-                          : Result<std::unique_ptr<Session>>(s);
+    Status s = AddGradients(scope, {y}, xs, &dxs, {ops::Const(scope, weights)});
+    auto session =
+        s.ok() ? Session::Create(graph) : Result<std::unique_ptr<Session>>(s);
     if (!session.ok()) {
       ADD_FAILURE() << session.status().ToString();
       return *this;

@@ -12,12 +12,13 @@
 //   }).In(F({2}, {1, 2})).In(F({}, {3})).Want(F({2}, {3, 6})).Gradient();
 //   OpCase(...).In(...).WantError(Code::kInvalidArgument, "zero");
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <functional>
 #include <string>
 #include <vector>
 
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
 #include "runtime/exec/session.h"
 #include "runtime/graph/builder.h"
 #include "runtime/graph/gradients.h"

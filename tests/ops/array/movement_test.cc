@@ -14,11 +14,17 @@ OpCase Transpose() {
 }
 
 TEST(TransposeTest, PermutesAxes) {
-  Transpose().In(F({2, 3}, {1, 2, 3, 4, 5, 6})).In(I({2}, {1, 0}))
+  Transpose()
+      .In(F({2, 3}, {1, 2, 3, 4, 5, 6}))
+      .In(I({2}, {1, 0}))
       .Want(F({3, 2}, {1, 4, 2, 5, 3, 6}));
-  Transpose().In(I({2, 1, 3}, {1, 2, 3, 4, 5, 6})).In(I({3}, {2, 0, 1}))
+  Transpose()
+      .In(I({2, 1, 3}, {1, 2, 3, 4, 5, 6}))
+      .In(I({3}, {2, 0, 1}))
       .Want(I({3, 2, 1}, {1, 4, 2, 5, 3, 6}));
-  Transpose().In(S({1, 2}, {"a", "b"})).In(I({2}, {1, 0}))
+  Transpose()
+      .In(S({1, 2}, {"a", "b"}))
+      .In(I({2}, {1, 0}))
       .Want(S({2, 1}, {"a", "b"}));
   Transpose().In(F({}, {1})).In(I({0}, {})).Want(F({}, {1}));
   Transpose().In(F({0, 2}, {})).In(I({2}, {1, 0})).Want(F({2, 0}, {}));
@@ -47,9 +53,13 @@ TEST(TransposeTest, LargeTensorsOfEveryWidthMatchTheDefinition) {
 
 TEST(TransposeTest, RefusesWhatIsNoPermutation) {
   const Tensor x = F({1, 2}, {1, 2});
-  Transpose().In(x).In(I({2}, {0, 0}))
+  Transpose()
+      .In(x)
+      .In(I({2}, {0, 0}))
       .WantError(Code::kInvalidArgument, "[0,0]");
-  Transpose().In(x).In(I({2}, {0, 2}))
+  Transpose()
+      .In(x)
+      .In(I({2}, {0, 2}))
       .WantError(Code::kInvalidArgument, "not a permutation");
   Transpose().In(x).In(I({1}, {0})).WantError(Code::kInvalidArgument, "rank");
 }
@@ -63,7 +73,8 @@ TEST(InvertPermutationTest, InvertsAndRefuses) {
     return ops::InvertPermutation(s, in[0]);
   });
   OpCase(invert).In(I({4}, {2, 0, 3, 1})).Want(I({4}, {1, 3, 0, 2}));
-  OpCase(invert).In(I({2}, {0, 0}))
+  OpCase(invert)
+      .In(I({2}, {0, 0}))
       .WantError(Code::kInvalidArgument, "duplicated");
   OpCase(invert).In(I({2}, {0, 5})).WantError(Code::kInvalidArgument, "5");
 }
@@ -78,19 +89,26 @@ TEST(ConcatTest, JoinsAlongAnyAxis) {
   const Tensor a = F({2, 1}, {1, 2}), b = F({2, 2}, {3, 4, 5, 6});
   Concat(1).In(a).In(b).Want(F({2, 3}, {1, 3, 4, 2, 5, 6}));
   Concat(-1).In(a).In(b).Want(F({2, 3}, {1, 3, 4, 2, 5, 6}));
-  Concat(0).In(b).In(F({1, 2}, {7, 8}))
-      .Want(F({3, 2}, {3, 4, 5, 6, 7, 8}));
-  Concat(0).In(S({1}, {"a"})).In(S({2}, {"b", "c"}))
+  Concat(0).In(b).In(F({1, 2}, {7, 8})).Want(F({3, 2}, {3, 4, 5, 6, 7, 8}));
+  Concat(0)
+      .In(S({1}, {"a"}))
+      .In(S({2}, {"b", "c"}))
       .Want(S({3}, {"a", "b", "c"}));
   Concat(0).In(F({0}, {})).In(F({1}, {1})).Want(F({1}, {1}));
 }
 
 TEST(ConcatTest, RefusesMismatches) {
-  Concat(0).In(F({1, 2}, {1, 2})).In(F({1, 3}, {1, 2, 3}))
+  Concat(0)
+      .In(F({1, 2}, {1, 2}))
+      .In(F({1, 3}, {1, 2, 3}))
       .WantError(Code::kInvalidArgument, "should match");
-  Concat(2).In(F({1, 2}, {1, 2})).In(F({1, 2}, {1, 2}))
+  Concat(2)
+      .In(F({1, 2}, {1, 2}))
+      .In(F({1, 2}, {1, 2}))
       .WantError(Code::kInvalidArgument, "axis 2");
-  Concat(0).In(F({}, {1})).In(F({}, {1}))
+  Concat(0)
+      .In(F({}, {1}))
+      .In(F({}, {1}))
       .WantError(Code::kInvalidArgument, "scalars");
 }
 
@@ -174,24 +192,45 @@ OpCase Slice() {
 
 TEST(SliceTest, TakesABlock) {
   const Tensor x = F({2, 3}, {1, 2, 3, 4, 5, 6});
-  Slice().In(x).In(I({2}, {0, 1})).In(I({2}, {2, 2}))
+  Slice()
+      .In(x)
+      .In(I({2}, {0, 1}))
+      .In(I({2}, {2, 2}))
       .Want(F({2, 2}, {2, 3, 5, 6}));
-  Slice().In(x).In(I({2}, {1, 0})).In(I({2}, {-1, -1}))
+  Slice()
+      .In(x)
+      .In(I({2}, {1, 0}))
+      .In(I({2}, {-1, -1}))
       .Want(F({1, 3}, {4, 5, 6}));
   Slice().In(x).In(L({2}, {0, 3})).In(L({2}, {2, 0})).Want(F({2, 0}, {}));
-  Slice().In(S({3}, {"a", "b", "c"})).In(I({1}, {1})).In(I({1}, {2}))
+  Slice()
+      .In(S({3}, {"a", "b", "c"}))
+      .In(I({1}, {1}))
+      .In(I({1}, {2}))
       .Want(S({2}, {"b", "c"}));
 }
 
 TEST(SliceTest, RefusesBlocksOutside) {
   const Tensor x = F({2, 3}, {1, 2, 3, 4, 5, 6});
-  Slice().In(x).In(I({2}, {0, 4})).In(I({2}, {1, 1}))
+  Slice()
+      .In(x)
+      .In(I({2}, {0, 4}))
+      .In(I({2}, {1, 1}))
       .WantError(Code::kInvalidArgument, "begin[1]");
-  Slice().In(x).In(I({2}, {0, 1})).In(I({2}, {1, 3}))
+  Slice()
+      .In(x)
+      .In(I({2}, {0, 1}))
+      .In(I({2}, {1, 3}))
       .WantError(Code::kInvalidArgument, "size[1]");
-  Slice().In(x).In(I({2}, {-1, 0})).In(I({2}, {1, 1}))
+  Slice()
+      .In(x)
+      .In(I({2}, {-1, 0}))
+      .In(I({2}, {1, 1}))
       .WantError(Code::kInvalidArgument, "begin[0]");
-  Slice().In(x).In(I({1}, {0})).In(I({1}, {1}))
+  Slice()
+      .In(x)
+      .In(I({1}, {0}))
+      .In(I({1}, {1}))
       .WantError(Code::kInvalidArgument, "rank 1");
 }
 
@@ -203,20 +242,32 @@ TEST(PadTest, SurroundsWithZerosOrAValue) {
   OpCase pad([](const Scope& s, const Outputs& in) {
     return ops::Pad(s, in[0], in[1]);
   });
-  OpCase(pad).In(F({1, 2}, {1, 2})).In(I({2, 2}, {1, 0, 0, 2}))
+  OpCase(pad)
+      .In(F({1, 2}, {1, 2}))
+      .In(I({2, 2}, {1, 0, 0, 2}))
       .Want(F({2, 4}, {0, 0, 0, 0, 1, 2, 0, 0}));
   OpCase(pad).In(F({2}, {1, 2})).In(I({1, 2}, {0, 0})).Want(F({2}, {1, 2}));
-  OpCase(pad).In(F({2}, {1, 2})).In(I({1, 2}, {-1, 0}))
+  OpCase(pad)
+      .In(F({2}, {1, 2}))
+      .In(I({1, 2}, {-1, 0}))
       .WantError(Code::kInvalidArgument, "non-negative");
-  OpCase(pad).In(F({2}, {1, 2})).In(I({2, 2}, {0, 0, 0, 0}))
+  OpCase(pad)
+      .In(F({2}, {1, 2}))
+      .In(I({2, 2}, {0, 0, 0, 0}))
       .WantError(Code::kInvalidArgument, "rank 2");
   OpCase(pad).In(Doubles({2, 2})).In(I({2, 2}, {1, 0, 0, 2})).Gradient();
   OpCase pad2([](const Scope& s, const Outputs& in) {
     return ops::PadV2(s, in[0], in[1], in[2]);
   });
-  OpCase(pad2).In(I({2}, {1, 2})).In(I({1, 2}, {1, 1})).In(I({}, {9}))
+  OpCase(pad2)
+      .In(I({2}, {1, 2}))
+      .In(I({1, 2}, {1, 1}))
+      .In(I({}, {9}))
       .Want(I({4}, {9, 1, 2, 9}));
-  OpCase(pad2).In(Doubles({2})).In(I({1, 2}, {1, 2})).In(D({}, {0.5}))
+  OpCase(pad2)
+      .In(Doubles({2}))
+      .In(I({1, 2}, {1, 2}))
+      .In(D({}, {0.5}))
       .Gradient();
 }
 
@@ -224,13 +275,19 @@ TEST(TileTest, Repeats) {
   OpCase tile([](const Scope& s, const Outputs& in) {
     return ops::Tile(s, in[0], in[1]);
   });
-  OpCase(tile).In(F({1, 2}, {1, 2})).In(I({2}, {2, 2}))
+  OpCase(tile)
+      .In(F({1, 2}, {1, 2}))
+      .In(I({2}, {2, 2}))
       .Want(F({2, 4}, {1, 2, 1, 2, 1, 2, 1, 2}));
   OpCase(tile).In(F({2}, {1, 2})).In(I({1}, {0})).Want(F({0}, {}));
   OpCase(tile).In(F({2}, {1, 2})).In(I({1}, {1})).Want(F({2}, {1, 2}));
-  OpCase(tile).In(S({2}, {"a", "b"})).In(I({1}, {2}))
+  OpCase(tile)
+      .In(S({2}, {"a", "b"}))
+      .In(I({1}, {2}))
       .Want(S({4}, {"a", "b", "a", "b"}));
-  OpCase(tile).In(F({2}, {1, 2})).In(I({1}, {-1}))
+  OpCase(tile)
+      .In(F({2}, {1, 2}))
+      .In(I({1}, {-1}))
       .WantError(Code::kInvalidArgument, "multiples[0]");
   OpCase(tile).In(Doubles({2, 3})).In(I({2}, {3, 2})).Gradient();
 }
@@ -239,12 +296,18 @@ TEST(BroadcastToTest, Repeats) {
   OpCase broadcast([](const Scope& s, const Outputs& in) {
     return ops::BroadcastTo(s, in[0], in[1]);
   });
-  OpCase(broadcast).In(F({2, 1}, {1, 2})).In(I({3}, {2, 2, 3}))
+  OpCase(broadcast)
+      .In(F({2, 1}, {1, 2}))
+      .In(I({3}, {2, 2, 3}))
       .Want(F({2, 2, 3}, {1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2}));
   OpCase(broadcast).In(I({}, {7})).In(L({1}, {3})).Want(I({3}, {7, 7, 7}));
-  OpCase(broadcast).In(F({2}, {1, 2})).In(I({1}, {3}))
+  OpCase(broadcast)
+      .In(F({2}, {1, 2}))
+      .In(I({1}, {3}))
       .WantError(Code::kInvalidArgument, "[2]");
-  OpCase(broadcast).In(F({2}, {1, 2})).In(I({1}, {1}))
+  OpCase(broadcast)
+      .In(F({2}, {1, 2}))
+      .In(I({1}, {1}))
       .WantError(Code::kInvalidArgument, "[2]");
   OpCase(broadcast).In(Doubles({2, 1})).In(I({3}, {3, 2, 2})).Gradient();
 }
@@ -258,20 +321,25 @@ OpCase Gather(int axis, int batch_dims = 0) {
 TEST(GatherTest, TakesSlicesByNumber) {
   const Tensor x = F({3, 2}, {1, 2, 3, 4, 5, 6});
   Gather(0).In(x).In(I({2}, {2, 0})).Want(F({2, 2}, {5, 6, 1, 2}));
-  Gather(1).In(x).In(L({2, 1}, {1, 0}))
-      .Want(F({3, 2, 1}, {2, 1, 4, 3, 6, 5}));
+  Gather(1).In(x).In(L({2, 1}, {1, 0})).Want(F({3, 2, 1}, {2, 1, 4, 3, 6, 5}));
   Gather(0).In(x).In(I({}, {1})).Want(F({2}, {3, 4}));
   Gather(-1, 1).In(x).In(I({3, 1}, {0, 1, 0})).Want(F({3, 1}, {1, 4, 5}));
-  Gather(0).In(S({2}, {"a", "b"})).In(I({3}, {1, 0, 1}))
+  Gather(0)
+      .In(S({2}, {"a", "b"}))
+      .In(I({3}, {1, 0, 1}))
       .Want(S({3}, {"b", "a", "b"}));
   Gather(0).In(x).In(I({0}, {})).Want(F({0, 2}, {}));
 }
 
 TEST(GatherTest, RefusesIndicesOutOfRange) {
   const Tensor x = F({3, 2}, {1, 2, 3, 4, 5, 6});
-  Gather(0).In(x).In(I({2}, {0, 3}))
+  Gather(0)
+      .In(x)
+      .In(I({2}, {0, 3}))
       .WantError(Code::kInvalidArgument, "indices[1] = 3 is not in [0, 3)");
-  Gather(0).In(x).In(I({1}, {-1}))
+  Gather(0)
+      .In(x)
+      .In(I({1}, {-1}))
       .WantError(Code::kInvalidArgument, "indices[0] = -1");
 }
 
@@ -287,13 +355,16 @@ TEST(OneHotTest, MarksTheIndex) {
       return ops::OneHot(s, in[0], 3, 1.0f, 0.0f, axis);
     });
   };
-  one_hot(-1).In(I({3}, {0, 2, 5}))
+  one_hot(-1)
+      .In(I({3}, {0, 2, 5}))
       .Want(F({3, 3}, {1, 0, 0, 0, 0, 1, 0, 0, 0}));
   one_hot(0).In(L({2}, {1, -1})).Want(F({3, 2}, {0, 0, 1, 0, 0, 0}));
   one_hot(-1).In(Tensor::Scalar<uint8_t>(1)).Want(F({3}, {0, 1, 0}));
   OpCase([](const Scope& s, const Outputs& in) {
     return ops::OneHot(s, in[0], -1);
-  }).In(I({1}, {0})).WantError(Code::kInvalidArgument, "non-negative");
+  })
+      .In(I({1}, {0}))
+      .WantError(Code::kInvalidArgument, "non-negative");
 }
 
 OpCase Range() {
@@ -305,17 +376,29 @@ OpCase Range() {
 TEST(RangeTest, CountsUpAndDown) {
   Range().In(I({}, {1})).In(I({}, {8})).In(I({}, {3})).Want(I({3}, {1, 4, 7}));
   Range().In(L({}, {5})).In(L({}, {0})).In(L({}, {-2})).Want(L({3}, {5, 3, 1}));
-  Range().In(F({}, {0})).In(F({}, {1})).In(F({}, {0.25}))
+  Range()
+      .In(F({}, {0}))
+      .In(F({}, {1}))
+      .In(F({}, {0.25}))
       .Want(F({4}, {0, 0.25, 0.5, 0.75}));
   Range().In(I({}, {3})).In(I({}, {3})).In(I({}, {1})).Want(I({0}, {}));
 }
 
 TEST(RangeTest, RefusesWhatNeverEnds) {
-  Range().In(I({}, {0})).In(I({}, {3})).In(I({}, {0}))
+  Range()
+      .In(I({}, {0}))
+      .In(I({}, {3}))
+      .In(I({}, {0}))
       .WantError(Code::kInvalidArgument, "delta != 0");
-  Range().In(I({}, {3})).In(I({}, {0})).In(I({}, {1}))
+  Range()
+      .In(I({}, {3}))
+      .In(I({}, {0}))
+      .In(I({}, {1}))
       .WantError(Code::kInvalidArgument, "start <= limit");
-  Range().In(I({1}, {0})).In(I({}, {3})).In(I({}, {1}))
+  Range()
+      .In(I({1}, {0}))
+      .In(I({}, {3}))
+      .In(I({}, {1}))
       .WantError(Code::kInvalidArgument, "rank 0");
 }
 
@@ -326,9 +409,45 @@ TEST(FillTest, FillsWithOneValue) {
   OpCase(fill).In(I({2}, {2, 2})).In(F({}, {3})).Want(F({2, 2}, {3, 3, 3, 3}));
   OpCase(fill).In(L({0}, {})).In(S({}, {"a"})).Want(S({}, {"a"}));
   OpCase(fill).In(I({1}, {2})).In(S({}, {"a"})).Want(S({2}, {"a", "a"}));
-  OpCase(fill).In(I({1}, {-1})).In(F({}, {3}))
+  OpCase(fill)
+      .In(I({1}, {-1}))
+      .In(F({}, {3}))
       .WantError(Code::kInvalidArgument, "negative");
   OpCase(fill).In(I({2}, {2, 3})).In(D({}, {3})).Gradient();
+}
+
+TEST(FillTest, RefusesSizesBeyondAnyMemory) {
+  constexpr int64_t kHuge = int64_t{1} << 61;
+  const auto refused = [](const std::function<Output(const Scope&)>& build) {
+    Graph graph;
+    const Scope s(&graph);
+    const Output y = build(s);
+    Result<std::unique_ptr<Session>> session = Session::Create(graph);
+    Status status = session.status();
+    if (session.ok()) {
+      Result<Tensor> r = (*session)->Run({}, y);
+      status = r.ok() ? Ok() : r.status();
+    }
+    EXPECT_EQ(status.code(), Code::kInvalidArgument) << status.ToString();
+  };
+  refused([](const Scope& s) {
+    return ops::Fill(s, L({1}, {kHuge}), 1.0);
+  });
+  refused([](const Scope& s) {
+    return ops::Fill(s, L({2}, {kHuge, kHuge}), 1.0f);
+  });
+  refused([](const Scope& s) {
+    return ops::Tile(s, F({2, 2}, {1, 2, 3, 4}), L({2}, {kHuge, kHuge * 3}));
+  });
+  refused([](const Scope& s) {
+    return ops::Pad(s, F({1}, {1}), L({1, 2}, {INT64_MAX, INT64_MAX}));
+  });
+  refused([](const Scope& s) {
+    return ops::Range(s, int64_t{0}, int64_t{INT64_MAX}, int64_t{1});
+  });
+  refused([](const Scope& s) {
+    return ops::Range(s, -1e300, 1e300, 1e-300);
+  });
 }
 
 TEST(LikeTest, ZerosAndOnesHaveTheInputsShape) {

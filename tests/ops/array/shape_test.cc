@@ -8,17 +8,25 @@ namespace {
 TEST(ShapeOpsTest, TellShapeSizeAndRank) {
   const Tensor x = F({2, 3}, {1, 2, 3, 4, 5, 6});
   OpCase([](const Scope& s, const Outputs& in) { return ops::Shape(s, in[0]); })
-      .In(x).Want(I({2}, {2, 3}));
+      .In(x)
+      .Want(I({2}, {2, 3}));
   OpCase([](const Scope& s, const Outputs& in) {
     return ops::Shape(s, in[0], kInt64);
-  }).In(F({}, {1})).Want(L({0}, {}));
+  })
+      .In(F({}, {1}))
+      .Want(L({0}, {}));
   OpCase([](const Scope& s, const Outputs& in) { return ops::Size(s, in[0]); })
-      .In(x).Want(I({}, {6}));
+      .In(x)
+      .Want(I({}, {6}));
   OpCase([](const Scope& s, const Outputs& in) { return ops::Rank(s, in[0]); })
-      .In(x).Want(I({}, {2}));
+      .In(x)
+      .Want(I({}, {2}));
   OpCase([](const Scope& s, const Outputs& in) {
     return ops::Concat(s, ops::ShapeN(s, in), 0);
-  }).In(x).In(F({4}, {1, 2, 3, 4})).Want(I({3}, {2, 3, 4}));
+  })
+      .In(x)
+      .In(F({4}, {1, 2, 3, 4}))
+      .Want(I({3}, {2, 3, 4}));
 }
 
 TEST(ShapeOpsTest, AreKnownWhileTheGraphIsBuilt) {
@@ -30,8 +38,7 @@ TEST(ShapeOpsTest, AreKnownWhileTheGraphIsBuilt) {
   const Output part = ops::Placeholder(s, kFloat, {-1, 5});
   EXPECT_FALSE(ops::Shape(s, part).node->output_value(0).defined());
   EXPECT_EQ(ops::Shape(s, part).shape().ToString(), "[2]");
-  EXPECT_TRUE(
-      SameTensor(ops::Rank(s, part).node->output_value(0), I({}, {2})));
+  EXPECT_TRUE(SameTensor(ops::Rank(s, part).node->output_value(0), I({}, {2})));
 }
 
 std::vector<int32_t> Axes(const Shape& a, const Shape& b, int which) {
@@ -85,19 +92,31 @@ TEST(ReshapeTest, KeepsTheElementsAndFillsInOneDimension) {
   Reshape().In(x).In(L({1}, {6})).Want(F({6}, {1, 2, 3, 4, 5, 6}));
   Reshape().In(F({1}, {7})).In(I({0}, {})).Want(F({}, {7}));
   Reshape().In(F({0, 3}, {})).In(I({2}, {3, 0})).Want(F({3, 0}, {}));
-  Reshape().In(S({2}, {"a", "b"})).In(I({2}, {1, 2})).Want(S({1, 2}, {"a", "b"}));
+  Reshape()
+      .In(S({2}, {"a", "b"}))
+      .In(I({2}, {1, 2}))
+      .Want(S({1, 2}, {"a", "b"}));
 }
 
 TEST(ReshapeTest, RefusesShapesThatDoNotFit) {
   const Tensor x = F({2, 3}, {1, 2, 3, 4, 5, 6});
-  Reshape().In(x).In(I({1}, {5}))
+  Reshape()
+      .In(x)
+      .In(I({1}, {5}))
       .WantError(Code::kInvalidArgument, "tensor with 6 values");
-  Reshape().In(x).In(I({2}, {4, -1}))
+  Reshape()
+      .In(x)
+      .In(I({2}, {4, -1}))
       .WantError(Code::kInvalidArgument, "multiple of 4");
-  Reshape().In(x).In(I({2}, {-1, -1}))
+  Reshape()
+      .In(x)
+      .In(I({2}, {-1, -1}))
       .WantError(Code::kInvalidArgument, "Only one input size may be -1");
   Reshape().In(x).In(I({1}, {-2})).WantError(Code::kInvalidArgument, "-2");
-  Reshape().In(x).In(I({1, 1}, {6})).WantError(Code::kInvalidArgument, "vector");
+  Reshape()
+      .In(x)
+      .In(I({1, 1}, {6}))
+      .WantError(Code::kInvalidArgument, "vector");
 }
 
 TEST(ReshapeTest, GradientHasTheInputsShape) {
@@ -110,7 +129,9 @@ TEST(ExpandDimsTest, PutsInAnAxis) {
   });
   OpCase(expand).In(F({2}, {1, 2})).In(I({}, {0})).Want(F({1, 2}, {1, 2}));
   OpCase(expand).In(F({2}, {1, 2})).In(I({}, {-1})).Want(F({2, 1}, {1, 2}));
-  OpCase(expand).In(F({2}, {1, 2})).In(I({}, {2}))
+  OpCase(expand)
+      .In(F({2}, {1, 2}))
+      .In(I({}, {2}))
       .WantError(Code::kInvalidArgument, "axis 2");
   OpCase(expand).In(Doubles({2, 2})).In(I({}, {1})).Gradient();
 }
@@ -132,15 +153,23 @@ TEST(SqueezeTest, DropsAxesOfSizeOne) {
 }
 
 TEST(IdentityTest, PassesValuesAndGradients) {
-  OpCase([](const Scope& s, const Outputs& in) {
-    return ops::Identity(s, in[0]);
-  }).In(F({2}, {1, 2})).Want(F({2}, {1, 2})).Gradient(1e-3);
+  OpCase(
+      [](const Scope& s, const Outputs& in) { return ops::Identity(s, in[0]); })
+      .In(F({2}, {1, 2}))
+      .Want(F({2}, {1, 2}))
+      .Gradient(1e-3);
   OpCase([](const Scope& s, const Outputs& in) {
     return ops::IdentityN(s, in)[1];
-  }).In(F({2}, {1, 2})).In(I({1}, {3})).Want(I({1}, {3}));
+  })
+      .In(F({2}, {1, 2}))
+      .In(I({1}, {3}))
+      .Want(I({1}, {3}));
   OpCase([](const Scope& s, const Outputs& in) {
     return ops::IdentityN(s, in)[0];
-  }).In(S({2}, {"a", "b"})).In(I({1}, {3})).Want(S({2}, {"a", "b"}));
+  })
+      .In(S({2}, {"a", "b"}))
+      .In(I({1}, {3}))
+      .Want(S({2}, {"a", "b"}));
 }
 
 TEST(StopGradientTest, EndsTheGradient) {
@@ -149,7 +178,9 @@ TEST(StopGradientTest, EndsTheGradient) {
     const Output y = ops::Mul(s, in[0], ops::StopGradient(s, in[0]));
     EXPECT_TRUE(AddGradients(s, {y}, {in[0]}, &dx).ok());
     return dx[0];
-  }).In(F({2}, {3, 4})).Want(F({2}, {3, 4}));
+  })
+      .In(F({2}, {3, 4}))
+      .Want(F({2}, {3, 4}));
 }
 
 TEST(PlaceholderTest, HasToBeFed) {
@@ -167,8 +198,7 @@ TEST(PlaceholderTest, HasToBeFed) {
 TEST(PlaceholderTest, ADefaultIsUsedUntilItIsFed) {
   Graph graph;
   const Scope s(&graph);
-  const Output x = ops::PlaceholderWithDefault(
-      s, F({2}, {1, 2}), Shape{-1});
+  const Output x = ops::PlaceholderWithDefault(s, F({2}, {1, 2}), Shape{-1});
   const Output y = ops::Mul(s, x, 10.0f);
   auto session = Session::Create(graph);
   ASSERT_TRUE(session.ok());
@@ -185,8 +215,7 @@ TEST(NoOpTest, RunsWhatItWaitsFor) {
   const Scope s(&graph);
   const Output v = ops::InitializedVariable(s.WithName("v"), 1.0f);
   Node* init = ops::VariablesInitializer(s.WithName("init"));
-  Node* both = ops::NoOp(
-      s.WithName("both"), {ops::AssignAdd(s, v, 2.0f).node});
+  Node* both = ops::NoOp(s.WithName("both"), {ops::AssignAdd(s, v, 2.0f).node});
   ASSERT_TRUE(s.ok()) << s.status().ToString();
   ASSERT_NE(both, nullptr);
   auto session = Session::Create(graph);

@@ -24,7 +24,9 @@ OpCase Mul() {
 }
 
 TEST(AddTest, AddsElementsOfEqualShapes) {
-  Add().In(F({2, 2}, {1, 2, 3, 4})).In(F({2, 2}, {10, 20, 30, 40}))
+  Add()
+      .In(F({2, 2}, {1, 2, 3, 4}))
+      .In(F({2, 2}, {10, 20, 30, 40}))
       .Want(F({2, 2}, {11, 22, 33, 44}));
   Add().In(I({}, {2})).In(I({}, {3})).Want(I({}, {5}));
   Add().In(F({0, 3}, {})).In(F({3}, {1, 2, 3})).Want(F({0, 3}, {}));
@@ -32,23 +34,35 @@ TEST(AddTest, AddsElementsOfEqualShapes) {
 
 TEST(AddTest, BroadcastsRowsColumnsAndScalars) {
   const Tensor m = F({2, 3}, {1, 2, 3, 4, 5, 6});
-  Add().In(m).In(F({3}, {10, 20, 30})).Want(F({2, 3}, {11, 22, 33, 14, 25, 36}));
+  Add()
+      .In(m)
+      .In(F({3}, {10, 20, 30}))
+      .Want(F({2, 3}, {11, 22, 33, 14, 25, 36}));
   Add().In(F({2, 1}, {10, 20})).In(m).Want(F({2, 3}, {11, 12, 13, 24, 25, 26}));
   Add().In(m).In(F({}, {1})).Want(F({2, 3}, {2, 3, 4, 5, 6, 7}));
   Add().In(F({1, 1}, {1})).In(m).Want(F({2, 3}, {2, 3, 4, 5, 6, 7}));
-  Add().In(F({2, 1, 2}, {1, 2, 3, 4})).In(F({2, 1}, {10, 20}))
+  Add()
+      .In(F({2, 1, 2}, {1, 2, 3, 4}))
+      .In(F({2, 1}, {10, 20}))
       .Want(F({2, 2, 2}, {11, 12, 21, 22, 13, 14, 23, 24}));
 }
 
 TEST(AddTest, RefusesShapesThatDoNotBroadcast) {
-  Add().In(F({2}, {1, 2})).In(F({3}, {1, 2, 3}))
+  Add()
+      .In(F({2}, {1, 2}))
+      .In(F({3}, {1, 2, 3}))
       .WantError(Code::kInvalidArgument, "[2]");
 }
 
 TEST(AddTest, RefusesStringsAndMixedTypes) {
-  Add().In(S({}, {"a"})).In(S({}, {"b"}))
+  Add()
+      .In(S({}, {"a"}))
+      .In(S({}, {"b"}))
       .WantError(Code::kInvalidArgument, "T");
-  Add().In(F({}, {1})).In(I({}, {1})).WantError(Code::kInvalidArgument, "int32");
+  Add()
+      .In(F({}, {1}))
+      .In(I({}, {1}))
+      .WantError(Code::kInvalidArgument, "int32");
 }
 
 TEST(AddTest, LargeSumsMatchWhateverThePathOrThreads) {
@@ -66,22 +80,34 @@ TEST(AddTest, WorksForEveryRealType) {
   for (DType t : {kFloat, kDouble, kHalf, kBfloat16, kInt8, kInt16, kInt32,
                   kInt64, kUint8, kUint16, kUint32, kUint64}) {
     SCOPED_TRACE(DTypeName(t));
-    Add().In(As(t, D({2, 2}, {1, 2, 3, 4}))).In(As(t, D({2}, {5, 6})))
+    Add()
+        .In(As(t, D({2, 2}, {1, 2, 3, 4})))
+        .In(As(t, D({2}, {5, 6})))
         .Want(As(t, D({2, 2}, {6, 8, 8, 10})));
-    Sub().In(As(t, D({2}, {9, 7}))).In(As(t, D({}, {5})))
+    Sub()
+        .In(As(t, D({2}, {9, 7})))
+        .In(As(t, D({}, {5})))
         .Want(As(t, D({2}, {4, 2})));
-    Mul().In(As(t, D({3}, {1, 2, 3}))).In(As(t, D({3}, {4, 5, 6})))
+    Mul()
+        .In(As(t, D({3}, {1, 2, 3})))
+        .In(As(t, D({3}, {4, 5, 6})))
         .Want(As(t, D({3}, {4, 10, 18})));
   }
 }
 
 TEST(AddTest, IntegersWrapAround) {
   constexpr int32_t kMax = std::numeric_limits<int32_t>::max();
-  Add().In(I({}, {kMax})).In(I({}, {1})).Want(
-      I({}, {std::numeric_limits<int32_t>::min()}));
-  Mul().In(Tensor::Scalar<int16_t>(300)).In(Tensor::Scalar<int16_t>(300))
+  Add()
+      .In(I({}, {kMax}))
+      .In(I({}, {1}))
+      .Want(I({}, {std::numeric_limits<int32_t>::min()}));
+  Mul()
+      .In(Tensor::Scalar<int16_t>(300))
+      .In(Tensor::Scalar<int16_t>(300))
       .Want(Tensor::Scalar<int16_t>(24464));
-  Sub().In(Tensor::Scalar<uint8_t>(1)).In(Tensor::Scalar<uint8_t>(2))
+  Sub()
+      .In(Tensor::Scalar<uint8_t>(1))
+      .In(Tensor::Scalar<uint8_t>(2))
       .Want(Tensor::Scalar<uint8_t>(255));
 }
 
@@ -93,35 +119,47 @@ TEST(ArithmeticGradientTest, MatchesDifferencesWithBroadcasting) {
   Mul().In(Doubles({2, 2})).In(Doubles({2, 2}, -1, 1, 2)).Gradient();
   OpCase([](const Scope& s, const Outputs& in) {
     return ops::SquaredDifference(s, in[0], in[1]);
-  }).In(Doubles({2, 3})).In(Doubles({1, 3}, -1, 1, 2)).Gradient();
+  })
+      .In(Doubles({2, 3}))
+      .In(Doubles({1, 3}, -1, 1, 2))
+      .Gradient();
 }
 
 TEST(SquaredDifferenceTest, SquaresTheDifference) {
   OpCase([](const Scope& s, const Outputs& in) {
     return ops::SquaredDifference(s, in[0], in[1]);
-  }).In(F({3}, {1, 5, -2})).In(F({}, {2})).Want(F({3}, {1, 9, 16}));
+  })
+      .In(F({3}, {1, 5, -2}))
+      .In(F({}, {2}))
+      .Want(F({3}, {1, 9, 16}));
 }
 
 TEST(AddNTest, AddsAnyNumberOfTensors) {
-  OpCase all([](const Scope& s, const Outputs& in) { return ops::AddN(s, in); });
+  OpCase all(
+      [](const Scope& s, const Outputs& in) { return ops::AddN(s, in); });
   all.In(F({2}, {1, 2})).Want(F({2}, {1, 2}));
   all.In(F({2}, {10, 20})).Want(F({2}, {11, 22}));
   all.In(F({2}, {100, 200})).Want(F({2}, {111, 222}));
   OpCase([](const Scope& s, const Outputs& in) { return ops::AddN(s, in); })
-      .In(Doubles({3})).In(Doubles({3}, -1, 1, 2)).In(Doubles({3}, -1, 1, 3))
+      .In(Doubles({3}))
+      .In(Doubles({3}, -1, 1, 2))
+      .In(Doubles({3}, -1, 1, 3))
       .Gradient();
 }
 
 TEST(AddNTest, RefusesUnequalShapes) {
   OpCase([](const Scope& s, const Outputs& in) { return ops::AddN(s, in); })
-      .In(F({2}, {1, 2})).In(F({1}, {1}))
+      .In(F({2}, {1, 2}))
+      .In(F({1}, {1}))
       .WantError(Code::kInvalidArgument, "shape");
 }
 
 TEST(BinaryBuilderTest, ValuesTakeTheOtherOperandsType) {
   OpCase([](const Scope& s, const Outputs& in) {
     return ops::Mul(s, 2.0f, in[0]);
-  }).In(D({2}, {1.5, 2})).Want(D({2}, {3, 4}));
+  })
+      .In(D({2}, {1.5, 2}))
+      .Want(D({2}, {3, 4}));
 }
 
 }  // namespace

@@ -20,14 +20,16 @@ OpCase One(std::string op) {
 
 TEST(UnaryTest, SimpleFunctionsOfFloatsAndIntegers) {
   One("Neg").In(F({3}, {1, -2, 0})).Want(F({3}, {-1, 2, -0.0f}));
-  One("Neg").In(I({2}, {5, std::numeric_limits<int32_t>::min()}))
+  One("Neg")
+      .In(I({2}, {5, std::numeric_limits<int32_t>::min()}))
       .Want(I({2}, {-5, std::numeric_limits<int32_t>::min()}));
   One("Abs").In(F({3}, {-1.5, 2, -kInf})).Want(F({3}, {1.5, 2, kInf}));
   One("Abs").In(L({2}, {-5, 5})).Want(L({2}, {5, 5}));
   One("Sign").In(F({4}, {-3, 0, 2, kNan})).Want(F({4}, {-1, 0, 1, 0}));
   One("Sign").In(I({3}, {-3, 0, 2})).Want(I({3}, {-1, 0, 1}));
   One("Square").In(I({3}, {-3, 0, 2})).Want(I({3}, {9, 0, 4}));
-  One("Square").In(As(kHalf, F({2}, {1.5, -3})))
+  One("Square")
+      .In(As(kHalf, F({2}, {1.5, -3})))
       .Want(As(kHalf, F({2}, {2.25, 9})));
   One("Sqrt").In(F({3}, {4, 2.25, -1})).Want(F({3}, {2, 1.5, kNan}));
   One("Rsqrt").In(F({3}, {4, 0.25, 0})).Want(F({3}, {0.5, 2, kInf}));
@@ -59,14 +61,14 @@ struct Function {
 double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 const Function kFunctions[] = {
-    {"Exp", std::exp, -100, 88},      {"Expm1", std::expm1, -20, 88},
-    {"Log", std::log, 1e-37, 1e6},    {"Log1p", std::log1p, -0.99, 1e6},
-    {"Sin", std::sin, -30, 30},       {"Cos", std::cos, -30, 30},
-    {"Tan", std::tan, -1.5, 1.5},     {"Asin", std::asin, -1, 1},
-    {"Acos", std::acos, -1, 1},       {"Atan", std::atan, -50, 50},
-    {"Sinh", std::sinh, -80, 80},     {"Cosh", std::cosh, -80, 80},
-    {"Tanh", std::tanh, -12, 12},     {"Sigmoid", Sigmoid, -80, 80},
-    {"Erf", std::erf, -4, 4},         {"Erfc", std::erfc, -4, 8},
+    {"Exp", std::exp, -100, 88},   {"Expm1", std::expm1, -20, 88},
+    {"Log", std::log, 1e-37, 1e6}, {"Log1p", std::log1p, -0.99, 1e6},
+    {"Sin", std::sin, -30, 30},    {"Cos", std::cos, -30, 30},
+    {"Tan", std::tan, -1.5, 1.5},  {"Asin", std::asin, -1, 1},
+    {"Acos", std::acos, -1, 1},    {"Atan", std::atan, -50, 50},
+    {"Sinh", std::sinh, -80, 80},  {"Cosh", std::cosh, -80, 80},
+    {"Tanh", std::tanh, -12, 12},  {"Sigmoid", Sigmoid, -80, 80},
+    {"Erf", std::erf, -4, 4},      {"Erfc", std::erfc, -4, 8},
 };
 
 // Distance in units of the last place of float.
@@ -114,8 +116,8 @@ TEST(TranscendentalTest, DoublesAreExactToTwelveDigits) {
 
 TEST(TranscendentalTest, SpecialValuesAreThoseOfTheMathLibrary) {
   const float tiny = std::numeric_limits<float>::denorm_min();
-  const Tensor x = F({9}, {0, -0.0f, kInf, -kInf, kNan, tiny, -tiny, 1e38f,
-                           -1e38f});
+  const Tensor x =
+      F({9}, {0, -0.0f, kInf, -kInf, kNan, tiny, -tiny, 1e38f, -1e38f});
   for (const Function& f : kFunctions) {
     if (std::string(f.op) == "Tan" || std::string(f.op) == "Sin" ||
         std::string(f.op) == "Cos") {
@@ -154,14 +156,14 @@ TEST(TranscendentalTest, ResultsDoNotDependOnPosition) {
 }
 
 TEST(UnaryGradientTest, MatchesDifferences) {
-  for (const char* op : {"Neg", "Square", "Exp", "Expm1", "Sin", "Cos", "Tan",
-                         "Atan", "Sinh", "Cosh", "Tanh", "Sigmoid", "Erf",
-                         "Erfc"}) {
+  for (const char* op :
+       {"Neg", "Square", "Exp", "Expm1", "Sin", "Cos", "Tan", "Atan", "Sinh",
+        "Cosh", "Tanh", "Sigmoid", "Erf", "Erfc"}) {
     SCOPED_TRACE(op);
     One(op).In(Doubles({2, 3})).Gradient(1e-5);
   }
-  for (const char* op : {"Abs", "Sqrt", "Rsqrt", "Reciprocal", "Log", "Log1p",
-                         "Asin", "Acos"}) {
+  for (const char* op :
+       {"Abs", "Sqrt", "Rsqrt", "Reciprocal", "Log", "Log1p", "Asin", "Acos"}) {
     SCOPED_TRACE(op);
     One(op).In(Doubles({5}, 0.3, 0.9)).Gradient(1e-5);
   }
@@ -177,13 +179,16 @@ TEST(UnaryGradientTest, SecondDerivativesMatchDifferences) {
       const Output y = s.Op(op).In(in[0]).Out();
       EXPECT_TRUE(AddGradients(s, {y}, {in[0]}, &dx).ok());
       return ops::Square(s, dx[0]);
-    }).In(Doubles({3}, 0.5, 1.5)).Gradient(1e-5);
+    })
+        .In(Doubles({3}, 0.5, 1.5))
+        .Gradient(1e-5);
   }
 }
 
 TEST(UnaryTest, RefuseTypesTheyDoNotHave) {
   One("Exp").In(I({}, {1})).WantError(Code::kInvalidArgument, "int32");
-  One("Neg").In(Tensor::Scalar<uint8_t>(1))
+  One("Neg")
+      .In(Tensor::Scalar<uint8_t>(1))
       .WantError(Code::kInvalidArgument, "uint8");
 }
 

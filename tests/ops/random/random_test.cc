@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ops/ops.h"
+#include "runtime/exec/dynamic_step.h"
 #include "tests/testing/op_test.h"
 
 namespace lockstep {
@@ -14,11 +15,11 @@ struct Draw {
   RandomFn fn = ops::RandomUniform;
   Shape shape{64};
   DType dtype = kFloat;
-  int64_t seed = 0;        // the op's
+  int64_t seed = 0;  // the op's
   int64_t graph_seed = 0;
   std::string name = "r";
   int threads = 1;
-  int runs = 1;            // the last one's values are returned
+  int runs = 1;  // the last one's values are returned
 
   Tensor Values() const {
     Graph graph;
@@ -73,9 +74,9 @@ TEST(RandomUniformTest, IsUniformOverTheUnitInterval) {
 
 TEST(RandomNormalTest, HasTheMomentsOfTheNormal) {
   for (DType t : {kFloat, kDouble}) {
-    const Moments m = Of(
-        Draw{.fn = ops::RandomStandardNormal, .shape = {200000}, .dtype = t}
-            .Values());
+    const Moments m =
+        Of(Draw{.fn = ops::RandomStandardNormal, .shape = {200000}, .dtype = t}
+               .Values());
     EXPECT_NEAR(m.mean, 0, 0.01);
     EXPECT_NEAR(m.variance, 1, 0.02);
     EXPECT_GT(m.greatest, 3.5);
@@ -129,6 +130,49 @@ TEST(RandomTest, AShorterTensorIsABeginningOfALongerOne) {
   }
 }
 
+// What a rank whose part begins at sample `offset` draws for `rows` samples.
+Tensor DrawPart(const char* op, DType dtype, int64_t offset, int32_t rows) {
+  Graph graph;
+  const Scope s(&graph);
+  const Output y = s.Op(op)
+                       .In(Input({rows, 3}))
+                       .Attr("dtype", dtype)
+                       .Attr("seed2", 5)
+                       .Attr("_per_sample", true)
+                       .Out();
+  EXPECT_TRUE(s.ok()) << s.status().ToString();
+  RunInfo run;
+  run.sample_offset = offset;
+  SessionResources resources;
+  auto step = DynamicStep::Create(*y.node, {}, &run, &resources);
+  EXPECT_TRUE(step.ok()) << step.status().ToString();
+  Tensor shape = I({2}, {rows, 3}), out;
+  Tensor* in[] = {&shape};
+  Tensor* outs[] = {&out};
+  const Status status = (*step)->Run(in, outs);
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  return out;
+}
+
+TEST(RandomTest, RanksDrawTheirRowsOfTheGlobalBatch) {
+  for (const char* op :
+       {"RandomUniform", "RandomStandardNormal", "TruncatedNormal"}) {
+    for (DType t : {kFloat, kDouble, kHalf}) {
+      SCOPED_TRACE(StrCat(op, " ", DTypeName(t)));
+      const Tensor whole = DrawPart(op, t, 0, 1000);
+      for (auto [offset, rows] : {std::pair{0, 7}, {1, 2}, {7, 500}, {999, 1}}) {
+        const Tensor part = DrawPart(op, t, offset, rows);
+        EXPECT_EQ(std::memcmp(static_cast<const char*>(whole.data()) +
+                                  3 * static_cast<size_t>(offset) *
+                                      DTypeSize(t),
+                              part.data(), part.bytes()),
+                  0)
+            << rows << " rows from " << offset;
+      }
+    }
+  }
+}
+
 TEST(RandomTest, NothingAndNegativeShapes) {
   const Tensor none = Draw{.shape = {0, 3}}.Values();
   EXPECT_EQ(none.NumElements(), 0);
@@ -136,7 +180,9 @@ TEST(RandomTest, NothingAndNegativeShapes) {
   EXPECT_EQ(one.NumElements(), 1);
   OpCase([](const Scope& s, const Outputs& in) {
     return ops::RandomUniform(s, in[0]);
-  }).In(I({1}, {-2})).WantError(Code::kInvalidArgument, "negative");
+  })
+      .In(I({1}, {-2}))
+      .WantError(Code::kInvalidArgument, "negative");
 }
 
 TEST(RandomUniformIntTest, CoversItsRangeEvenly) {
@@ -159,7 +205,9 @@ TEST(RandomUniformIntTest, CoversItsRangeEvenly) {
 TEST(RandomUniformIntTest, RefusesAnEmptyRange) {
   OpCase([](const Scope& s, const Outputs& in) {
     return ops::RandomUniformInt(s, {2}, in[0], in[1]);
-  }).In(L({}, {4})).In(L({}, {4}))
+  })
+      .In(L({}, {4}))
+      .In(L({}, {4}))
       .WantError(Code::kInvalidArgument, "Need minval < maxval");
 }
 

@@ -26,9 +26,13 @@ TEST(SumTest, OverAnyAxes) {
   Reduce("Sum").In(x).In(L({2}, {0, 1})).Want(F({}, {21}));
   Reduce("Sum").In(x).In(I({0}, {})).Want(x);
   Reduce("Sum", true).In(x).In(I({1}, {1})).Want(F({2, 1}, {6, 15}));
-  Reduce("Sum").In(F({2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8})).In(I({2}, {0, 2}))
+  Reduce("Sum")
+      .In(F({2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8}))
+      .In(I({2}, {0, 2}))
       .Want(F({2}, {14, 22}));
-  Reduce("Sum").In(F({2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8})).In(I({1}, {1}))
+  Reduce("Sum")
+      .In(F({2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8}))
+      .In(I({1}, {1}))
       .Want(F({2, 2}, {4, 6, 12, 14}));
   Reduce("Sum").In(F({}, {3})).In(I({0}, {})).Want(F({}, {3}));
 }
@@ -39,17 +43,25 @@ TEST(SumTest, OfNothingIsZero) {
   Reduce("Mean").In(F({0}, {})).In(I({1}, {0})).Want(F({}, {kNan}));
   Reduce("Prod").In(F({0}, {})).In(I({1}, {0})).Want(F({}, {1}));
   Reduce("Max").In(F({0}, {})).In(I({1}, {0})).Want(F({}, {-kInf}));
-  Reduce("Min").In(I({0}, {})).In(I({1}, {0}))
+  Reduce("Min")
+      .In(I({0}, {}))
+      .In(I({1}, {0}))
       .Want(I({}, {std::numeric_limits<int32_t>::max()}));
 }
 
 TEST(SumTest, RefusesAxesOutOfRangeOrTwice) {
   const Tensor x = F({2}, {1, 2});
-  Reduce("Sum").In(x).In(I({1}, {1}))
+  Reduce("Sum")
+      .In(x)
+      .In(I({1}, {1}))
       .WantError(Code::kInvalidArgument, "Invalid reduction dimension");
-  Reduce("Mean").In(x).In(I({1}, {-2}))
+  Reduce("Mean")
+      .In(x)
+      .In(I({1}, {-2}))
       .WantError(Code::kInvalidArgument, "Invalid reduction dimension");
-  Reduce("Sum").In(x).In(I({2}, {0, -1}))
+  Reduce("Sum")
+      .In(x)
+      .In(I({2}, {0, -1}))
       .WantError(Code::kInvalidArgument, "duplicate");
 }
 
@@ -138,7 +150,9 @@ TEST(MeanTest, OfIntegersTruncates) {
 
 TEST(MaxTest, PropagatesNan) {
   Reduce("Max").In(F({3}, {1, kNan, 2})).In(I({1}, {0})).Want(F({}, {kNan}));
-  Reduce("Min").In(F({2, 2}, {1, kNan, 2, 0})).In(I({1}, {0}))
+  Reduce("Min")
+      .In(F({2, 2}, {1, kNan, 2, 0}))
+      .In(I({1}, {0}))
       .Want(F({2}, {1, kNan}));
   Reduce("Max").In(F({2}, {-kInf, -5})).In(I({1}, {0})).Want(F({}, {-5}));
 }
@@ -183,7 +197,9 @@ TEST(MaxTest, GradientIsSharedAmongEqualElements) {
     const Output y = ops::Max(s, in[0], {0});
     EXPECT_TRUE(AddGradients(s, {y}, {in[0]}, &dx).ok());
     return dx[0];
-  }).In(F({3}, {2, 1, 2})).Want(F({3}, {0.5, 0, 0.5}));
+  })
+      .In(F({3}, {2, 1, 2}))
+      .Want(F({3}, {0.5, 0, 0.5}));
 }
 
 OpCase Arg(const char* op, int axis, DType type = kInt64) {
@@ -200,15 +216,20 @@ TEST(ArgMaxTest, GivesTheFirstOfTheLargest) {
   Arg("ArgMax", 0).In(F({3}, {kNan, 1, 2})).Want(L({}, {2}));
   Arg("ArgMax", 0).In(B({3}, {false, true, true})).Want(L({}, {1}));
   Arg("ArgMax", 0).In(F({0}, {})).WantError(Code::kInvalidArgument, "empty");
-  Arg("ArgMax", 1).In(F({2}, {1, 2}))
+  Arg("ArgMax", 1)
+      .In(F({2}, {1, 2}))
       .WantError(Code::kInvalidArgument, "axis 1");
   Arg("ArgMax", 1).In(F({0, 3}, {})).Want(L({0}, {}));
 }
 
 OpCase Scan(const char* op, int axis, bool exclusive, bool reverse) {
   return OpCase([=](const Scope& s, const Outputs& in) {
-    return s.Op(op).In(in[0]).In(axis).Attr("exclusive", exclusive)
-        .Attr("reverse", reverse).Out();
+    return s.Op(op)
+        .In(in[0])
+        .In(axis)
+        .Attr("exclusive", exclusive)
+        .Attr("reverse", reverse)
+        .Out();
   });
 }
 
@@ -218,23 +239,26 @@ TEST(ScanTest, RunsForwardsAndBackwards) {
   Scan("Cumsum", 0, false, false).In(x).Want(F({2, 3}, {1, 2, 3, 5, 7, 9}));
   Scan("Cumsum", 1, true, false).In(x).Want(F({2, 3}, {0, 1, 3, 0, 4, 9}));
   Scan("Cumsum", -1, true, true).In(x).Want(F({2, 3}, {5, 3, 0, 11, 6, 0}));
-  Scan("Cumprod", 1, false, true).In(I({3}, {2, 3, 4}))
+  Scan("Cumprod", 1, false, true)
+      .In(I({3}, {2, 3, 4}))
       .WantError(Code::kInvalidArgument, "axis 1");
-  Scan("Cumprod", 0, false, true).In(I({3}, {2, 3, 4})).Want(I({3}, {24, 12, 4}));
+  Scan("Cumprod", 0, false, true)
+      .In(I({3}, {2, 3, 4}))
+      .Want(I({3}, {24, 12, 4}));
   Scan("Cumsum", 0, false, false).In(F({0}, {})).Want(F({0}, {}));
   for (bool exclusive : {false, true}) {
     for (bool reverse : {false, true}) {
       Scan("Cumsum", 1, exclusive, reverse).In(Doubles({2, 3})).Gradient();
-      Scan("Cumprod", 0, exclusive, reverse).In(Doubles({3, 2}, 0.5, 1.5))
+      Scan("Cumprod", 0, exclusive, reverse)
+          .In(Doubles({3, 2}, 0.5, 1.5))
           .Gradient();
     }
   }
 }
 
 TEST(L2LossTest, IsHalfTheSumOfSquares) {
-  OpCase l2([](const Scope& s, const Outputs& in) {
-    return ops::L2Loss(s, in[0]);
-  });
+  OpCase l2(
+      [](const Scope& s, const Outputs& in) { return ops::L2Loss(s, in[0]); });
   OpCase(l2).In(F({2, 2}, {1, 2, 3, 4})).Want(F({}, {15}));
   OpCase(l2).In(F({0}, {})).Want(F({}, {0}));
   OpCase(l2).In(Doubles({5})).Gradient();
@@ -245,13 +269,17 @@ TEST(UnsortedSegmentSumTest, SumsRowsById) {
     return ops::UnsortedSegmentSum(s, in[0], in[1], 3);
   });
   const Tensor x = F({3, 2}, {1, 2, 3, 4, 5, 6});
-  OpCase(sum).In(x).In(I({3}, {2, 0, 2}))
-      .Want(F({3, 2}, {3, 4, 0, 0, 6, 8}));
+  OpCase(sum).In(x).In(I({3}, {2, 0, 2})).Want(F({3, 2}, {3, 4, 0, 0, 6, 8}));
   OpCase(sum).In(x).In(L({3}, {-1, 0, 0})).Want(F({3, 2}, {8, 10, 0, 0, 0, 0}));
   OpCase(sum).In(x).In(I({3, 2}, {0, 0, 1, 1, 1, 1})).Want(F({3}, {3, 18, 0}));
-  OpCase(sum).In(x).In(I({3}, {0, 3, 0}))
+  OpCase(sum)
+      .In(x)
+      .In(I({3}, {0, 3, 0}))
       .WantError(Code::kInvalidArgument, "segment_ids[1] = 3");
-  OpCase(sum).In(x).In(I({2}, {0, 1})).WantError(Code::kInvalidArgument, "[3,2]");
+  OpCase(sum)
+      .In(x)
+      .In(I({2}, {0, 1}))
+      .WantError(Code::kInvalidArgument, "[3,2]");
   OpCase(sum).In(Doubles({3, 2})).In(I({3}, {2, -1, 2})).Gradient();
 }
 

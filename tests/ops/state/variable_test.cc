@@ -29,8 +29,7 @@ struct Program {
 
 TEST(VariableTest, KeepsItsValueFromRunToRun) {
   Program p;
-  const Output v =
-      ops::InitializedVariable(p.s.WithName("v"), F({2}, {1, 2}));
+  const Output v = ops::InitializedVariable(p.s.WithName("v"), F({2}, {1, 2}));
   const Output next = ops::AssignAdd(p.s, v, F({2}, {10, 10}));
   Node* init = ops::VariablesInitializer(p.s);
   ASSERT_TRUE(p.s.ok()) << p.s.status().ToString();
@@ -119,8 +118,8 @@ TEST(AssignSubTest, SubtractsInPlaceForEveryRealType) {
   for (DType t : {kFloat, kDouble, kHalf, kInt32, kInt64, kUint8}) {
     SCOPED_TRACE(DTypeName(t));
     Program p;
-    const Output v = ops::InitializedVariable(p.s.WithName("v"),
-                                              As(t, D({2}, {5, 9})));
+    const Output v =
+        ops::InitializedVariable(p.s.WithName("v"), As(t, D({2}, {5, 9})));
     const Output less = ops::AssignSub(p.s, v, As(t, D({2}, {1, 2})));
     ASSERT_TRUE(p.Target(ops::VariablesInitializer(p.s)).ok());
     EXPECT_TRUE(SameTensor(p.Get(less), As(t, D({2}, {4, 7}))));

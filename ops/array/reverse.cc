@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// ReverseV2: the elements along some axes in the opposite order.
+//   tensor: T, any rank   axis: int32|int64 [n], no axis twice
+// Gradient: dy reversed likewise.
+
+#include "ops/array/array.h"
+#include "ops/array/axes.h"
+#include "ops/array/strided_copy.h"
+#include "runtime/graph/gradients.h"
+#include "runtime/op/kernel.h"
+
+namespace lockstep {
+namespace {
+
+Status ReverseShape(ShapeContext& c) {
+  LS_ASSIGN_OR_RETURN(auto axes, c.InputInts(1));
+  if (axes && c.Input(0).HasRank()) {
+    LS_RETURN_IF_ERROR(ResolveAxes(*axes, c.Input(0).rank()).status());
+  }
+  return c.SetOutput(0, c.Input(0));
+}
+
+struct ReverseState {
+  StridedCopy copy;
+  int64_t offset = 0;  // bytes, of the input's element that comes first
+};
+
+Status PrepareReverse(PrepareContext& c) {
+  const Shape& x = c.input_shape(0);
+  LS_ASSIGN_OR_RETURN(auto axes, ToInt64s(*c.input_value(1)));
+  LS_ASSIGN_OR_RETURN(AxisSet turned, ResolveAxes(axes, x.rank()));
+  const std::vector<int64_t> dst = RowMajorStrides(x);
+  std::vector<int64_t> src = dst;
+  int64_t at = 0;
+  for (int d = 0; d < x.rank(); ++d) {
+    const size_t u = static_cast<size_t>(d);
+    if (!turned.test(u)) continue;
+    at += (x.dim(d) - 1) * src[u];
+    src[u] = -src[u];
+  }
+  LS_ASSIGN_OR_RETURN(StridedCopy copy,
+                      StridedCopy::Make(c.input_dtype(0), x.dims(), dst, src));
+  c.MakeState<ReverseState>(ReverseState{
+      std::move(copy), at * static_cast<int64_t>(DTypeSize(c.input_dtype(0)))});
+  return Ok();
+}
+
+Status ReverseCpu(KernelContext& k) {
+  const ReverseState& s = k.state<ReverseState>();
+  if (s.copy.size() == 0) return Ok();
+  s.copy.Run(k.output(0).data(),
+             static_cast<const char*>(k.input(0).data()) + s.offset);
+  return Ok();
+}
+
+int NoAxes(ShapeContext& c) {
+  const Tensor* axes = c.InputValue(1);
+  return axes != nullptr && axes->NumElements() == 0 ? 0 : -1;
+}
+
+Status ReverseGradient(GradContext& g) {
+  return g.SetDx(0, ops::Reverse(g.scope(), g.dy(0), g.x(1)));
+}
+
+LOCKSTEP_OP("ReverseV2")
+    .Input("tensor: T")
+    .Input("axis: Tidx")
+    .Output("output: T")
+    .Attr("Tidx: {int32, int64} = DT_INT32")
+    .Attr("T: type")
+    .Shape(ReverseShape)
+    .Gradient(ReverseGradient)
+    .IdentityWhen(NoAxes)
+    .NeedsValue({1})
+    .Kernel(kCpu, {ReverseCpu, PrepareReverse, {"axis"}});
+
+}  // namespace
+
+namespace ops {
+
+Output Reverse(const Scope& scope, const Input& input, const Input& axes) {
+  return scope.Op("ReverseV2").In(input).In(axes).Out();
+}
+
+}  // namespace ops
+}  // namespace lockstep
