@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/io/batch_pipeline.h"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -21,6 +23,10 @@ namespace {
 constexpr std::chrono::seconds kFillDeadline{60};
 constexpr int kMaxDepth = 1024;
 constexpr int64_t kRowsPerChunk = 32;
+// Shuffled rows lie anywhere in memory: so many are asked for ahead.
+constexpr int64_t kRowsAhead = 4;
+constexpr size_t kCacheLine = 64;
+constexpr size_t kLargestAhead = 4096;  // bytes of a row
 
 LS_SIMD_CLONES
 void ScaleBytes(const uint8_t* in, float scale, int64_t n, float* out) {
@@ -132,6 +138,9 @@ struct BatchPipeline::State {
   int64_t size() const { return features.shape().dim(0); }
   Status Allocate();
   void Fill(Slot& slot, Cursor at, bool parallel);
+  // The example at a position of the order, on its way into the cache.
+  int64_t ExampleAhead(int64_t position) const;
+  void FillRow(Batch& batch, int64_t i, int64_t example);
   void FillRows(Batch& batch, int64_t position, int64_t begin, int64_t end);
   void Advance() {
     if (++next.index == batches) next = {next.epoch + 1, 0};
@@ -158,29 +167,44 @@ Status BatchPipeline::State::Allocate() {
   return Ok();
 }
 
+int64_t BatchPipeline::State::ExampleAhead(int64_t position) const {
+  const int64_t example = options.shuffle ? (*order)(position) : position;
+  const size_t bytes = static_cast<size_t>(row) * DTypeSize(features.dtype());
+  const char* data = static_cast<const char*>(features.data()) +
+                     static_cast<size_t>(example) * bytes;
+  for (size_t i = 0; i < std::min(bytes, kLargestAhead); i += kCacheLine) {
+    __builtin_prefetch(data + i);
+  }
+  return example;
+}
+
+void BatchPipeline::State::FillRow(Batch& batch, int64_t i, int64_t example) {
+  float* x = static_cast<float*>(batch.features.data()) + i * row;
+  if (features.dtype() == kUint8) {
+    ScaleBytes(static_cast<const uint8_t*>(features.data()) + example * row,
+               options.scale, row, x);
+  } else {
+    std::memcpy(x, static_cast<const float*>(features.data()) + example * row,
+                static_cast<size_t>(row) * sizeof(float));
+  }
+  const int64_t label = labels[static_cast<size_t>(example)];
+  if (options.classes == 0) {
+    static_cast<int64_t*>(batch.labels.data())[i] = label;
+  } else {
+    float* one_hot =
+        static_cast<float*>(batch.labels.data()) + i * options.classes;
+    std::fill_n(one_hot, options.classes, 0.0f);
+    one_hot[label] = 1.0f;
+  }
+}
+
 void BatchPipeline::State::FillRows(Batch& batch, int64_t position,
                                     int64_t begin, int64_t end) {
-  const int64_t classes = options.classes;
-  auto* x = static_cast<float*>(batch.features.data());
-  for (int64_t i = begin; i < end; ++i) {
-    const int64_t p = position + i;
-    const int64_t example = options.shuffle ? (*order)(p) : p;
-    if (features.dtype() == kUint8) {
-      ScaleBytes(static_cast<const uint8_t*>(features.data()) + example * row,
-                 options.scale, row, x + i * row);
-    } else {
-      std::memcpy(x + i * row,
-                  static_cast<const float*>(features.data()) + example * row,
-                  static_cast<size_t>(row) * sizeof(float));
-    }
-    const int64_t label = labels[static_cast<size_t>(example)];
-    if (classes == 0) {
-      static_cast<int64_t*>(batch.labels.data())[i] = label;
-    } else {
-      float* one_hot = static_cast<float*>(batch.labels.data()) + i * classes;
-      std::fill_n(one_hot, classes, 0.0f);
-      one_hot[label] = 1.0f;
-    }
+  std::array<int64_t, kRowsAhead> ahead{};
+  for (int64_t i = begin; i < end + kRowsAhead; ++i) {
+    int64_t& slot = ahead[static_cast<size_t>(i % kRowsAhead)];
+    if (i >= begin + kRowsAhead) FillRow(batch, i - kRowsAhead, slot);
+    if (i < end) slot = ExampleAhead(position + i);
   }
 }
 
