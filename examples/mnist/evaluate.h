@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Loss and accuracy on a whole set, its batches divided over the ranks.
+
+#include <memory>
+#include <vector>
+
+#include "examples/mnist/data.h"
+#include "examples/mnist/job.h"
+#include "examples/mnist/model.h"
+#include "runtime/exec/session.h"
+#include "runtime/io/batch_pipeline.h"
+
+namespace lockstep::mnist {
+
+struct Score {
+  double loss = 0;
+  double accuracy = 0;
+};
+
+class Evaluator {
+ public:
+  // Borrows session and job for its lifetime.
+  static Result<std::unique_ptr<Evaluator>> Create(Session& session, Job& job,
+                                                   const Model& model,
+                                                   const Examples& examples);
+  // The same on every rank; called by all of them.
+  Result<Score> Run();
+
+ private:
+  Evaluator(Job& job) : job_(job) {}
+
+  Job& job_;
+  std::unique_ptr<BatchPipeline> batches_;
+  std::unique_ptr<Callable> step_;
+  std::vector<Tensor> feeds_;
+  std::vector<Tensor> fetches_;
+};
+
+}  // namespace lockstep::mnist

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "examples/mnist/job.h"
+
+#include "runtime/core/env.h"
+#include "runtime/core/threads.h"
+
+// By CMake, when the build has MPI.
+#ifdef LOCKSTEP_WITH_MPI
+#include "distributed/data_parallel.h"
+#include "distributed/mpi_context.h"
+#endif
+
+namespace lockstep::mnist {
+
+#ifdef LOCKSTEP_WITH_MPI
+
+namespace {
+
+// The other ranks wait while rank 0 reads the data or downloads it.
+constexpr uint64_t kPatienceMicros = 600'000'000;
+
+uint64_t Patience() { return Env::Default()->SteadyMicros() + kPatienceMicros; }
+
+}  // namespace
+
+struct Job::State {
+  std::unique_ptr<MpiContext> mpi;
+  // Shared with the session, which uses it during its runs.
+  std::shared_ptr<Communicator> communicator;
+};
+
+Result<Job> Job::Start(int* argc, char*** argv) {
+  auto state = std::make_unique<State>();
+  LS_ASSIGN_OR_RETURN(state->mpi, MpiContext::Init(argc, argv));
+  LS_ASSIGN_OR_RETURN(state->communicator, state->mpi->MakeCommunicator());
+  return Job(std::move(state));
+}
+
+int Job::rank() const { return state_->mpi->rank(); }
+int Job::size() const { return state_->mpi->size(); }
+int Job::default_threads() const { return state_->mpi->ThreadShare(); }
+std::string Job::transport() const {
+  return std::string(state_->communicator->backend());
+}
+
+Status Job::Agree(Status mine) {
+  if (size() == 1) return mine;
+  int64_t first = mine.ok() ? size() : rank();
+  const Status talked = state_->communicator->AllReduce(
+      &first, &first, 1, kInt64, ReduceOp::kMin,
+      {.name = "agreement", .deadline_micros = Patience()});
+  // What went wrong here says more than that the others did not answer.
+  if (!talked.ok()) return mine.ok() ? talked : mine;
+  if (first == size() || first == rank()) return mine;
+  return Cancelled("rank ", first, " has the error");
+}
+
+Status Job::Sum(std::span<double> values) {
+  if (size() == 1) return Ok();
+  return SumOverRanks(*state_->communicator, values);
+}
+
+void Job::Abort(const Status& why) {
+  if (size() > 1) state_->communicator->Abort(why);
+}
+
+Status Job::Share(Tensor* t) {
+  if (size() == 1) return Ok();
+  Communicator& comm = *state_->communicator;
+  // Dtype, rank and dimensions travel first.
+  int64_t head[2 + Shape::kMaxRank] = {};
+  constexpr int64_t kHead = 2 + Shape::kMaxRank;
+  if (rank() == 0) {
+    head[0] = t->dtype();
+    head[1] = t->shape().rank();
+    for (int i = 0; i < t->shape().rank(); ++i) {
+      head[2 + i] = t->shape().dim(i);
+    }
+  }
+  LS_RETURN_IF_ERROR(comm.Broadcast(head, kHead, kInt64, 0));
+  Status made;
+  if (rank() != 0) {
+    const Shape shape(std::span(head + 2, static_cast<size_t>(head[1])));
+    Result<Tensor> mine = Tensor::Make(static_cast<DType>(head[0]), shape);
+    made = mine.status();
+    if (mine.ok()) *t = *std::move(mine);
+  }
+  LS_RETURN_IF_ERROR(Agree(made));
+  return comm.Broadcast(t->data(), t->NumElements(), t->dtype(), 0);
+}
+
+void Job::Configure(SessionOptions* options) {
+  if (size() == 1) return;
+  UseDataParallel(state_->communicator, {.batch = "images:0"}, options);
+}
+
+#else  // one process
+
+struct Job::State {};
+
+Result<Job> Job::Start(int*, char***) { return Job(std::make_unique<State>()); }
+int Job::rank() const { return 0; }
+int Job::size() const { return 1; }
+int Job::default_threads() const { return AffinityCount(); }
+Status Job::Agree(Status mine) { return mine; }
+Status Job::Sum(std::span<double>) { return Ok(); }
+Status Job::Share(Tensor*) { return Ok(); }
+void Job::Abort(const Status&) {}
+void Job::Configure(SessionOptions*) {}
+std::string Job::transport() const { return {}; }
+
+#endif
+
+Job::Job(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Job::Job(Job&&) noexcept = default;
+Job::~Job() = default;
+
+}  // namespace lockstep::mnist

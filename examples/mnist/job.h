@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Job: the ranks that run this program together, or the one process there is
+// when nobody started more (or the build has no MPI). The only part of mnist
+// that knows how ranks talk.
+//
+// Calls that return a Status are made by all ranks, in the same order.
+//
+//   LS_ASSIGN_OR_RETURN(Job job, Job::Start(&argc, &argv));
+//   Status loaded = job.speaks() ? Load() : Ok();
+//   LS_RETURN_IF_ERROR(job.Agree(loaded));   // all go on, or none does
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "runtime/core/status.h"
+#include "runtime/core/tensor.h"
+#include "runtime/exec/session_options.h"
+
+namespace lockstep::mnist {
+
+class Job {
+ public:
+  static Result<Job> Start(int* argc, char*** argv);
+  Job(Job&&) noexcept;
+  ~Job();  // leaves the other ranks
+
+  int rank() const;
+  int size() const;
+  // Rank 0 prints and writes files.
+  bool speaks() const { return rank() == 0; }
+  // Threads of this rank when nobody says how many.
+  int default_threads() const;
+  // What exchanges the gradients: "shm", "mpi"; "local" or empty alone.
+  std::string transport() const;
+
+  // OK when every rank's status is. Else the first failing rank gets its own
+  // error, to print, and the others CANCELLED, to end without a word.
+  Status Agree(Status mine);
+  // Adds each value up over the ranks.
+  Status Sum(std::span<double> values);
+  // Makes `t` rank 0's on every rank; others pass undefined tensors. Plain
+  // dtypes.
+  Status Share(Tensor* t);
+  // Ends what the other ranks wait for with `why`: for an error that they do
+  // not have, in the middle of a run.
+  void Abort(const Status& why);
+  // The session averages gradients over the ranks, weighted by the examples
+  // that each has of the batch `images` is fed with.
+  void Configure(SessionOptions* options);
+
+ private:
+  struct State;
+  explicit Job(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lockstep::mnist

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "examples/mnist/model.h"
+
+#include <cmath>
+#include <memory>
+
+#include "examples/mnist/data.h"
+#include "ops/array/array.h"
+#include "ops/conv/conv.h"
+#include "ops/linalg/linalg.h"
+#include "ops/math/math.h"
+#include "ops/nn/nn.h"
+#include "ops/random/random.h"
+#include "ops/reduce/reduce.h"
+#include "ops/state/state.h"
+#include "ops/training/optimizer.h"
+
+namespace lockstep::mnist {
+namespace {
+
+constexpr float kMomentum = 0.9f;
+
+// Makes the weights of one layer after the other.
+class Layers {
+ public:
+  Layers(const Scope& scope, std::vector<Output>* trained)
+      : scope_(scope), trained_(trained) {}
+
+  // x: [?,in] -> [?,out]
+  Output Dense(const char* name, const Output& x, int in, int out) {
+    const Scope s = scope_.SubScope(name);
+    return ops::BiasAdd(s, ops::MatMul(s, x, Weights(s, {in, out}, in)),
+                        Bias(s, out));
+  }
+  // x: [?,h,w,in] -> [?,h,w,out]
+  Output Conv3x3(const char* name, const Output& x, int in, int out) {
+    const Scope s = scope_.SubScope(name);
+    const Output filter = Weights(s, {3, 3, in, out}, 9 * in);
+    return ops::Relu(
+        s, ops::BiasAdd(s, ops::Conv2D(s, x, filter, {1, 1, 1, 1}, "SAME"),
+                        Bias(s, out)));
+  }
+  // Halves height and width.
+  Output MaxPool2(const char* name, const Output& x) {
+    return ops::MaxPool(scope_.WithName(name), x, {1, 2, 2, 1}, {1, 2, 2, 1},
+                        "SAME");
+  }
+
+ private:
+  // He's initial values: for layers of rectifiers.
+  Output Weights(const Scope& s, std::initializer_list<int32_t> shape,
+                 int fan_in) {
+    const float deviation = std::sqrt(2.0f / static_cast<float>(fan_in));
+    return Trained(
+        s.WithName("weights"),
+        ops::Mul(s, ops::TruncatedNormal(s, shape, kFloat), deviation));
+  }
+  Output Bias(const Scope& s, int size) {
+    return Trained(s.WithName("bias"), ops::Fill(s, {size}, 0.0f));
+  }
+  Output Trained(const Scope& s, const Output& initial) {
+    const Output v = ops::InitializedVariable(s, initial);
+    trained_->push_back(v);
+    return v;
+  }
+
+  Scope scope_;
+  std::vector<Output>* trained_;
+};
+
+Output MlpLogits(const Scope& scope, const Model& m, Layers& layers) {
+  const Output hidden = ops::Relu(scope.WithName("hidden"),
+                                  layers.Dense("dense1", m.images, 784, 300));
+  return layers.Dense("dense2", hidden, 300, 10);
+}
+
+Output CnnLogits(const Scope& scope, const Model& m, Layers& layers) {
+  const Output image =
+      ops::Reshape(scope.WithName("image"), m.images, {-1, 28, 28, 1});
+  const Output first =
+      layers.MaxPool2("pool1", layers.Conv3x3("conv1", image, 1, 32));
+  const Output second =
+      layers.MaxPool2("pool2", layers.Conv3x3("conv2", first, 32, 64));
+  const Output flat =
+      ops::Reshape(scope.WithName("flat"), second, {-1, 7 * 7 * 64});
+  const Output hidden = ops::Relu(
+      scope.WithName("hidden"), layers.Dense("dense1", flat, 7 * 7 * 64, 512));
+  // Nothing is dropped outside training, whatever keep_prob is fed.
+  const Output rate = ops::Sub(
+      scope.WithName("drop_rate"), 1.0f,
+      ops::Select(scope.WithName("kept"), m.is_training, m.keep_prob, 1.0f));
+  const Output kept = ops::Dropout(scope.WithName("dropout"), hidden, rate);
+  return layers.Dense("dense2", kept, 512, 10);
+}
+
+std::unique_ptr<ops::Optimizer> MakeOptimizer(const std::string& name,
+                                              const Output& learning_rate) {
+  if (name == "sgd") {
+    return std::make_unique<ops::GradientDescentOptimizer>(learning_rate);
+  }
+  if (name == "momentum") {
+    return std::make_unique<ops::MomentumOptimizer>(learning_rate, kMomentum);
+  }
+  return std::make_unique<ops::AdamOptimizer>(learning_rate);
+}
+
+}  // namespace
+
+Model BuildModel(const Scope& scope, const Options& options) {
+  Model m;
+  m.images = ops::Placeholder(scope.WithName("images"), kFloat, {-1, kPixels});
+  m.labels = ops::Placeholder(scope.WithName("labels"), kFloat, {-1, kClasses});
+  m.keep_prob = ops::Placeholder(scope.WithName("keep_prob"), kFloat, Shape{});
+  m.learning_rate =
+      ops::Placeholder(scope.WithName("learning_rate"), kFloat, Shape{});
+  m.is_training =
+      ops::Placeholder(scope.WithName("is_training"), kBool, Shape{});
+
+  std::vector<Output> trained;
+  Layers layers(scope, &trained);
+  Output logits;
+  if (options.model == "linear") {
+    logits = layers.Dense("dense1", m.images, 784, 10);
+  } else if (options.model == "mlp") {
+    logits = MlpLogits(scope, m, layers);
+  } else {
+    logits = CnnLogits(scope, m, layers);
+  }
+
+  const Output losses = ops::SoftmaxCrossEntropyWithLogits(
+      scope.WithName("cross_entropy"), logits, m.labels);
+  m.loss = ops::Mean(scope.WithName("loss"), losses, {0});
+  const Output right =
+      ops::Equal(scope.WithName("right"),
+                 ops::ArgMax(scope.WithName("predicted"), logits, 1),
+                 ops::ArgMax(scope.WithName("actual"), m.labels, 1));
+  m.accuracy = ops::Mean(scope.WithName("accuracy"),
+                         ops::Cast(scope, right, kFloat), {0});
+  for (const Output& v : trained) {
+    if (v.defined()) m.parameters += v.shape().NumElements();
+  }
+
+  const auto optimizer = MakeOptimizer(options.optimizer, m.learning_rate);
+  m.train = optimizer->Minimize(scope.WithName("train"), m.loss, trained);
+  m.init = ops::VariablesInitializer(scope);
+  m.variables = trained;
+  for (const Output& v : optimizer->variables()) m.variables.push_back(v);
+  return m;
+}
+
+}  // namespace lockstep::mnist

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// The mnist program under mpirun: N ranks follow one rank, whatever divides;
+// mistakes are said once, and end every rank.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "runtime/core/strings.h"
+#include "tests/examples/run_program.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+using Args = std::vector<std::string>;
+
+Args Plus(Args a, const Args& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+std::vector<std::string> LossLines(const Finished& run) {
+  EXPECT_EQ(run.status, 0) << run.err;
+  auto lines = LinesWith(run.out, " loss ");
+  std::erase_if(lines, [](const auto& l) { return !l.starts_with("step "); });
+  return lines;
+}
+
+std::vector<double> Losses(const Finished& run) {
+  std::vector<double> losses;
+  for (const std::string& line : LossLines(run)) {
+    losses.push_back(std::stod(line.substr(line.rfind(' '))));
+  }
+  return losses;
+}
+
+void ExpectClose(const std::vector<double>& got,
+                 const std::vector<double>& want, double relative) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    EXPECT_NEAR(got[i], want[i], relative * std::abs(want[i]))
+        << "step " << i + 1;
+  }
+}
+
+class MnistRanks : public testing::TestWithParam<int> {};
+
+// Batches of 101, which no number of ranks divides, and 62 of 1,375 in the
+// last one of an epoch: 20 steps cross its end. The cnn's dropout is that of
+// one rank too: it is drawn for the examples' numbers in the global batch.
+TEST_P(MnistRanks, FollowTheLossesOfOneRank) {
+  for (const char* model : {"mlp", "cnn"}) {
+    const Args args = {"--data",      "digits", "--model",   model,
+                       "--batch",     "101",    "--steps",   "20",
+                       "--log-every", "1",      "--threads", "1"};
+    ExpectClose(Losses(RunMnist(args, GetParam())), Losses(RunMnist(args)),
+                1e-4);
+  }
+}
+
+TEST_P(MnistRanks, PrintOnceAndTheSameLinesAsOneRank) {
+  const Args args = {"--data", "digits", "--epochs", "2", "--threads", "1"};
+  const Finished run = RunMnist(args, GetParam());
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(LinesWith(run.out, "data: ").size(), 1u);
+  EXPECT_EQ(LinesWith(run.out, "test accuracy ").size(), 1u);
+  EXPECT_EQ(LinesWith(run.out, "epoch ").size(), 1u);
+  EXPECT_THAT(run.out, HasSubstr(StrCat("ranks: ", GetParam())));
+}
+
+TEST_P(MnistRanks, EqualRunsAreEqualBitForBit) {
+  const Args args = {"--data",      "digits", "--steps",   "16",
+                     "--log-every", "1",      "--threads", "1",
+                     "--model",     "cnn",    "--batch",   "50"};
+  const auto first = LossLines(RunMnist(args, GetParam()));
+  EXPECT_EQ(first.size(), 16u);
+  EXPECT_EQ(LossLines(RunMnist(args, GetParam())), first);
+}
+
+TEST_P(MnistRanks, ResumeWithTheSameBits) {
+  const Args args = {"--data",      "digits", "--epochs",  "2",
+                     "--log-every", "1",      "--threads", "1"};
+  auto expected = LossLines(RunMnist(args, GetParam()));
+  ASSERT_EQ(expected.size(), 28u);
+  const ScratchFolder folder;
+  const Args saving = Plus(args, {"--checkpoint-dir", folder / "c"});
+  EXPECT_EQ(
+      LossLines(RunMnist(Plus(saving, {"--steps", "19"}), GetParam())).size(),
+      19u);
+  expected.erase(expected.begin(), expected.begin() + 19);
+  EXPECT_EQ(LossLines(RunMnist(Plus(saving, {"--resume"}), GetParam())),
+            expected);
+}
+
+// The checkpoint knows nothing of the number of ranks.
+TEST_P(MnistRanks, ResumeWhatOneRankBegan) {
+  const Args args = {"--data",      "digits", "--epochs",  "2",
+                     "--log-every", "1",      "--threads", "1"};
+  auto expected = Losses(RunMnist(args));
+  ASSERT_EQ(expected.size(), 28u);
+  const ScratchFolder folder;
+  const Args saving = Plus(args, {"--checkpoint-dir", folder / "c"});
+  EXPECT_EQ(Losses(RunMnist(Plus(saving, {"--steps", "19"}))).size(), 19u);
+  expected.erase(expected.begin(), expected.begin() + 19);
+  ExpectClose(Losses(RunMnist(Plus(saving, {"--resume"}), GetParam())),
+              expected, 1e-4);
+}
+
+TEST_P(MnistRanks, SayAMistakeOnceAndEndWithStatusTwo) {
+  const ScratchFolder folder;
+  for (const Args& args :
+       {Args{"--batch", "many"}, Args{"--data", folder / "nowhere"},
+        Args{"--data", "digits", "--checkpoint-dir", folder / "c", "--resume"},
+        Args{"--data", "digits", "--batch", std::to_string(GetParam() - 1)}}) {
+    const Finished run = RunMnist(args, GetParam());
+    EXPECT_EQ(run.status, 2) << Join(args, " ") << run.out << run.err;
+    EXPECT_EQ(LinesWith(run.err, "mnist: ").size(), 1u) << run.err;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ranks, MnistRanks, testing::Values(2, 3, 4));
+
+TEST(MnistMpi, OneRankUnderMpirunIsLikeAlone) {
+  const Args args = {"--data",      "digits", "--steps",   "10",
+                     "--log-every", "1",      "--threads", "1"};
+  EXPECT_EQ(LossLines(RunMnist(args, 1)), LossLines(RunMnist(args)));
+}
+
+TEST(MnistMpi, BatchSmallerThanTheRanksIsRefused) {
+  const Finished run = RunMnist({"--data", "digits", "--batch", "2"}, 3);
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err,
+              HasSubstr("--batch 2 is smaller than the number of ranks, 3"));
+}
+
+}  // namespace
+}  // namespace lockstep

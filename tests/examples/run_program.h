@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Runs a program of the build, alone or under mpirun, and keeps what it said.
+//
+//   Finished run = RunMnist({"--steps", "5", "--data", "digits"}, /*ranks=*/2);
+//   EXPECT_EQ(run.status, 0) << run.err;
+
+#include <string>
+#include <vector>
+
+namespace lockstep {
+
+struct Finished {
+  int status = -1;  // exit status; 128 + n after signal n
+  std::string out;
+  std::string err;
+};
+
+// Requires argv[0] to be a path. Standard input is empty.
+Finished RunProgram(const std::vector<std::string>& argv);
+
+// The mnist example; `ranks` 0: without mpirun.
+Finished RunMnist(std::vector<std::string> args, int ranks = 0);
+
+// Lines of `text` that contain `part`.
+std::vector<std::string> LinesWith(const std::string& text,
+                                   const std::string& part);
+
+// A folder that is removed with all it holds at the end.
+class ScratchFolder {
+ public:
+  ScratchFolder();
+  ~ScratchFolder();
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  const std::string& path() const { return path_; }
+  std::string operator/(const std::string& name) const {
+    return path_ + "/" + name;
+  }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace lockstep
