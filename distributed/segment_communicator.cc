@@ -218,13 +218,15 @@ Status SegmentCommunicator::ReduceChunk(const CollectiveCall& call,
     if (r == rank()) continue;
     const Slice slice = SliceOf(end - begin, r, size());
     ScatterPieces(pieces, element, begin + slice.begin, begin + slice.end,
-                  At(Half(r), slice.begin, element));
+                  At(Half(HolderOf(r)), slice.begin, element));
   }
   return Ok();
 }
 
 // In blocks that stay in the first-level cache: our own contribution, the sum
-// with the others', the copy to our arrays.
+// with the others', the copy to our arrays. The sum goes where another rank's
+// contribution was: those lines are in our cache by then, while writing to ones
+// that others read last would fetch them first.
 void SegmentCommunicator::CombineSlice(const CollectiveCall& call,
                                        std::span<const Piece> pieces,
                                        double factor, int64_t begin,
@@ -243,7 +245,7 @@ void SegmentCommunicator::CombineSlice(const CollectiveCall& call,
       sources_[static_cast<size_t>(r)] =
           r == rank() ? own : At(Half(r), at, element);
     }
-    std::byte* combined = At(Half(rank()), at, element);
+    std::byte* combined = At(Half(HolderOf(rank())), at, element);
     kernels->combine(call.header.op, sources_, combined, n);
     ScatterPieces(pieces, element, begin + at, begin + at + n, combined);
   }

@@ -50,7 +50,7 @@ struct SegmentGroup {
 };
 
 // The largest all-reduce that is done in one piece.
-inline constexpr size_t kDefaultHalfBytes = 512 * 1024;
+inline constexpr size_t kDefaultHalfBytes = 256 * 1024;
 
 class SegmentCommunicator : public Communicator {
  public:
@@ -96,8 +96,10 @@ class SegmentCommunicator : public Communicator {
                           int64_t begin, int64_t end);
   Status ReduceChunk(const CollectiveCall& call, std::span<const Piece> pieces,
                      double factor, int64_t begin, int64_t end);
+  // Whose half holds the slice that `rank` combined.
+  int HolderOf(int rank) const { return (rank + 1) % size(); }
   // The slice of the chunk (which begins at element `begin`) that this rank
-  // combines: into its half, for the others, and to its own arrays.
+  // combines: for the others, and to its own arrays.
   void CombineSlice(const CollectiveCall& call, std::span<const Piece> pieces,
                     double factor, int64_t begin, Slice slice);
 
