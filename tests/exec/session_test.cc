@@ -31,7 +31,7 @@ class SessionTest : public ::testing::Test {
 
 TEST_F(SessionTest, FeedsAndFetches) {
   Output x = ops::Placeholder(root_.WithName("x"), kFloat, Shape{-1, 2});
-  Output y = ops::Add(root_.WithName("y"), ops::Mul(root_, x, 3.0f), 1.0f);
+  ops::Add(root_.WithName("y"), ops::Mul(root_, x, 3.0f), 1.0f);
   auto session = Open(graph_);
   auto out = session->Run({{"x:0", Tensor::Of<float>({1, 2}, {1, 2})}},
                           {"y:0", "x"});
