@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/dnnl/dnnl_create.h"
+
+#include <string_view>
+
+namespace lockstep::detail {
+namespace {
+
+using dnnl::memory;
+constexpr auto kDirect = dnnl::algorithm::convolution_direct;
+constexpr auto kTraining = dnnl::prop_kind::forward_training;
+
+dnnl::primitive_attr MakeAttr(const DnnlPostOps& post) {
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (post.relu) {
+    dnnl::post_ops ops;
+#if DNNL_VERSION_MAJOR >= 3
+    ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+#else
+    ops.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+#endif
+    attr.set_post_ops(ops);
+  }
+  return attr;
+}
+
+// oneDNN counts the gaps between taps.
+memory::dims Gaps(const memory::dims& dilations) {
+  memory::dims gaps = dilations;
+  for (auto& g : gaps) --g;
+  return gaps;
+}
+
+#if DNNL_VERSION_MAJOR >= 3
+
+dnnl::convolution_forward::primitive_desc Forward(
+    const memory::desc& src, const memory::desc& weights,
+    const memory::desc* bias, const memory::desc& dst,
+    const DnnlConvGeometry& g, const dnnl::primitive_attr& attr) {
+  const memory::desc b = bias ? *bias : memory::desc();
+  return {DnnlEngine(), kTraining,   kDirect,
+          src,          weights,     b,
+          dst,          g.strides,   Gaps(g.dilations),
+          g.pad_before, g.pad_after, attr};
+}
+
+#else
+
+dnnl::convolution_forward::primitive_desc Forward(
+    const memory::desc& src, const memory::desc& weights,
+    const memory::desc* bias, const memory::desc& dst,
+    const DnnlConvGeometry& g, const dnnl::primitive_attr& attr) {
+  using Desc = dnnl::convolution_forward::desc;
+  const memory::dims gaps = Gaps(g.dilations);
+  const Desc desc = bias ? Desc(kTraining, kDirect, src, weights, *bias, dst,
+                                g.strides, gaps, g.pad_before, g.pad_after)
+                         : Desc(kTraining, kDirect, src, weights, dst,
+                                g.strides, gaps, g.pad_before, g.pad_after);
+  return {desc, attr, DnnlEngine()};
+}
+
+#endif
+
+}  // namespace
+
+Result<dnnl::matmul::primitive_desc> MakeMatMul(const memory::desc& src,
+                                                const memory::desc& weights,
+                                                const memory::desc* bias,
+                                                const memory::desc& dst,
+                                                const DnnlPostOps& post) {
+  dnnl::matmul::primitive_desc pd;
+  LS_RETURN_IF_ERROR(DnnlGuard("matmul", [&] {
+    const dnnl::primitive_attr attr = MakeAttr(post);
+#if DNNL_VERSION_MAJOR >= 3
+    const memory::desc b = bias ? *bias : memory::desc();
+    pd = {DnnlEngine(), src, weights, b, dst, attr};
+#else
+    using Desc = dnnl::matmul::desc;
+    pd = {bias ? Desc(src, weights, *bias, dst) : Desc(src, weights, dst),
+          attr, DnnlEngine()};
+#endif
+    return Ok();
+  }));
+  return pd;
+}
+
+Result<dnnl::convolution_forward::primitive_desc> MakeConvForward(
+    const memory::desc& src, const memory::desc& weights,
+    const memory::desc* bias, const memory::desc& dst,
+    const DnnlConvGeometry& geometry, const DnnlPostOps& post) {
+  dnnl::convolution_forward::primitive_desc pd;
+  LS_RETURN_IF_ERROR(DnnlGuard("convolution", [&] {
+    pd = Forward(src, weights, bias, dst, geometry, MakeAttr(post));
+    return Ok();
+  }));
+  return pd;
+}
+
+Result<dnnl::convolution_backward_data::primitive_desc> MakeConvBackwardData(
+    const memory::desc& diff_src, const memory::desc& weights,
+    const memory::desc& diff_dst, const DnnlConvGeometry& g) {
+  dnnl::convolution_backward_data::primitive_desc pd;
+  LS_RETURN_IF_ERROR(DnnlGuard("convolution's input gradient", [&] {
+    const auto attr = MakeAttr({});
+    const auto gaps = Gaps(g.dilations);
+    const auto hint = Forward(diff_src, weights, nullptr, diff_dst, g, attr);
+#if DNNL_VERSION_MAJOR >= 3
+    pd = {DnnlEngine(), kDirect,      diff_src,    weights, diff_dst, g.strides,
+          gaps,         g.pad_before, g.pad_after, hint,    attr};
+#else
+    pd = {dnnl::convolution_backward_data::desc(kDirect, diff_src, weights,
+                                                diff_dst, g.strides, gaps,
+                                                g.pad_before, g.pad_after),
+          attr, DnnlEngine(), hint};
+#endif
+    return Ok();
+  }));
+  return pd;
+}
+
+Result<dnnl::convolution_backward_weights::primitive_desc>
+MakeConvBackwardWeights(const memory::desc& src,
+                        const memory::desc& diff_weights,
+                        const memory::desc& diff_dst,
+                        const DnnlConvGeometry& g) {
+  dnnl::convolution_backward_weights::primitive_desc pd;
+  LS_RETURN_IF_ERROR(DnnlGuard("convolution's filter gradient", [&] {
+    const auto attr = MakeAttr({});
+    const auto gaps = Gaps(g.dilations);
+    const auto hint = Forward(src, diff_weights, nullptr, diff_dst, g, attr);
+#if DNNL_VERSION_MAJOR >= 3
+    pd = {DnnlEngine(), kDirect,   src,  diff_weights,
+          diff_dst,     g.strides, gaps, g.pad_before,
+          g.pad_after,  hint,      attr};
+#else
+    pd = {dnnl::convolution_backward_weights::desc(
+              kDirect, src, diff_weights, diff_dst, g.strides, gaps,
+              g.pad_before, g.pad_after),
+          attr, DnnlEngine(), hint};
+#endif
+    return Ok();
+  }));
+  return pd;
+}
+
+bool IsSlowImplementation(const dnnl::primitive_desc& pd) {
+  const std::string_view name = pd.impl_info_str();
+  return name.starts_with("ref") || name.starts_with("simple") ||
+         name.find("gemm") != std::string_view::npos;
+}
+
+}  // namespace lockstep::detail

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// InTopKV2: whether targets[i] is among the k largest of predictions[i].
+//   predictions: [batch, classes]  targets: [batch]  k: []  -> [batch] bool
+// Ties count as in; a target outside [0, classes) or a row whose target or
+// other element is not finite gives false. No gradient.
+
+#include <cmath>
+
+#include "ops/nn/nn.h"
+#include "runtime/op/kernel.h"
+#include "runtime/op/shape_context.h"
+
+namespace lockstep {
+namespace {
+
+Status InTopKShape(ShapeContext& c) {
+  LS_ASSIGN_OR_RETURN(const Shape predictions, c.WithRank(0, 2));
+  LS_ASSIGN_OR_RETURN(const Shape targets, c.WithRank(1, 1));
+  LS_RETURN_IF_ERROR(c.WithRank(2, 0).status());
+  auto batch = Shape::Merge(Shape{predictions.dim(0)}, targets);
+  if (!batch.ok()) {
+    return InvalidArgument(
+        "predictions and targets must have one first "
+        "dimension, got ",
+        predictions, " and ", targets);
+  }
+  return c.SetOutput(0, *batch);
+}
+
+bool IsIn(const float* row, int64_t classes, int64_t target, int64_t k) {
+  if (target < 0 || target >= classes || !std::isfinite(row[target])) {
+    return false;
+  }
+  int64_t above = 0;
+  for (int64_t c = 0; c < classes; ++c) {
+    if (!std::isfinite(row[c])) return false;
+    above += row[c] > row[target];
+  }
+  return above < k;
+}
+
+template <class T>
+Status InTopKRun(KernelContext& k) {
+  const int64_t classes = k.input(0).shape().dim(1);
+  const int64_t wanted = IntAt(k.input(2), 0);
+  bool* out = k.out<bool>(0);
+  for (int64_t r = 0; r < k.output(0).NumElements(); ++r) {
+    out[r] = IsIn(k.in<float>(0) + r * classes, classes, k.in<T>(1)[r], wanted);
+  }
+  return Ok();
+}
+
+LOCKSTEP_OP("InTopKV2")
+    .Input("predictions: float")
+    .Input("targets: T")
+    .Input("k: T")
+    .Output("precision: bool")
+    .Attr("T: {int32, int64} = DT_INT32")
+    .Shape(InTopKShape)
+    .NoGradient()
+    .Kernels<int32_t, int64_t>(kCpu, []<class T>() {
+      return KernelDef{InTopKRun<T>};
+    });
+
+}  // namespace
+
+Output ops::InTopK(const Scope& scope, const Input& predictions,
+                   const Input& targets, const Input& k) {
+  return scope.Op("InTopKV2").In(predictions).InPair(targets, k).Out();
+}
+
+}  // namespace lockstep
