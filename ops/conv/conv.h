@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Builder functions of convolution and pooling over images. Images are
+// [N,H,W,C], or [N,C,H,W] with data_format "NCHW"; filters [H,W,in,out].
+// `strides`, `ksize` and `dilations` have four numbers, in the order of
+// data_format.
+//
+//   Output h = ops::Conv2D(scope, image, filter, {1, 1, 1, 1}, "SAME");
+//   h = ops::MaxPool(scope, h, {1, 2, 2, 1}, {1, 2, 2, 1}, "SAME");
+
+#include <string>
+#include <vector>
+
+#include "runtime/graph/builder.h"
+
+namespace lockstep::ops {
+
+struct Conv2DOptions {
+  std::string data_format = "NHWC";
+  std::vector<int64_t> dilations = {1, 1, 1, 1};
+  // With padding "EXPLICIT": before and after, for each dimension.
+  std::vector<int64_t> explicit_paddings = {};
+};
+
+// The filter may have fewer input channels than the image, a divisor: the
+// convolution is then grouped.
+Output Conv2D(const Scope& scope, const Input& input, const Input& filter,
+              const std::vector<int64_t>& strides, const std::string& padding,
+              const Conv2DOptions& options = {});
+// The gradient of Conv2D by its input, whose shape is `input_sizes`.
+Output Conv2DBackpropInput(const Scope& scope, const Input& input_sizes,
+                           const Input& filter, const Input& out_backprop,
+                           const std::vector<int64_t>& strides,
+                           const std::string& padding,
+                           const Conv2DOptions& options = {});
+// The gradient of Conv2D by its filter, whose shape is `filter_sizes`.
+Output Conv2DBackpropFilter(const Scope& scope, const Input& input,
+                            const Input& filter_sizes,
+                            const Input& out_backprop,
+                            const std::vector<int64_t>& strides,
+                            const std::string& padding,
+                            const Conv2DOptions& options = {});
+
+Output MaxPool(const Scope& scope, const Input& input,
+               const std::vector<int64_t>& ksize,
+               const std::vector<int64_t>& strides, const std::string& padding,
+               const std::string& data_format = "NHWC");
+// The mean over the part of each window that is inside the image.
+Output AvgPool(const Scope& scope, const Input& value,
+               const std::vector<int64_t>& ksize,
+               const std::vector<int64_t>& strides, const std::string& padding,
+               const std::string& data_format = "NHWC");
+
+}  // namespace lockstep::ops

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The attributes that Conv2D and its gradient ops have in common: for their
+// registrations, gradients and builder functions.
+
+#include "ops/conv/conv.h"
+#include "runtime/graph/gradients.h"
+
+#define LS_CONV_ATTRS                                 \
+  .Attr("T: {half, bfloat16, float, double, int32}")  \
+      .Attr("strides: list(int)")                     \
+      .Attr("use_cudnn_on_gpu: bool = true")          \
+      .Attr("padding: {'SAME', 'VALID', 'EXPLICIT'}") \
+      .Attr("explicit_paddings: list(int) = []")      \
+      .Attr("data_format: {'NHWC', 'NCHW'} = 'NHWC'") \
+      .Attr("dilations: list(int) = [1, 1, 1, 1]")
+
+namespace lockstep {
+
+// The forward node's attributes, on a node of its gradient.
+inline NodeBuilder& WithConvAttrs(NodeBuilder& node, const GradContext& g) {
+  for (const char* name : {"strides", "padding", "explicit_paddings",
+                           "data_format", "dilations"}) {
+    const auto& attrs = g.node()->attrs();
+    if (auto it = attrs.find(name); it != attrs.end()) {
+      node.Attr(name, it->second);
+    }
+  }
+  return node;
+}
+
+inline NodeBuilder& WithConvAttrs(NodeBuilder& node,
+                                  const std::vector<int64_t>& strides,
+                                  const std::string& padding,
+                                  const ops::Conv2DOptions& options) {
+  return node.Attr("strides", strides)
+      .Attr("padding", padding)
+      .Attr("explicit_paddings", options.explicit_paddings)
+      .Attr("data_format", options.data_format)
+      .Attr("dilations", options.dilations);
+}
+
+}  // namespace lockstep

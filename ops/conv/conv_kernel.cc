@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/conv/conv_kernel.h"
+
+#include "ops/conv/direct_conv.h"
+
+namespace lockstep::detail {
+namespace {
+
+using dnnl::memory;
+
+// oneDNN's view of an image: dimensions n, c, h, w, laid out as TensorFlow's.
+memory::dims ImageDims(const ConvDims& d, bool output) {
+  if (output) return {d.batch, d.out_channels, d.h.out, d.w.out};
+  return {d.batch, d.in_channels, d.h.in, d.w.in};
+}
+memory::desc ImageDesc(const ConvDims& d, bool output) {
+  const memory::dims dims = ImageDims(d, output);
+  const ImageStrides s(dims[2], dims[3], dims[1], d.nchw);
+  return DnnlStrided(dims, {s.n, s.c, s.h, s.w});
+}
+
+// Dimensions (group,) out, in, h, w over TensorFlow's [h, w, in, out].
+memory::dims FilterDims(const ConvDims& d) {
+  memory::dims dims{d.out_channels / d.groups, d.in_channels / d.groups,
+                    d.h.size, d.w.size};
+  if (d.groups > 1) dims.insert(dims.begin(), d.groups);
+  return dims;
+}
+memory::desc FilterDesc(const ConvDims& d) {
+  const int64_t in = d.in_channels / d.groups;
+  memory::dims strides{1, d.out_channels, d.w.size * in * d.out_channels,
+                       in * d.out_channels};
+  if (d.groups > 1) strides.insert(strides.begin(), d.out_channels / d.groups);
+  return DnnlStrided(FilterDims(d), strides);
+}
+
+DnnlConvGeometry GeometryOf(const ConvDims& d) {
+  return {.strides = {d.h.stride, d.w.stride},
+          .dilations = {d.h.dilation, d.w.dilation},
+          .pad_before = {d.h.pad_before, d.w.pad_before},
+          .pad_after = {d.h.pad_after, d.w.pad_after}};
+}
+
+// Layouts offered to oneDNN. Channels-last activations as they are save two
+// reorders and run as fast when oneDNN has a kernel of its own for them; else
+// it picks (a fixed layout may mean its reference code).
+struct Layouts {
+  memory::desc x, f, y;
+};
+Layouts AsIs(const ConvDims& d) {
+  return {ImageDesc(d, false), DnnlAny(FilterDims(d)), ImageDesc(d, true)};
+}
+Layouts Any(const ConvDims& d) {
+  return {DnnlAny(ImageDims(d, false)), DnnlAny(FilterDims(d)),
+          DnnlAny(ImageDims(d, true))};
+}
+
+// make(layouts) for the first layouts that give a fast implementation.
+template <class Make>
+auto BestOf(const ConvDims& d, const Make& make) -> decltype(make(AsIs(d))) {
+  if (!d.nchw) {
+    auto as_is = make(AsIs(d));
+    if (as_is.ok() && !IsSlowImplementation(*as_is)) return as_is;
+  }
+  return make(Any(d));
+}
+
+Status BuildForward(ConvState& s) {
+  const ConvDims& d = s.dims;
+  const auto bias = DnnlStrided({d.out_channels}, {1});
+  LS_ASSIGN_OR_RETURN(const auto pd, BestOf(d, [&](const Layouts& l) {
+                        return MakeConvForward(
+                            l.x, l.f, s.epilogue.bias ? &bias : nullptr, l.y,
+                            GeometryOf(d), {.relu = s.epilogue.relu});
+                      }));
+  DnnlProgram& p = s.program;
+  const auto x = p.Operand(ImageDesc(d, false)), f = p.Operand(FilterDesc(d));
+  const auto y = p.Operand(ImageDesc(d, true));
+  LS_ASSIGN_OR_RETURN(const auto src, p.Reordered(x, pd.src_desc()));
+  LS_ASSIGN_OR_RETURN(const auto weights, p.Reordered(f, pd.weights_desc()));
+  const auto dst = p.OutputFor(y, pd.dst_desc());
+  if (s.epilogue.bias) {
+    LS_RETURN_IF_ERROR(p.Add(pd, {{DNNL_ARG_SRC, src},
+                                  {DNNL_ARG_WEIGHTS, weights},
+                                  {DNNL_ARG_BIAS, p.Operand(bias)},
+                                  {DNNL_ARG_DST, dst}}));
+  } else {
+    LS_RETURN_IF_ERROR(p.Add(pd, {{DNNL_ARG_SRC, src},
+                                  {DNNL_ARG_WEIGHTS, weights},
+                                  {DNNL_ARG_DST, dst}}));
+  }
+  return p.FinishOutputs();
+}
+
+Status BuildBackwardInput(ConvState& s) {
+  const ConvDims& d = s.dims;
+  LS_ASSIGN_OR_RETURN(const auto pd, BestOf(d, [&](const Layouts& l) {
+                        return MakeConvBackwardData(l.x, l.f, l.y,
+                                                    GeometryOf(d));
+                      }));
+  DnnlProgram& p = s.program;
+  const auto f = p.Operand(FilterDesc(d)), dy = p.Operand(ImageDesc(d, true));
+  const auto dx = p.Operand(ImageDesc(d, false));
+  LS_ASSIGN_OR_RETURN(const auto weights, p.Reordered(f, pd.weights_desc()));
+  LS_ASSIGN_OR_RETURN(const auto diff, p.Reordered(dy, pd.diff_dst_desc()));
+  const auto out = p.OutputFor(dx, pd.diff_src_desc());
+  LS_RETURN_IF_ERROR(p.Add(pd, {{DNNL_ARG_DIFF_DST, diff},
+                                {DNNL_ARG_WEIGHTS, weights},
+                                {DNNL_ARG_DIFF_SRC, out}}));
+  return p.FinishOutputs();
+}
+
+Status BuildBackwardFilter(ConvState& s) {
+  const ConvDims& d = s.dims;
+  LS_ASSIGN_OR_RETURN(const auto pd, BestOf(d, [&](const Layouts& l) {
+                        return MakeConvBackwardWeights(l.x, l.f, l.y,
+                                                       GeometryOf(d));
+                      }));
+  DnnlProgram& p = s.program;
+  const auto x = p.Operand(ImageDesc(d, false));
+  const auto dy = p.Operand(ImageDesc(d, true)), df = p.Operand(FilterDesc(d));
+  LS_ASSIGN_OR_RETURN(const auto src, p.Reordered(x, pd.src_desc()));
+  LS_ASSIGN_OR_RETURN(const auto diff, p.Reordered(dy, pd.diff_dst_desc()));
+  const auto out = p.OutputFor(df, pd.diff_weights_desc());
+  LS_RETURN_IF_ERROR(p.Add(pd, {{DNNL_ARG_SRC, src},
+                                {DNNL_ARG_DIFF_DST, diff},
+                                {DNNL_ARG_DIFF_WEIGHTS, out}}));
+  return p.FinishOutputs();
+}
+
+Status Build(ConvState& s) {
+  return DnnlGuard("convolution's operands", [&] {
+    switch (s.kind) {
+      case ConvKind::kForward: return BuildForward(s);
+      case ConvKind::kBackwardInput: return BuildBackwardInput(s);
+      case ConvKind::kBackwardFilter: return BuildBackwardFilter(s);
+    }
+    return Ok();
+  });
+}
+
+// Elements of the two operands and the result, in the program's order.
+std::array<int64_t, 3> Counts(const ConvState& s) {
+  const ConvDims& d = s.dims;
+  const int64_t x = d.batch * d.h.in * d.w.in * d.in_channels;
+  const int64_t f =
+      d.h.size * d.w.size * (d.in_channels / d.groups) * d.out_channels;
+  const int64_t y = d.batch * d.h.out * d.w.out * d.out_channels;
+  switch (s.kind) {
+    case ConvKind::kForward: return {x, f, y};
+    case ConvKind::kBackwardInput: return {f, y, x};
+    case ConvKind::kBackwardFilter: return {x, y, f};
+  }
+  return {};
+}
+
+template <class T>
+void RunDirect(const ConvState& s, const T* a, const T* b, T* out) {
+  switch (s.kind) {
+    case ConvKind::kForward: return DirectForward(s.dims, a, b, out);
+    case ConvKind::kBackwardInput:
+      return DirectBackwardInput(s.dims, a, b, out);
+    case ConvKind::kBackwardFilter:
+      return DirectBackwardFilter(s.dims, a, b, out);
+  }
+}
+
+template <class From, class To>
+void Convert(const From* from, To* to, int64_t n) {
+  ParallelFor(n, kCheapGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) to[i] = To(from[i]);
+  });
+}
+
+// A sum over nothing is zero; bias and relu still apply.
+void FillWithoutProduct(const ConvState& s, KernelContext& k) {
+  float* y = k.out<float>(0);
+  const int64_t n = k.output(0).NumElements();
+  const int64_t plane = s.dims.nchw ? s.dims.h.out * s.dims.w.out : 1;
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t c = i / plane % s.dims.out_channels;
+    const float v = s.epilogue.bias ? k.in<float>(2)[c] : 0.0f;
+    y[i] = s.epilogue.relu && v < 0 ? 0.0f : v;
+  }
+}
+
+}  // namespace
+
+Result<ConvDims> ConvDims::From(const AttrMap& attrs, const Shape& image,
+                                const Shape& filter) {
+  LS_ASSIGN_OR_RETURN(const WindowAttrs a, WindowAttrs::From(attrs));
+  ConvDims d;
+  d.nchw = a.nchw;
+  d.batch = image.dim(0);
+  d.in_channels = image.dim(a.channel_dim());
+  d.out_channels = filter.dim(3);
+  const int64_t taken = filter.dim(2);
+  if (d.in_channels >= 0 && taken >= 0) {
+    if (d.in_channels != taken && (taken == 0 || d.in_channels % taken != 0)) {
+      return InvalidArgument("filter has ", taken,
+                             " input channels, input has ", d.in_channels,
+                             " (shape ", image, ")");
+    }
+    d.groups = taken == 0 ? 1 : std::max<int64_t>(1, d.in_channels / taken);
+    if (d.out_channels >= 0 && d.out_channels % d.groups != 0) {
+      return InvalidArgument(
+          "filter has ", d.out_channels, " output channels, not a multiple of ",
+          d.groups, " groups (filter ", filter, ", input ", image, ")");
+    }
+  }
+  LS_ASSIGN_OR_RETURN(d.h,
+                      a.Along(0, image.dim(a.spatial_dim(0)), filter.dim(0)));
+  LS_ASSIGN_OR_RETURN(d.w,
+                      a.Along(1, image.dim(a.spatial_dim(1)), filter.dim(1)));
+  return d;
+}
+
+Shape ConvDims::OutputShape() const {
+  return nchw ? Shape{batch, out_channels, h.out, w.out}
+              : Shape{batch, h.out, w.out, out_channels};
+}
+
+bool ConvDims::IsEmpty() const {
+  return batch * in_channels * out_channels * h.in * w.in * h.out * w.out == 0;
+}
+
+template <class T>
+Status PrepareConv(PrepareContext& p, ConvKind kind, const ConvDims& dims,
+                   const ConvEpilogue& epilogue) {
+  auto& s = p.MakeState<ConvState>();
+  s.kind = kind;
+  s.dims = dims;
+  s.epilogue = epilogue;
+  if constexpr (std::is_same_v<T, float> || kIsFloat16<T>) {
+    if (dims.IsEmpty()) return Ok();
+    LS_RETURN_IF_ERROR(Build(s));
+    size_t bytes = s.program.scratch_bytes();
+    if constexpr (kIsFloat16<T>) {
+      s.wide_count = Counts(s);
+      for (size_t i = 0; i < 3; ++i) {
+        s.wide_offset[i] = bytes;
+        bytes += (static_cast<size_t>(s.wide_count[i]) * sizeof(float) + 63) /
+                 64 * 64;
+      }
+    }
+    p.RequestScratch(bytes);
+  }
+  return Ok();
+}
+
+template <class T>
+Status RunConv(KernelContext& k, int a, int b) {
+  auto& s = k.state<ConvState>();
+  if (s.dims.IsEmpty()) {
+    if constexpr (std::is_same_v<T, float>) {
+      FillWithoutProduct(s, k);
+    } else {
+      std::fill_n(k.out<T>(0), k.output(0).NumElements(), T(0));
+    }
+    return Ok();
+  }
+  if constexpr (std::is_same_v<T, float>) {
+    return s.program.Run(k.scratch(), {k.in<T>(a), k.in<T>(b), k.out<T>(0),
+                                       s.epilogue.bias ? k.in<T>(2) : nullptr});
+  } else if constexpr (kIsFloat16<T>) {
+    float* wide[3];
+    for (size_t i = 0; i < 3; ++i) {
+      wide[i] = reinterpret_cast<float*>(static_cast<char*>(k.scratch()) +
+                                         s.wide_offset[i]);
+    }
+    Convert(k.in<T>(a), wide[0], s.wide_count[0]);
+    Convert(k.in<T>(b), wide[1], s.wide_count[1]);
+    LS_RETURN_IF_ERROR(s.program.Run(k.scratch(), {wide[0], wide[1], wide[2]}));
+    Convert(wide[2], k.out<T>(0), s.wide_count[2]);
+    return Ok();
+  } else {
+    RunDirect(s, k.in<T>(a), k.in<T>(b), k.out<T>(0));
+    return Ok();
+  }
+}
+
+#define LS_INSTANTIATE(T)                                                    \
+  template Status PrepareConv<T>(PrepareContext&, ConvKind, const ConvDims&, \
+                                 const ConvEpilogue&);                       \
+  template Status RunConv<T>(KernelContext&, int, int);
+LS_INSTANTIATE(float)
+LS_INSTANTIATE(double)
+LS_INSTANTIATE(int32_t)
+LS_INSTANTIATE(Half)
+LS_INSTANTIATE(BFloat16)
+#undef LS_INSTANTIATE
+
+}  // namespace lockstep::detail

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The one convolution behind Conv2D, its two gradients and _FusedConv2D.
+// Float runs in oneDNN, Half and BFloat16 in float through it, other dtypes in
+// direct loops. Made in prepare, used in run.
+//
+//   LS_ASSIGN_OR_RETURN(ConvDims d, ConvDims::From(attrs, image, filter));
+//   return PrepareConv<T>(p, ConvKind::kForward, d);
+//   ...
+//   return RunConv<T>(k, image_input, filter_input);
+
+#include <array>
+
+#include "ops/conv/window.h"
+#include "ops/dnnl/dnnl_create.h"
+#include "runtime/op/kernel.h"
+
+namespace lockstep::detail {
+
+struct ConvDims {
+  int64_t batch = 0, in_channels = 0, out_channels = 0, groups = 1;
+  Window h, w;
+  bool nchw = false;
+
+  // From the shapes of an image and a filter, perhaps partial: what is unknown
+  // is kUnknownDim. INVALID_ARGUMENT when they do not fit.
+  static Result<ConvDims> From(const AttrMap& attrs, const Shape& image,
+                               const Shape& filter);
+  Shape OutputShape() const;
+  bool IsEmpty() const;  // nothing to multiply
+};
+
+// What is computed, from the other two of image x, filter f and output y.
+enum class ConvKind { kForward, kBackwardInput, kBackwardFilter };
+
+// What follows a forward convolution, float only.
+struct ConvEpilogue {
+  bool bias = false;
+  bool relu = false;
+};
+
+struct ConvState {
+  ConvKind kind = ConvKind::kForward;
+  ConvDims dims;
+  ConvEpilogue epilogue;
+  DnnlProgram program;
+  // 16-bit floats: where the widened operands are in scratch, and their sizes.
+  std::array<size_t, 3> wide_offset{};
+  std::array<int64_t, 3> wide_count{};
+};
+
+template <class T>
+Status PrepareConv(PrepareContext& p, ConvKind kind, const ConvDims& dims,
+                   const ConvEpilogue& epilogue = {});
+// `a`, `b`: the numbers of the op's inputs that are (image, filter),
+// (filter, output gradient) or (image, output gradient), by the kind.
+template <class T>
+Status RunConv(KernelContext& k, int a, int b);
+
+}  // namespace lockstep::detail

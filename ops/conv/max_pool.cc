@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// MaxPool: the largest value of each window and channel.
+//   input: [N,H,W,C] (NCHW: [N,C,H,W])   output: [N,H',W',C]
+// MaxPoolGrad: each window's gradient goes to its first largest input.
+//   orig_input, orig_output, grad -> as orig_input
+// MaxPoolGradGrad: its transpose, each window takes the value at its first
+// largest input.   orig_input, orig_output, grad (as orig_input) -> as output
+
+#include "ops/conv/conv.h"
+#include "ops/conv/max_pool_rows.h"
+#include "runtime/graph/gradients.h"
+
+namespace lockstep {
+namespace {
+
+Status MaxPoolGradShape(ShapeContext& c) {
+  LS_ASSIGN_OR_RETURN(const Shape image, c.WithRank(0, 4));
+  LS_ASSIGN_OR_RETURN(const Shape pooled, c.WithRank(1, 4));
+  LS_ASSIGN_OR_RETURN(const Shape dy, c.WithRank(2, 4));
+  LS_RETURN_IF_ERROR(CheckPooled(c.attrs(), image, pooled));
+  LS_RETURN_IF_ERROR(CheckPooled(c.attrs(), image, dy));
+  return c.SetOutput(0, image);
+}
+
+Status MaxPoolGradGradShape(ShapeContext& c) {
+  LS_ASSIGN_OR_RETURN(const Shape image, c.WithRank(0, 4));
+  LS_ASSIGN_OR_RETURN(const Shape pooled, c.WithRank(1, 4));
+  LS_RETURN_IF_ERROR(CheckPooled(c.attrs(), image, pooled));
+  auto taken = Shape::Merge(image, c.Input(2));
+  if (!taken.ok()) {
+    return InvalidArgument("grad has shape ", c.Input(2), ", the input ",
+                           image);
+  }
+  return c.SetOutput(0, pooled);
+}
+
+Status MaxPoolPrepare(PrepareContext& p) {
+  LS_ASSIGN_OR_RETURN(p.MakeState<PoolDims>(),
+                      PoolDims::From(p.attrs(), p.input_shape(0)));
+  return Ok();
+}
+
+template <class T>
+LS_SIMD_CLONES void MaxRow(const PoolDims& d, const T* x, int64_t oh, T* y) {
+  ValueType<T> best[kPoolBlock];
+  int32_t index[kPoolBlock];
+  for (int64_t ow = 0; ow < d.w.out; ++ow) {
+    const PoolRange r(d, oh, ow);
+    for (int64_t c = 0; c < d.channels; c += kPoolBlock) {
+      const int64_t width = std::min(kPoolBlock, d.channels - c);
+      ArgMax<T>(d, r, x + c, width, best, index);
+      T* to = y + ow * d.channels + c;
+      for (int64_t i = 0; i < width; ++i) to[i] = T(best[i]);
+    }
+  }
+}
+
+template <class T>
+LS_SIMD_CLONES void MaxGradRow(const PoolDims& d, const T* x, const T* dy,
+                               int64_t oh, T* dx) {
+  ValueType<T> best[kPoolBlock];
+  int32_t index[kPoolBlock];
+  ClearBefore(d, oh, dx);
+  for (int64_t ow = 0; ow < d.w.out; ++ow) {
+    const PoolRange r(d, oh, ow);
+    for (int64_t c = 0; c < d.channels; c += kPoolBlock) {
+      const int64_t width = std::min(kPoolBlock, d.channels - c);
+      ArgMax<T>(d, r, x + c, width, best, index);
+      Scatter<T>(d, r, dy + ow * d.channels + c, index, width, d.Disjoint(),
+                 dx + c);
+    }
+  }
+}
+
+template <class T>
+LS_SIMD_CLONES void GatherRow(const PoolDims& d, const T* x, const T* from,
+                              int64_t oh, T* y) {
+  ValueType<T> best[kPoolBlock];
+  int32_t index[kPoolBlock];
+  for (int64_t ow = 0; ow < d.w.out; ++ow) {
+    const PoolRange r(d, oh, ow);
+    for (int64_t c = 0; c < d.channels; c += kPoolBlock) {
+      const int64_t width = std::min(kPoolBlock, d.channels - c);
+      ArgMax<T>(d, r, x + c, width, best, index);
+      T* to = y + ow * d.channels + c;
+      for (int64_t i = 0; i < width; ++i) {
+        const int64_t h = r.top + index[i] / d.w.size;
+        const int64_t w = r.left + index[i] % d.w.size;
+        to[i] =
+            index[i] < 0 ? T(0) : from[(h * d.w.in + w) * d.channels + c + i];
+      }
+    }
+  }
+}
+
+template <class T>
+Status MaxPoolRun(KernelContext& k) {
+  const PoolDims& d = k.state<PoolDims>();
+  const T* x = k.in<T>(0);
+  T* y = k.out<T>(0);
+  ForPoolRows(d, false, [&](int64_t n, int64_t oh) {
+    MaxRow<T>(d, x + n * d.image_size(), oh,
+              y + (n * d.h.out + oh) * d.w.out * d.channels);
+  });
+  return Ok();
+}
+
+template <class T>
+Status MaxPoolGradRun(KernelContext& k) {
+  const PoolDims& d = k.state<PoolDims>();
+  const T* x = k.in<T>(0);
+  const T* dy = k.in<T>(2);
+  T* dx = k.out<T>(0);
+  if (d.pooled_size() == 0) {
+    std::fill_n(dx, k.output(0).NumElements(), T(0));
+    return Ok();
+  }
+  ForPoolRows(d, true, [&](int64_t n, int64_t oh) {
+    MaxGradRow<T>(d, x + n * d.image_size(),
+                  dy + (n * d.h.out + oh) * d.w.out * d.channels, oh,
+                  dx + n * d.image_size());
+  });
+  return Ok();
+}
+
+template <class T>
+Status MaxPoolGradGradRun(KernelContext& k) {
+  const PoolDims& d = k.state<PoolDims>();
+  ForPoolRows(d, false, [&](int64_t n, int64_t oh) {
+    GatherRow<T>(d, k.in<T>(0) + n * d.image_size(),
+                 k.in<T>(2) + n * d.image_size(), oh,
+                 k.out<T>(0) + (n * d.h.out + oh) * d.w.out * d.channels);
+  });
+  return Ok();
+}
+
+// A node of `op` on (x, y, third) with the attributes of the one
+// differentiated.
+Output PoolNode(GradContext& g, const char* op, Output x, Output y,
+                Output third) {
+  NodeBuilder node = g.scope().Op(op);
+  node.In(x).In(y).In(third);
+  for (const char* name :
+       {"ksize", "strides", "padding", "explicit_paddings", "data_format"}) {
+    node.Attr(name, g.node()->attrs().find(name)->second);
+  }
+  return node.Out();
+}
+
+Status MaxPoolGradient(GradContext& g) {
+  return g.SetDx(0, PoolNode(g, "MaxPoolGrad", g.x(0), g.y(0), g.dy(0)));
+}
+Status MaxPoolGradGradient(GradContext& g) {
+  return g.SetDx(2, PoolNode(g, "MaxPoolGradGrad", g.x(0), g.x(1), g.dy(0)));
+}
+Status MaxPoolGradGradGradient(GradContext& g) {
+  return g.SetDx(2, PoolNode(g, "MaxPoolGrad", g.x(0), g.x(1), g.dy(0)));
+}
+
+#define LS_MAX_POOL_ATTRS                             \
+  .Attr("T: realnumbertype = DT_FLOAT")               \
+      .Attr("ksize: list(int) >= 4")                  \
+      .Attr("strides: list(int) >= 4")                \
+      .Attr("padding: {'SAME', 'VALID', 'EXPLICIT'}") \
+      .Attr("explicit_paddings: list(int) = []")      \
+      .Attr("data_format: {'NHWC', 'NCHW'} = 'NHWC'")
+#define LS_POOL_TYPES float, double, Half, BFloat16, int32_t, int64_t
+
+LOCKSTEP_OP("MaxPool")
+    .Input("input: T")
+    .Output("output: T") LS_MAX_POOL_ATTRS.Shape(PoolShape)
+    .Gradient(MaxPoolGradient)
+    .Kernels<LS_POOL_TYPES>(kCpu, []<class T>() {
+      return KernelDef{MaxPoolRun<T>, MaxPoolPrepare};
+    });
+
+LOCKSTEP_OP("MaxPoolGrad")
+    .Input("orig_input: T")
+    .Input("orig_output: T")
+    .Input("grad: T")
+    .Output("output: T") LS_MAX_POOL_ATTRS.Shape(MaxPoolGradShape)
+    .Gradient(MaxPoolGradGradient)
+    .Kernels<LS_POOL_TYPES>(kCpu, []<class T>() {
+      return KernelDef{MaxPoolGradRun<T>, MaxPoolPrepare};
+    });
+
+LOCKSTEP_OP("MaxPoolGradGrad")
+    .Input("orig_input: T")
+    .Input("orig_output: T")
+    .Input("grad: T")
+    .Output("output: T") LS_MAX_POOL_ATTRS.Shape(MaxPoolGradGradShape)
+    .Gradient(MaxPoolGradGradGradient)
+    .Kernels<LS_POOL_TYPES>(kCpu, []<class T>() {
+      return KernelDef{MaxPoolGradGradRun<T>, MaxPoolPrepare};
+    });
+
+}  // namespace
+
+Output ops::MaxPool(const Scope& scope, const Input& input,
+                    const std::vector<int64_t>& ksize,
+                    const std::vector<int64_t>& strides,
+                    const std::string& padding,
+                    const std::string& data_format) {
+  return scope.Op("MaxPool")
+      .In(input)
+      .Attr("ksize", ksize)
+      .Attr("strides", strides)
+      .Attr("padding", padding)
+      .Attr("data_format", data_format)
+      .Out();
+}
+
+}  // namespace lockstep
