@@ -18,7 +18,7 @@ int main() {
   Output b = ops::InitializedVariable(root.WithName("b"), 0.0f);
   Output error = ops::Sub(root, ops::Add(root, ops::Mul(root, x, w), b), y);
   Output loss = ops::Mean(root, ops::Square(root, error), {0});
-  Node* train = ops::GradientDescentOptimizer(0.1f).Minimize(root, loss, {w, b}).value();
+  Node* train = ops::GradientDescentOptimizer(0.1f).Minimize(root, loss, {w, b});
   Node* init = ops::VariablesInitializer(root);
 
   auto session = Session::Create(graph).value();
