@@ -7,7 +7,12 @@
 //   Output y = ops::Add(scope, ops::MatMul(scope, x, w), b);
 
 #include "ops/array/array.h"
+#include "ops/conv/conv.h"
+#include "ops/linalg/linalg.h"
 #include "ops/math/math.h"
+#include "ops/nn/nn.h"
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
 #include "ops/state/state.h"
+#include "ops/training/optimizer.h"
+#include "ops/training/training.h"
