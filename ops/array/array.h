@@ -88,11 +88,23 @@ Output BroadcastTo(const Scope& scope, const Input& input, const Input& shape);
 Output Gather(const Scope& scope, const Input& params, const Input& indices,
               const Input& axis = Input(0), int batch_dims = 0);
 
+// Slices numbered by the last axis of `indices`, each a vector of positions
+// along the first axes of params.
+Output GatherNd(const Scope& scope, const Input& params, const Input& indices);
+// Zeros of `shape` to which the slices of `updates` are added.
+Output ScatterNd(const Scope& scope, const Input& indices, const Input& updates,
+                 const Input& shape);
+// The positions of what is not zero, one a row, int64.
+Output Where(const Scope& scope, const Input& condition);
+
 Output Fill(const Scope& scope, const Input& dims, const Input& value);
 Output ZerosLike(const Scope& scope, const Input& x);
 Output OnesLike(const Scope& scope, const Input& x);
 Output Range(const Scope& scope, const Input& start, const Input& limit,
              const Input& delta);
+// `num` values at equal distances, from start to stop.
+Output LinSpace(const Scope& scope, const Input& start, const Input& stop,
+                const Input& num);
 Output OneHot(const Scope& scope, const Input& indices, const Input& depth,
               const Input& on_value = Input(1.0f),
               const Input& off_value = Input(0.0f), int axis = -1);

@@ -3,8 +3,11 @@
 // Range: start, start + delta, ... before limit.
 //   start, limit, delta: numbers []   output: [n] of the same dtype
 // INVALID_ARGUMENT for a delta of 0 or one that leads away from the limit.
+// LinSpace: `num` values at equal distances from start to stop, both included.
+//   start, stop: floats []   num: int32|int64 []   output: [num]
 
 #include "ops/array/array.h"
+#include "ops/array/axes.h"
 #include "ops/math/elementwise.h"
 #include "runtime/op/shape_context.h"
 
@@ -93,6 +96,42 @@ Status RangeCpu(KernelContext& k) {
   return Ok();
 }
 
+Status LinSpaceShape(ShapeContext& c) {
+  for (int i = 0; i < 3; ++i) LS_RETURN_IF_ERROR(c.WithRank(i, 0).status());
+  LS_ASSIGN_OR_RETURN(std::optional<int64_t> num, InputInt(c, 2));
+  if (num && *num <= 0) {
+    return InvalidArgument("Requires num > 0: ", *num);
+  }
+  return c.SetOutput(0, Shape{num.value_or(kUnknownDim)});
+}
+
+template <class T>
+Status LinSpaceCpu(KernelContext& k) {
+  const double start = static_cast<double>(k.in<T>(0)[0]);
+  const double stop = static_cast<double>(k.in<T>(1)[0]);
+  T* y = k.out<T>(0);
+  const int64_t last = k.output(0).NumElements() - 1;
+  for (int64_t i = 0; i < last; ++i) {
+    const double part = static_cast<double>(i) / static_cast<double>(last);
+    y[i] = T(static_cast<ValueType<T>>(start + (stop - start) * part));
+  }
+  y[last] = last == 0 ? k.in<T>(0)[0] : k.in<T>(1)[0];
+  return Ok();
+}
+
+LOCKSTEP_OP("LinSpace")
+    .Input("start: T")
+    .Input("stop: T")
+    .Input("num: Tidx")
+    .Output("output: T")
+    .Attr("T: floattype")
+    .Attr("Tidx: {int32, int64} = DT_INT32")
+    .Shape(LinSpaceShape)
+    .NoGradient()
+    .NeedsValue({2})
+    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+      return KernelDef{LinSpaceCpu<T>, nullptr, {"start", "stop", "num"}};
+    });
 LOCKSTEP_OP("Range")
     .Input("start: Tidx")
     .Input("limit: Tidx")
@@ -126,6 +165,11 @@ Output Range(const Scope& scope, const Input& start, const Input& limit,
       .In(limit.Resolve(scope, type))
       .In(delta.Resolve(scope, type))
       .Out();
+}
+
+Output LinSpace(const Scope& scope, const Input& start, const Input& stop,
+                const Input& num) {
+  return scope.Op("LinSpace").InPair(start, stop).In(num).Out();
 }
 
 }  // namespace ops

@@ -104,9 +104,8 @@ Result<StridedRange> ResolveStrides(const Shape& input,
   }
   const int rest = input.rank() - named;
   if (rest < 0) {
-    return InvalidArgument("Index out of range using input dim ",
-                           input.rank(), "; input has only ", input.rank(),
-                           " dims");
+    return InvalidArgument("Index out of range using input dim ", input.rank(),
+                           "; input has only ", input.rank(), " dims");
   }
   if (input.rank() + added > Shape::kMaxRank) {
     return InvalidArgument("the output would have ", input.rank() + added,
@@ -129,9 +128,9 @@ Result<StridedRange> ResolveStrides(const Shape& input,
     } else if (Bit(masks.new_axis, i)) {
       r.output.AddDim(1);
     } else {
-      LS_RETURN_IF_ERROR(AddIndex(
-          input.dim(axis), begin[i], end[i], strides[i], Bit(masks.begin, i),
-          Bit(masks.end, i), Bit(masks.shrink_axis, i), &r));
+      LS_RETURN_IF_ERROR(AddIndex(input.dim(axis), begin[i], end[i], strides[i],
+                                  Bit(masks.begin, i), Bit(masks.end, i),
+                                  Bit(masks.shrink_axis, i), &r));
       ++axis;
     }
   }
@@ -181,10 +180,9 @@ Result<SliceState> MakeSlice(const PrepareContext& c, const Shape& whole,
     if (r.count[d] > 1) in_whole[d] *= r.stride[d];
   }
   const std::vector<int64_t> dense = RowMajorStrides(Shape(r.count));
-  LS_ASSIGN_OR_RETURN(
-      StridedCopy copy,
-      StridedCopy::Make(dtype, r.count, back ? in_whole : dense,
-                        back ? dense : in_whole));
+  LS_ASSIGN_OR_RETURN(StridedCopy copy,
+                      StridedCopy::Make(dtype, r.count, back ? in_whole : dense,
+                                        back ? dense : in_whole));
   return SliceState{std::move(copy),
                     at * static_cast<int64_t>(DTypeSize(dtype))};
 }

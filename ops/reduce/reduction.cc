@@ -3,6 +3,7 @@
 
 #include "ops/array/array.h"
 #include "ops/array/axes.h"
+#include "runtime/graph/passes/rewrite.h"
 
 namespace lockstep {
 
@@ -65,4 +66,36 @@ Output WithKeptAxes(GradContext& g, Output dy) {
   return ops::Reshape(g.scope(), dy, KeptShape(g));
 }
 
+namespace {
+
+// A reduction over axes of size 1 only gives its input another shape, which
+// Reshape does without running. Gradients of broadcasts are full of them.
+Result<bool> ReshapeInstead(RewriteContext& c) {
+  Node* n = c.node();
+  const Shape& x = n->input(0).shape();
+  const Shape& y = n->output_shape(0);
+  if (!x.IsFullyKnown() || !y.IsFullyKnown() || x.NumElements() == 0 ||
+      x.NumElements() != y.NumElements()) {
+    return false;
+  }
+  Tensor dims(kInt64, Shape{y.rank()});
+  std::ranges::copy(y.dims(), dims.flat<int64_t>().begin());
+  LS_ASSIGN_OR_RETURN(Node * shape,
+                      c.Add(n->name() + "/shape", "Const", {},
+                            {{"dtype", kInt64}, {"value", dims}}));
+  LS_ASSIGN_OR_RETURN(Node * reshape, c.Add(n->name() + "/reshape", "Reshape",
+                                            {n->input(0), {shape, 0}}));
+  c.Replace({n, 0}, {reshape, 0});
+  return true;
+}
+
+LOCKSTEP_REWRITE("Sum", ReshapeInstead);
+LOCKSTEP_REWRITE("Mean", ReshapeInstead);
+LOCKSTEP_REWRITE("Prod", ReshapeInstead);
+LOCKSTEP_REWRITE("Max", ReshapeInstead);
+LOCKSTEP_REWRITE("Min", ReshapeInstead);
+LOCKSTEP_REWRITE("All", ReshapeInstead);
+LOCKSTEP_REWRITE("Any", ReshapeInstead);
+
+}  // namespace
 }  // namespace lockstep

@@ -37,6 +37,14 @@ Output Assign(const Scope& scope, const Input& ref, const Input& value,
               bool validate_shape = true);
 Output AssignAdd(const Scope& scope, const Input& ref, const Input& value);
 Output AssignSub(const Scope& scope, const Input& ref, const Input& value);
+// Rows of the variable, numbered by `indices`, set to (plus, minus) the rows
+// of `updates`, or to one scalar.
+Output ScatterUpdate(const Scope& scope, const Input& ref, const Input& indices,
+                     const Input& updates);
+Output ScatterAdd(const Scope& scope, const Input& ref, const Input& indices,
+                  const Input& updates);
+Output ScatterSub(const Scope& scope, const Input& ref, const Input& indices,
+                  const Input& updates);
 Output IsVariableInitialized(const Scope& scope, const Input& ref);
 
 }  // namespace lockstep::ops

@@ -349,118 +349,59 @@ TEST(GatherTest, GradientSumsBySlice) {
   Gather(2, 1).In(Doubles({2, 2, 3})).In(I({2, 2}, {1, 1, 0, 2})).Gradient();
 }
 
-TEST(OneHotTest, MarksTheIndex) {
-  const auto one_hot = [](int axis) {
-    return OpCase([axis](const Scope& s, const Outputs& in) {
-      return ops::OneHot(s, in[0], 3, 1.0f, 0.0f, axis);
-    });
-  };
-  one_hot(-1)
-      .In(I({3}, {0, 2, 5}))
-      .Want(F({3, 3}, {1, 0, 0, 0, 0, 1, 0, 0, 0}));
-  one_hot(0).In(L({2}, {1, -1})).Want(F({3, 2}, {0, 0, 1, 0, 0, 0}));
-  one_hot(-1).In(Tensor::Scalar<uint8_t>(1)).Want(F({3}, {0, 1, 0}));
-  OpCase([](const Scope& s, const Outputs& in) {
-    return ops::OneHot(s, in[0], -1);
-  })
-      .In(I({1}, {0}))
-      .WantError(Code::kInvalidArgument, "non-negative");
+TEST(GatherNdTest, TakesSlicesByPosition) {
+  OpCase gather([](const Scope& s, const Outputs& in) {
+    return ops::GatherNd(s, in[0], in[1]);
+  });
+  const Tensor x = F({2, 2}, {1, 2, 3, 4});
+  OpCase(gather).In(x).In(I({2, 2}, {0, 0, 1, 1})).Want(F({2}, {1, 4}));
+  OpCase(gather).In(x).In(L({1, 1}, {1})).Want(F({1, 2}, {3, 4}));
+  OpCase(gather).In(S({2}, {"a", "b"})).In(I({1}, {1})).Want(S({}, {"b"}));
+  OpCase(gather)
+      .In(x)
+      .In(I({1, 2}, {0, 2}))
+      .WantError(Code::kInvalidArgument, "indices[0] = [0, 2]");
+  OpCase(gather)
+      .In(x)
+      .In(I({1, 3}, {0, 0, 0}))
+      .WantError(Code::kInvalidArgument, "saw: 3");
+  OpCase(gather).In(Doubles({2, 3})).In(I({3, 1}, {1, 1, 0})).Gradient();
 }
 
-OpCase Range() {
-  return OpCase([](const Scope& s, const Outputs& in) {
-    return ops::Range(s, in[0], in[1], in[2]);
+TEST(ScatterNdTest, AddsSlicesIntoZeros) {
+  OpCase scatter([](const Scope& s, const Outputs& in) {
+    return ops::ScatterNd(s, in[0], in[1], in[2]);
   });
+  OpCase(scatter)
+      .In(I({3, 1}, {1, 3, 1}))
+      .In(F({3}, {1, 2, 4}))
+      .In(I({1}, {4}))
+      .Want(F({4}, {0, 5, 0, 2}));
+  OpCase(scatter)
+      .In(I({1, 1}, {4}))
+      .In(F({1}, {1}))
+      .In(I({1}, {4}))
+      .WantError(Code::kInvalidArgument, "indices[0] = [4]");
+  OpCase(scatter)
+      .In(I({2, 1}, {0, 1}))
+      .In(F({3}, {1, 2, 3}))
+      .In(I({1}, {4}))
+      .WantError(Code::kInvalidArgument, "updates");
+  OpCase(scatter)
+      .In(I({2, 1}, {2, 0}))
+      .In(Doubles({2, 2}))
+      .In(I({2}, {3, 2}))
+      .Gradient();
 }
 
-TEST(RangeTest, CountsUpAndDown) {
-  Range().In(I({}, {1})).In(I({}, {8})).In(I({}, {3})).Want(I({3}, {1, 4, 7}));
-  Range().In(L({}, {5})).In(L({}, {0})).In(L({}, {-2})).Want(L({3}, {5, 3, 1}));
-  Range()
-      .In(F({}, {0}))
-      .In(F({}, {1}))
-      .In(F({}, {0.25}))
-      .Want(F({4}, {0, 0.25, 0.5, 0.75}));
-  Range().In(I({}, {3})).In(I({}, {3})).In(I({}, {1})).Want(I({0}, {}));
-}
-
-TEST(RangeTest, RefusesWhatNeverEnds) {
-  Range()
-      .In(I({}, {0}))
-      .In(I({}, {3}))
-      .In(I({}, {0}))
-      .WantError(Code::kInvalidArgument, "delta != 0");
-  Range()
-      .In(I({}, {3}))
-      .In(I({}, {0}))
-      .In(I({}, {1}))
-      .WantError(Code::kInvalidArgument, "start <= limit");
-  Range()
-      .In(I({1}, {0}))
-      .In(I({}, {3}))
-      .In(I({}, {1}))
-      .WantError(Code::kInvalidArgument, "rank 0");
-}
-
-TEST(FillTest, FillsWithOneValue) {
-  OpCase fill([](const Scope& s, const Outputs& in) {
-    return ops::Fill(s, in[0], in[1]);
-  });
-  OpCase(fill).In(I({2}, {2, 2})).In(F({}, {3})).Want(F({2, 2}, {3, 3, 3, 3}));
-  OpCase(fill).In(L({0}, {})).In(S({}, {"a"})).Want(S({}, {"a"}));
-  OpCase(fill).In(I({1}, {2})).In(S({}, {"a"})).Want(S({2}, {"a", "a"}));
-  OpCase(fill)
-      .In(I({1}, {-1}))
-      .In(F({}, {3}))
-      .WantError(Code::kInvalidArgument, "negative");
-  OpCase(fill).In(I({2}, {2, 3})).In(D({}, {3})).Gradient();
-}
-
-TEST(FillTest, RefusesSizesBeyondAnyMemory) {
-  constexpr int64_t kHuge = int64_t{1} << 61;
-  const auto refused = [](const std::function<Output(const Scope&)>& build) {
-    Graph graph;
-    const Scope s(&graph);
-    const Output y = build(s);
-    Result<std::unique_ptr<Session>> session = Session::Create(graph);
-    Status status = session.status();
-    if (session.ok()) {
-      Result<Tensor> r = (*session)->Run({}, y);
-      status = r.ok() ? Ok() : r.status();
-    }
-    EXPECT_EQ(status.code(), Code::kInvalidArgument) << status.ToString();
-  };
-  refused([](const Scope& s) {
-    return ops::Fill(s, L({1}, {kHuge}), 1.0);
-  });
-  refused([](const Scope& s) {
-    return ops::Fill(s, L({2}, {kHuge, kHuge}), 1.0f);
-  });
-  refused([](const Scope& s) {
-    return ops::Tile(s, F({2, 2}, {1, 2, 3, 4}), L({2}, {kHuge, kHuge * 3}));
-  });
-  refused([](const Scope& s) {
-    return ops::Pad(s, F({1}, {1}), L({1, 2}, {INT64_MAX, INT64_MAX}));
-  });
-  refused([](const Scope& s) {
-    return ops::Range(s, int64_t{0}, int64_t{INT64_MAX}, int64_t{1});
-  });
-  refused([](const Scope& s) {
-    return ops::Range(s, -1e300, 1e300, 1e-300);
-  });
-}
-
-TEST(LikeTest, ZerosAndOnesHaveTheInputsShape) {
-  OpCase zeros([](const Scope& s, const Outputs& in) {
-    return ops::ZerosLike(s, in[0]);
-  });
-  OpCase(zeros).In(F({2}, {1, 2})).Want(F({2}, {0, 0}));
-  OpCase(zeros).In(S({1}, {"a"})).Want(S({1}, {""}));
-  OpCase ones([](const Scope& s, const Outputs& in) {
-    return ops::OnesLike(s, in[0]);
-  });
-  OpCase(ones).In(L({2}, {5, 6})).Want(L({2}, {1, 1}));
-  OpCase(ones).In(As(kBfloat16, F({1}, {5}))).Want(As(kBfloat16, F({1}, {1})));
+TEST(WhereTest, ListsPositionsOfWhatHolds) {
+  OpCase where(
+      [](const Scope& s, const Outputs& in) { return ops::Where(s, in[0]); });
+  OpCase(where)
+      .In(B({2, 2}, {true, false, true, true}))
+      .Want(L({3, 2}, {0, 0, 1, 0, 1, 1}));
+  OpCase(where).In(F({3}, {0, -0.0f, 2})).Want(L({1, 1}, {2}));
+  OpCase(where).In(B({2}, {false, false})).Want(L({0, 1}, {}));
 }
 
 }  // namespace

@@ -17,20 +17,36 @@ const Tensor kVector = I({5}, {0, 1, 2, 3, 4});
 const Tensor kMatrix = I({2, 3}, {1, 2, 3, 4, 5, 6});
 
 TEST(StridedSliceTest, TakesEveryNthElementEitherWay) {
-  Strided().In(kVector).In(I({1}, {1})).In(I({1}, {4})).In(I({1}, {2})).Want(
-      I({2}, {1, 3}));
-  Strided().In(kVector).In(I({1}, {-1})).In(I({1}, {0})).In(I({1}, {-2})).Want(
-      I({2}, {4, 2}));
+  Strided()
+      .In(kVector)
+      .In(I({1}, {1}))
+      .In(I({1}, {4}))
+      .In(I({1}, {2}))
+      .Want(I({2}, {1, 3}));
+  Strided()
+      .In(kVector)
+      .In(I({1}, {-1}))
+      .In(I({1}, {0}))
+      .In(I({1}, {-2}))
+      .Want(I({2}, {4, 2}));
   Strided({.begin = 1, .end = 1})
       .In(kVector)
       .In(I({1}, {0}))
       .In(I({1}, {0}))
       .In(I({1}, {-1}))
       .Want(I({5}, {4, 3, 2, 1, 0}));
-  Strided().In(kVector).In(I({1}, {-100})).In(I({1}, {100})).In(I({1}, {3}))
+  Strided()
+      .In(kVector)
+      .In(I({1}, {-100}))
+      .In(I({1}, {100}))
+      .In(I({1}, {3}))
       .Want(I({2}, {0, 3}));
-  Strided().In(kVector).In(I({1}, {3})).In(I({1}, {1})).In(I({1}, {1})).Want(
-      I({0}, {}));
+  Strided()
+      .In(kVector)
+      .In(I({1}, {3}))
+      .In(I({1}, {1}))
+      .In(I({1}, {1}))
+      .Want(I({0}, {}));
 }
 
 TEST(StridedSliceTest, IndexesInsertsAndSkipsAxes) {
@@ -93,9 +109,17 @@ TEST(StridedSliceTest, RefusesBadIndices) {
 TEST(StridedSliceTest, ExtremeIndicesDoNotOverflow) {
   constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
   constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
-  Strided().In(kVector).In(L({1}, {kMin})).In(L({1}, {kMax})).In(L({1}, {kMax}))
+  Strided()
+      .In(kVector)
+      .In(L({1}, {kMin}))
+      .In(L({1}, {kMax}))
+      .In(L({1}, {kMax}))
       .Want(I({1}, {0}));
-  Strided().In(kVector).In(L({1}, {kMax})).In(L({1}, {kMin})).In(L({1}, {kMin}))
+  Strided()
+      .In(kVector)
+      .In(L({1}, {kMax}))
+      .In(L({1}, {kMin}))
+      .In(L({1}, {kMin}))
       .Want(I({1}, {4}));
 }
 
@@ -132,16 +156,24 @@ TEST(ReverseTest, TurnsAxesAround) {
   OpCase reverse([](const Scope& s, const Outputs& in) {
     return ops::Reverse(s, in[0], in[1]);
   });
-  OpCase(reverse).In(kMatrix).In(I({1}, {1})).Want(
-      I({2, 3}, {3, 2, 1, 6, 5, 4}));
-  OpCase(reverse).In(kMatrix).In(I({2}, {0, -1})).Want(
-      I({2, 3}, {6, 5, 4, 3, 2, 1}));
+  OpCase(reverse)
+      .In(kMatrix)
+      .In(I({1}, {1}))
+      .Want(I({2, 3}, {3, 2, 1, 6, 5, 4}));
+  OpCase(reverse)
+      .In(kMatrix)
+      .In(I({2}, {0, -1}))
+      .Want(I({2, 3}, {6, 5, 4, 3, 2, 1}));
   OpCase(reverse).In(kMatrix).In(I({0}, {})).Want(kMatrix);
   OpCase(reverse).In(I({0, 2}, {})).In(I({1}, {0})).Want(I({0, 2}, {}));
-  OpCase(reverse).In(S({2}, {"a", "b"})).In(I({1}, {0})).Want(
-      S({2}, {"b", "a"}));
-  OpCase(reverse).In(kMatrix).In(I({1}, {2})).WantError(
-      Code::kInvalidArgument, "2");
+  OpCase(reverse)
+      .In(S({2}, {"a", "b"}))
+      .In(I({1}, {0}))
+      .Want(S({2}, {"b", "a"}));
+  OpCase(reverse)
+      .In(kMatrix)
+      .In(I({1}, {2}))
+      .WantError(Code::kInvalidArgument, "2");
   OpCase(reverse).In(Doubles({2, 3})).In(I({1}, {0})).Gradient();
 }
 

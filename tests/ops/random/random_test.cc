@@ -160,13 +160,14 @@ TEST(RandomTest, RanksDrawTheirRowsOfTheGlobalBatch) {
     for (DType t : {kFloat, kDouble, kHalf}) {
       SCOPED_TRACE(StrCat(op, " ", DTypeName(t)));
       const Tensor whole = DrawPart(op, t, 0, 1000);
-      for (auto [offset, rows] : {std::pair{0, 7}, {1, 2}, {7, 500}, {999, 1}}) {
+      for (auto [offset, rows] :
+           {std::pair{0, 7}, {1, 2}, {7, 500}, {999, 1}}) {
         const Tensor part = DrawPart(op, t, offset, rows);
-        EXPECT_EQ(std::memcmp(static_cast<const char*>(whole.data()) +
-                                  3 * static_cast<size_t>(offset) *
-                                      DTypeSize(t),
-                              part.data(), part.bytes()),
-                  0)
+        EXPECT_EQ(
+            std::memcmp(static_cast<const char*>(whole.data()) +
+                            3 * static_cast<size_t>(offset) * DTypeSize(t),
+                        part.data(), part.bytes()),
+            0)
             << rows << " rows from " << offset;
       }
     }

@@ -148,6 +148,22 @@ TEST(MeanTest, OfIntegersTruncates) {
   Reduce("Mean").In(I({2}, {-3, -4})).In(I({1}, {0})).Want(I({}, {-3}));
 }
 
+TEST(ReduceTest, OverAxesOfSizeOneTakesNoStep) {
+  Graph graph;
+  const Scope s(&graph);
+  const Output x = ops::Placeholder(s, kFloat, {-1, 1, 2});
+  const Output y = ops::Neg(s, ops::Mean(s, x, {1}));
+  auto session = Session::Create(graph);
+  ASSERT_TRUE(session.ok());
+  const Tensor v = F({2, 1, 2}, {1, 2, 3, 4});
+  auto plan = (*session)->Explain({{x.name(), v}}, {y.name()});
+  ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+  EXPECT_EQ(plan->num_steps, 1) << Join(plan->steps, "\n");
+  auto out = (*session)->Run({{x, v}}, y);
+  ASSERT_TRUE(out.ok()) << out.status().ToString();
+  EXPECT_TRUE(SameTensor(*out, F({2, 2}, {-1, -2, -3, -4})));
+}
+
 TEST(MaxTest, PropagatesNan) {
   Reduce("Max").In(F({3}, {1, kNan, 2})).In(I({1}, {0})).Want(F({}, {kNan}));
   Reduce("Min")

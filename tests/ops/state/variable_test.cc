@@ -137,5 +137,27 @@ TEST(VariableTest, GradientsReachThroughReads) {
   EXPECT_TRUE(SameTensor(p.Get(dx[0]), F({2}, {6, 8})));
 }
 
+TEST(ScatterTest, ChangesRowsOfAVariable) {
+  Program p;
+  const Output v = ops::InitializedVariable(p.s.WithName("v"),
+                                            F({3, 2}, {1, 2, 3, 4, 5, 6}));
+  const Output set =
+      ops::ScatterUpdate(p.s, v, I({2}, {2, 0}), F({2, 2}, {9, 8, 7, 6}));
+  const Output more =
+      ops::ScatterAdd(p.s, v, L({2}, {1, 1}), F({2, 2}, {1, 1, 10, 10}));
+  const Output less = ops::ScatterSub(p.s, v, I({1}, {1}), 3.0f);
+  const Output index = ops::Placeholder(p.s, kInt32, {1});
+  const Output bad = ops::ScatterAdd(p.s, v, index, 1.0f);
+  Node* init = ops::VariablesInitializer(p.s);
+  ASSERT_TRUE(p.Target(init).ok()) << p.s.status().ToString();
+  EXPECT_TRUE(SameTensor(p.Get(set), F({3, 2}, {7, 6, 3, 4, 9, 8})));
+  EXPECT_TRUE(SameTensor(p.Get(more), F({3, 2}, {7, 6, 14, 15, 9, 8})));
+  EXPECT_TRUE(SameTensor(p.Get(less), F({3, 2}, {7, 6, 11, 12, 9, 8})));
+  Result<Tensor> out = p.Start().Run({{index, I({1}, {3})}}, bad);
+  ASSERT_FALSE(out.ok());
+  EXPECT_EQ(out.code(), Code::kInvalidArgument);
+  EXPECT_TRUE(SameTensor(p.Get(v), F({3, 2}, {7, 6, 11, 12, 9, 8})));
+}
+
 }  // namespace
 }  // namespace lockstep
