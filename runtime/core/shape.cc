@@ -110,7 +110,7 @@ Result<Shape> Shape::Broadcast(const Shape& a, const Shape& b) {
     } else if (x == kUnknownDim) {
       out.set_dim(i + offset, y);  // unknown must be 1 or y to be allowed
     } else if (y != kUnknownDim) {
-      return InvalidArgument("shapes ", a, " and ", b,
+      return InvalidArgument("Incompatible shapes: ", a, " vs. ", b,
                              " cannot be broadcast together");
     }
   }
