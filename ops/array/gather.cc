@@ -142,13 +142,11 @@ Status GatherGradient(GradContext& g) {
   int64_t axis = 0;
   if (v2) {
     const Output a = g.x(2);
-    const Tensor* known = a.node->traits().constant
-                              ? GetIf<Tensor>(a.node->attrs(), "value")
-                              : nullptr;
-    if (known == nullptr) {
+    const Tensor& known = a.node->output_value(a.index);
+    if (!known.defined()) {
       return Unimplemented("the gradient of GatherV2 needs a constant axis");
     }
-    axis = IntAt(*known, 0);
+    axis = IntAt(known, 0);
   }
   int64_t batch = v2 ? g.Attr<int64_t>("batch_dims") : 0;
   if (batch < 0 && indices.HasRank()) batch += indices.rank();

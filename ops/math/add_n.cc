@@ -20,29 +20,42 @@ struct AddFn {
   }
 };
 
-// Piece by piece, so that partial sums stay in the first cache. Reads input 0
-// before anything is written, so that the output may be in its place.
+constexpr int64_t kPiece = 2048;  // elements; partial sums stay in the cache
+
+// Whether the output stands in the memory of an input that is read after the
+// first write to it: AddN(x, y, x) in x's place.
 template <class T>
-void AddPiece(KernelContext& k, int64_t begin, int64_t n) {
+bool NeedsRoom(KernelContext& k) {
+  for (int i = 2; i < k.num_inputs(); ++i) {
+    if (k.in<T>(i) == k.out<T>(0)) return true;
+  }
+  return false;
+}
+
+template <class T>
+void AddPiece(KernelContext& k, bool room, int64_t begin, int64_t n) {
   T* y = k.out<T>(0) + begin;
   if (k.num_inputs() == 1) {
     if (y != k.in<T>(0) + begin) std::copy_n(k.in<T>(0) + begin, n, y);
     return;
   }
+  T buffer[kPiece];
+  T* sum = room ? buffer : y;
   detail::BinaryRun<AddFn, T, T>(k.in<T>(0) + begin, 1, k.in<T>(1) + begin, 1,
-                                 y, n);
+                                 sum, n);
   for (int i = 2; i < k.num_inputs(); ++i) {
-    detail::BinaryRun<AddFn, T, T>(y, 1, k.in<T>(i) + begin, 1, y, n);
+    detail::BinaryRun<AddFn, T, T>(sum, 1, k.in<T>(i) + begin, 1, sum, n);
   }
+  if (room) std::copy_n(sum, n, y);
 }
 
 template <class T>
 Status AddNCpu(KernelContext& k) {
-  constexpr int64_t kPiece = 2048;
+  const bool room = NeedsRoom<T>(k);
   ParallelFor(k.output(0).NumElements(), kPiece * 8,
               [&](int64_t begin, int64_t end) {
                 for (int64_t at = begin; at < end; at += kPiece) {
-                  AddPiece<T>(k, at, std::min(kPiece, end - at));
+                  AddPiece<T>(k, room, at, std::min(kPiece, end - at));
                 }
               });
   return Ok();

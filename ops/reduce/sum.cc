@@ -43,8 +43,8 @@ Status SumGradient(GradContext& g) { return g.SetDx(0, Spread(g, g.dy(0))); }
 
 Status MeanGradient(GradContext& g) {
   const Scope& s = g.scope();
-  const Output outputs = ops::Maximum(s, ops::Size(s, g.y(0)), 1);
-  const Output count = ops::FloorDiv(s, ops::Size(s, g.x(0)), outputs);
+  const Output outputs = ops::Maximum(s, ops::Size(s, g.y(0), kInt64), 1);
+  const Output count = ops::FloorDiv(s, ops::Size(s, g.x(0), kInt64), outputs);
   const Output each =
       ops::RealDiv(s, g.dy(0), ops::Cast(s, count, BaseOf(g.dy(0).dtype())));
   return g.SetDx(0, Spread(g, each));

@@ -51,7 +51,7 @@ TEST(AddTest, RefusesShapesThatDoNotBroadcast) {
   Add()
       .In(F({2}, {1, 2}))
       .In(F({3}, {1, 2, 3}))
-      .WantError(Code::kInvalidArgument, "[2]");
+      .WantError(Code::kInvalidArgument, "Incompatible shapes: [2] vs. [3]");
 }
 
 TEST(AddTest, RefusesStringsAndMixedTypes) {
@@ -145,6 +145,17 @@ TEST(AddNTest, AddsAnyNumberOfTensors) {
       .In(Doubles({3}, -1, 1, 2))
       .In(Doubles({3}, -1, 1, 3))
       .Gradient();
+}
+
+// The first operand's memory may become the sum's while it is still an operand.
+TEST(AddNTest, AnOperandMayOccurTwice) {
+  OpCase([](const Scope& s, const Outputs& in) {
+    const Output n = ops::Neg(s, in[0]);
+    return ops::AddN(s, {n, in[1], n});
+  })
+      .In(F({2}, {1, 2}))
+      .In(F({2}, {10, 20}))
+      .Want(F({2}, {8, 16}));
 }
 
 TEST(AddNTest, RefusesUnequalShapes) {
