@@ -39,7 +39,7 @@ void CallHeader::SetName(std::string_view full_name) {
     full_name.remove_prefix(full_name.size() - (sizeof(name) - 1));
   }
   std::memset(name, 0, sizeof(name));
-  std::memcpy(name, full_name.data(), full_name.size());
+  full_name.copy(name, sizeof(name) - 1);
 }
 
 std::string CallHeader::Title() const {
