@@ -57,7 +57,7 @@ Status AdamRun(KernelContext& k) {
   const T* grad = k.in<T>(9);
   const auto factors = FactorsOf<T>(k);
   const bool nesterov = k.state<bool>();
-  ParallelFor(k.input(9).NumElements(), kApplyGrain, [&](int64_t b, int64_t e) {
+  ForElements(k.input(9).NumElements(), [&](int64_t b, int64_t e) {
     const auto step = nesterov ? Step<T, true> : Step<T, false>;
     step(var + b, m + b, v + b, grad + b, factors, e - b);
   });

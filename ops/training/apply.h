@@ -3,6 +3,10 @@
 
 // What the kernels that update variables share; for authors of ops.
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #include "ops/math/elementwise.h"
 #include "runtime/op/kernel.h"
 #include "runtime/op/shape_context.h"
@@ -11,6 +15,34 @@ namespace lockstep {
 
 // Elements of a variable that are worth a thread.
 inline constexpr int64_t kApplyGrain = 8192;
+
+// While it lives, this thread takes denormal floats for zero, as TensorFlow
+// does: the moments of a unit that gets no gradient any more decay into them,
+// and each operation on one costs a hundred cycles.
+class FlushDenormals {
+ public:
+#if defined(__SSE2__)
+  FlushDenormals() : saved_(_mm_getcsr()) {
+    constexpr unsigned kFlushResults = 0x8000, kOperandsAreZero = 0x40;
+    _mm_setcsr(saved_ | kFlushResults | kOperandsAreZero);
+  }
+  ~FlushDenormals() { _mm_setcsr(saved_); }
+
+ private:
+  unsigned saved_;
+#else
+  FlushDenormals() {}
+#endif
+};
+
+// Runs f(begin, end) over the elements of a variable, on several threads.
+template <class F>
+void ForElements(int64_t n, const F& f) {
+  ParallelFor(n, kApplyGrain, [&](int64_t begin, int64_t end) {
+    const FlushDenormals flush;
+    f(begin, end);
+  });
+}
 
 // Shape rule: inputs [0, slots] (the variable and its slots) and the gradient
 // have one shape, all other inputs are scalars; output 0 is the variable.

@@ -27,10 +27,9 @@ Status GradientDescentRun(KernelContext& k) {
   T* var = k.variable(0).data<T>();
   const T* delta = k.in<T>(2);
   const ArithmeticType<T> alpha = *k.in<T>(1);
-  ParallelFor(k.input(2).NumElements(), kApplyGrain,
-              [&](int64_t begin, int64_t end) {
-                Descend<T>(var + begin, delta + begin, alpha, end - begin);
-              });
+  ForElements(k.input(2).NumElements(), [&](int64_t begin, int64_t end) {
+    Descend<T>(var + begin, delta + begin, alpha, end - begin);
+  });
   return Ok();
 }
 

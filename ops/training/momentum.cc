@@ -35,7 +35,7 @@ Status MomentumRun(KernelContext& k) {
   const T* grad = k.in<T>(3);
   const ArithmeticType<T> lr = *k.in<T>(2), momentum = *k.in<T>(4);
   const bool nesterov = k.state<bool>();
-  ParallelFor(k.input(3).NumElements(), kApplyGrain, [&](int64_t b, int64_t e) {
+  ForElements(k.input(3).NumElements(), [&](int64_t b, int64_t e) {
     const auto step = nesterov ? Step<T, true> : Step<T, false>;
     step(var + b, accum + b, grad + b, lr, momentum, e - b);
   });

@@ -243,6 +243,25 @@ TEST(ApplyTest, UpdatingAnUninitialisedVariableIsRefused) {
   EXPECT_EQ(s.code(), Code::kFailedPrecondition);
 }
 
+TEST(ApplyTest, MomentsTooSmallToBeNormalBecomeZero) {
+  Graph graph;
+  const Scope s(&graph);
+  const Output w = ops::InitializedVariable(s.WithName("w"), {1.0f, 2.0f});
+  const Output accum =
+      ops::InitializedVariable(s.WithName("accum"), {1e-39f, 1e-30f});
+  ops::VariablesInitializer(s.WithName("init"));
+  ops::ApplyMomentum(s.WithName("apply"), w, accum, 0.1f, {0.0f, 0.0f}, 0.5f);
+  ASSERT_TRUE(s.ok()) << s.status().ToString();
+  auto session = Session::Create(graph).value();
+  ASSERT_TRUE(session->RunTargets({"init"}).ok());
+  ASSERT_TRUE(session->RunTargets({"apply"}).ok());
+  const Tensor after = session->RunOne({}, "accum:0").value();
+#if defined(__SSE2__)
+  EXPECT_EQ(after.flat<float>()[0], 0.0f);
+#endif
+  EXPECT_EQ(after.flat<float>()[1], 0.5f * 1e-30f);
+}
+
 // Long enough to be cut between threads; the same bits on one.
 TEST(ApplyTest, AdamOfALargeVariableAgreesOnAnyNumberOfThreads) {
   const int64_t n = 50001;
