@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/graph/graph_def.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
 #include <algorithm>
 #include <charconv>
 #include <map>
@@ -298,11 +295,10 @@ class Importer {
 
 }  // namespace
 
-Result<std::string> ToGraphDef(const Graph& graph) {
-  proto::GraphDef def;
-  def.mutable_versions()->set_producer(kProducerVersion);
+Status ToProto(const Graph& graph, proto::GraphDef* def) {
+  def->mutable_versions()->set_producer(kProducerVersion);
   for (const Node* n : graph.nodes()) {
-    proto::NodeDef* out = def.add_node();
+    proto::NodeDef* out = def->add_node();
     out->set_name(n->name());
     out->set_op(n->op());
     out->set_device(n->requested_device());
@@ -317,16 +313,17 @@ Result<std::string> ToGraphDef(const Graph& graph) {
       if (!s.ok()) return s.WithContext(StrCat("node '", n->name(), "'"));
     }
   }
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  // Equal graphs give equal bytes: maps are written in order.
-  coded.SetSerializationDeterministic(true);
-  if (!def.SerializeToCodedStream(&coded)) {
-    return ResourceExhausted("the graph is larger than a GraphDef can be");
-  }
-  coded.Trim();
-  return bytes;
+  return Ok();
+}
+
+Result<std::string> ToGraphDef(const Graph& graph) {
+  proto::GraphDef def;
+  LS_RETURN_IF_ERROR(ToProto(graph, &def));
+  return SerializeProto(def);
+}
+
+Result<Graph> FromProto(const proto::GraphDef& def) {
+  return Importer(def).Import();
 }
 
 Result<Graph> FromGraphDef(std::string_view bytes) {
@@ -335,7 +332,7 @@ Result<Graph> FromGraphDef(std::string_view bytes) {
     return InvalidArgument("not a serialized GraphDef (", bytes.size(),
                            " bytes)");
   }
-  return Importer(def).Import();
+  return FromProto(def);
 }
 
 Result<Graph> FromGraphDefText(std::string_view text) {
@@ -344,7 +341,7 @@ Result<Graph> FromGraphDefText(std::string_view text) {
   if (!parsed.ok()) {
     return InvalidArgument("not a GraphDef in text form: ", parsed.message());
   }
-  return Importer(def).Import();
+  return FromProto(def);
 }
 
 }  // namespace lockstep

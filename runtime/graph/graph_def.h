@@ -14,6 +14,10 @@
 
 namespace lockstep {
 
+namespace proto {
+class GraphDef;
+}
+
 // A serialized GraphDef. Attributes whose values are the op's defaults are
 // written too. UNIMPLEMENTED for constants of dtypes that have no bytes.
 Result<std::string> ToGraphDef(const Graph& graph);
@@ -24,5 +28,9 @@ Result<std::string> ToGraphDef(const Graph& graph);
 Result<Graph> FromGraphDef(std::string_view bytes);
 // The same from protobuf text.
 Result<Graph> FromGraphDefText(std::string_view text);
+
+// The same with the message itself, for files that contain one.
+Status ToProto(const Graph& graph, proto::GraphDef* out);
+Result<Graph> FromProto(const proto::GraphDef& def);
 
 }  // namespace lockstep

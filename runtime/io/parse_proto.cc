@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/io/parse_proto.h"
 
+#include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/message.h>
@@ -94,6 +95,21 @@ Status ParseTextProto(std::string_view text, google::protobuf::Message& message,
                                                 static_cast<int>(text.size()));
   if (parser.Parse(&stream, &message)) return Ok();
   return InvalidArgument(error.text);
+}
+
+Result<std::string> SerializeProto(
+    const google::protobuf::MessageLite& message) {
+  const Quiet quiet;
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  if (!message.SerializeToCodedStream(&coded)) {
+    return ResourceExhausted("the ", message.GetTypeName(),
+                             " is larger than a message can be");
+  }
+  coded.Trim();
+  return bytes;
 }
 
 }  // namespace lockstep

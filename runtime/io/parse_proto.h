@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Parses protocol buffers from outside: what is wrong is in the Status, not on
-// standard error, and no input nests deep enough to use up the stack.
+// Parses and writes protocol buffers of files: what is wrong is in the Status,
+// not on standard error, and no input nests deep enough to use up the stack.
 //
 // Thread-safe. Error: INVALID_ARGUMENT, without the file's name, which the
 // caller knows.
@@ -11,6 +11,7 @@
 //   LS_RETURN_IF_ERROR(ParseProto(bytes, def));
 //   LS_RETURN_IF_ERROR(ParseTextProto(text, def));
 
+#include <string>
 #include <string_view>
 
 #include "runtime/core/status.h"
@@ -29,5 +30,10 @@ enum class UnknownFields { kRefuse, kSkip };
 // The error has line and column.
 Status ParseTextProto(std::string_view text, google::protobuf::Message& message,
                       UnknownFields unknown = UnknownFields::kRefuse);
+
+// Equal messages give equal bytes: maps are written in order.
+// RESOURCE_EXHAUSTED above the 2 GiB that a message can have.
+Result<std::string> SerializeProto(
+    const google::protobuf::MessageLite& message);
 
 }  // namespace lockstep

@@ -10,7 +10,7 @@
 #include "examples/mnist/data.h"
 #include "runtime/core/env.h"
 #include "runtime/io/idx.h"
-#include "tests/examples/run_program.h"
+#include "tests/examples/run_mnist.h"
 
 namespace lockstep {
 namespace {

@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "runtime/core/strings.h"
-#include "tests/examples/run_program.h"
+#include "tests/examples/run_mnist.h"
 
 namespace lockstep {
 namespace {

@@ -1,24 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
 // lockstep: the command line.
+//   lockstep run --graph graph.pb --case case.json --out values
 //   lockstep bench mlp --threads 2      step times, see lockstep bench --help
-#include <iostream>
+#include <cstdio>
+#include <exception>
 #include <string>
 #include <vector>
 
 #include "tools/lockstep/bench.h"
+#include "tools/lockstep/command.h"
+#include "tools/lockstep/run.h"
+
+namespace lockstep {
+namespace {
+
+struct Command {
+  const char* name;
+  const char* summary;
+  int (*main)(const std::vector<std::string>& args);
+};
+
+constexpr Command kCommands[] = {
+    {"bench", "step times of a reference model", BenchMain},
+    {"run", "the steps of a case file in one session", RunMain},
+};
+
+std::string Usage() {
+  std::string text = "usage: lockstep COMMAND ...\n";
+  for (const Command& c : kCommands) {
+    std::string name = c.name;
+    name.resize(10, ' ');
+    text += StrCat("  ", name, c.summary, "\n");
+  }
+  return text + "lockstep COMMAND --help tells more.\n";
+}
+
+int Main(const std::vector<std::string>& args) {
+  if (args.empty() || args[0] == "--help" || args[0] == "help") {
+    std::fputs(Usage().c_str(), args.empty() ? stderr : stdout);
+    return args.empty() ? kExitBadInput : 0;
+  }
+  std::vector<std::string> names;
+  for (const Command& c : kCommands) {
+    if (args[0] == c.name) return c.main({args.begin() + 1, args.end()});
+    names.push_back(c.name);
+  }
+  const std::string near = NearestName(args[0], names);
+  std::fprintf(stderr, "lockstep: there is no command '%s'%s\n",
+               args[0].c_str(),
+               near.empty() ? "" : StrCat(" (", near, "?)").c_str());
+  return kExitBadInput;
+}
+
+}  // namespace
+}  // namespace lockstep
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> args(argv + 1, argv + argc);
-  const std::string usage =
-      "usage: lockstep COMMAND ...\n"
-      "  bench NAME    step times of a reference model\n";
-  if (args.empty() || args[0] == "--help" || args[0] == "help") {
-    (args.empty() ? std::cerr : std::cout) << usage;
-    return args.empty() ? 2 : 0;
+  try {
+    return lockstep::Main({argv + 1, argv + argc});
+  } catch (const std::exception& e) {  // out of memory
+    std::fprintf(stderr, "lockstep: %s\n", e.what());
+    return lockstep::kExitFailed;
   }
-  if (args[0] == "bench") {
-    return lockstep::BenchMain({args.begin() + 1, args.end()});
-  }
-  std::cerr << "lockstep: there is no command '" << args[0] << "'\n";
-  return 2;
 }

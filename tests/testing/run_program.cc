@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/examples/run_program.h"
+#include "tests/testing/run_program.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -13,8 +13,7 @@
 #include "runtime/core/env.h"
 #include "runtime/core/strings.h"
 
-// By CMake: MNIST_PROGRAM, and MPIRUN and MPI_ENVIRONMENT ("A=1 B=2") when
-// there is MPI.
+// By CMake: MPIRUN and MPI_ENVIRONMENT ("A=1 B=2") when there is MPI.
 #ifndef MPIRUN
 #define MPIRUN ""
 #define MPI_ENVIRONMENT ""
@@ -41,7 +40,14 @@ void SetMpiEnvironment() {
 
 }  // namespace
 
-Finished RunProgram(const std::vector<std::string>& argv) {
+Finished RunProgram(std::vector<std::string> argv, int ranks) {
+  // Threads that spin for each other on a machine where other tests run take
+  // twenty times as long.
+  setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
+  if (ranks > 0) {
+    SetMpiEnvironment();
+    argv.insert(argv.begin(), {MPIRUN, "-np", std::to_string(ranks)});
+  }
   const ScratchFolder scratch;
   const std::string out = scratch / "out", err = scratch / "err";
   posix_spawn_file_actions_t actions;
@@ -69,18 +75,6 @@ Finished RunProgram(const std::vector<std::string>& argv) {
   result.out = Env::Default()->ReadFile(out).value();
   result.err = Env::Default()->ReadFile(err).value();
   return result;
-}
-
-Finished RunMnist(std::vector<std::string> args, int ranks) {
-  args.insert(args.begin(), MNIST_PROGRAM);
-  // Threads that spin for each other on a machine where other tests run take
-  // twenty times as long.
-  setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
-  if (ranks > 0) {
-    SetMpiEnvironment();
-    args.insert(args.begin(), {MPIRUN, "-np", std::to_string(ranks)});
-  }
-  return RunProgram(args);
 }
 
 std::vector<std::string> LinesWith(const std::string& text,

@@ -3,7 +3,8 @@
 
 // Runs a program of the build, alone or under mpirun, and keeps what it said.
 //
-//   Finished run = RunMnist({"--steps", "5", "--data", "digits"}, /*ranks=*/2);
+//   Finished run = RunProgram({LOCKSTEP_PROGRAM, "ops"});
+//   Finished both = RunProgram({MNIST_PROGRAM, "--steps", "5"}, /*ranks=*/2);
 //   EXPECT_EQ(run.status, 0) << run.err;
 
 #include <string>
@@ -17,11 +18,9 @@ struct Finished {
   std::string err;
 };
 
-// Requires argv[0] to be a path. Standard input is empty.
-Finished RunProgram(const std::vector<std::string>& argv);
-
-// The mnist example; `ranks` 0: without mpirun.
-Finished RunMnist(std::vector<std::string> args, int ranks = 0);
+// Requires argv[0] to be a path. Standard input is empty. `ranks` 0: without
+// mpirun.
+Finished RunProgram(std::vector<std::string> argv, int ranks = 0);
 
 // Lines of `text` that contain `part`.
 std::vector<std::string> LinesWith(const std::string& text,

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// MetaGraph to and from the message, for files that contain one; see
+// meta_graph.h for the bytes.
+
+#include "runtime/graph/meta_graph.h"
+
+namespace lockstep {
+
+namespace proto {
+class MetaGraphDef;
+}
+
+Status ToProto(const MetaGraph& meta, proto::MetaGraphDef* out);
+Result<MetaGraph> FromProto(const proto::MetaGraphDef& def);
+
+}  // namespace lockstep
