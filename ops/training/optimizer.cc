@@ -70,9 +70,9 @@ Node* Optimizer::ApplyGradients(
     const Scope update =
         inner.SubScope(StrCat("update_", LeafName(variable.node->name())))
             .ColocateWith(variable.node);
-    const Output applied = Apply(update, gradient, variable);
-    if (!applied.defined()) return nullptr;
-    updates.push_back(applied.node);
+    Node* applied = Apply(update, gradient, variable);
+    if (applied == nullptr) return nullptr;
+    updates.push_back(applied);
   }
   for (Node* n : Finish(inner, updates)) updates.push_back(n);
   if (!scope.ok()) return nullptr;
@@ -146,8 +146,8 @@ void GradientDescentOptimizer::Prepare(const Scope& inner) {
   lr_ = Parameter(inner, "learning_rate", learning_rate_);
 }
 
-Output GradientDescentOptimizer::Apply(const Scope& scope, Output gradient,
-                                       Output variable) {
+Node* GradientDescentOptimizer::Apply(const Scope& scope, Output gradient,
+                                      Output variable) {
   return ApplyGradientDescent(scope, variable,
                               ForVariable(scope, lr_, variable), gradient);
 }
@@ -162,8 +162,8 @@ void MomentumOptimizer::Prepare(const Scope& inner) {
   momentum_value_ = Parameter(inner, "momentum", momentum_);
 }
 
-Output MomentumOptimizer::Apply(const Scope& scope, Output gradient,
-                                Output variable) {
+Node* MomentumOptimizer::Apply(const Scope& scope, Output gradient,
+                               Output variable) {
   return ApplyMomentum(scope, variable, Slot(variable, "momentum"),
                        ForVariable(scope, lr_, variable), gradient,
                        ForVariable(scope, momentum_value_, variable),
@@ -191,8 +191,8 @@ void AdamOptimizer::Prepare(const Scope& inner) {
   epsilon_value_ = Parameter(inner, "epsilon", epsilon_);
 }
 
-Output AdamOptimizer::Apply(const Scope& scope, Output gradient,
-                            Output variable) {
+Node* AdamOptimizer::Apply(const Scope& scope, Output gradient,
+                           Output variable) {
   const auto cast = [&](Output parameter) {
     return ForVariable(scope, parameter, variable);
   };

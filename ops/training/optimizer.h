@@ -60,8 +60,7 @@ class Optimizer {
   virtual void CreateSlots(const Scope& scope,
                            const std::vector<Output>& variables) = 0;
   virtual void Prepare(const Scope& inner) = 0;
-  virtual Output Apply(const Scope& scope, Output gradient,
-                       Output variable) = 0;
+  virtual Node* Apply(const Scope& scope, Output gradient, Output variable) = 0;
   // What has to run after all updates; none by default.
   virtual std::vector<Node*> Finish(const Scope& inner,
                                     const std::vector<Node*>& updates);
@@ -92,7 +91,7 @@ class GradientDescentOptimizer : public Optimizer {
  protected:
   void CreateSlots(const Scope&, const std::vector<Output>&) override {}
   void Prepare(const Scope& inner) override;
-  Output Apply(const Scope& scope, Output gradient, Output variable) override;
+  Node* Apply(const Scope& scope, Output gradient, Output variable) override;
 
  private:
   Input learning_rate_;
@@ -112,7 +111,7 @@ class MomentumOptimizer : public Optimizer {
   void CreateSlots(const Scope& scope,
                    const std::vector<Output>& variables) override;
   void Prepare(const Scope& inner) override;
-  Output Apply(const Scope& scope, Output gradient, Output variable) override;
+  Node* Apply(const Scope& scope, Output gradient, Output variable) override;
 
  private:
   Input learning_rate_, momentum_;
@@ -135,7 +134,7 @@ class AdamOptimizer : public Optimizer {
   void CreateSlots(const Scope& scope,
                    const std::vector<Output>& variables) override;
   void Prepare(const Scope& inner) override;
-  Output Apply(const Scope& scope, Output gradient, Output variable) override;
+  Node* Apply(const Scope& scope, Output gradient, Output variable) override;
   std::vector<Node*> Finish(const Scope& inner,
                             const std::vector<Node*>& updates) override;
 

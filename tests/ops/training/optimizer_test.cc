@@ -222,14 +222,15 @@ TEST(ApplyTest, ShapesThatDisagreeAreTold) {
   Graph graph;
   const Scope s(&graph);
   const Output w = ops::Variable(s, kFloat, Shape{2, 3});
-  ops::ApplyGradientDescent(s, w, 0.1f, Numbers(kFloat, {3, 2}));
+  ops::ApplyGradientDescent(s, w, 0.1f, ops::Const(s, Numbers(kFloat, {3, 2})));
   EXPECT_EQ(s.status().code(), Code::kInvalidArgument);
   EXPECT_THAT(s.status().message(),
               HasSubstr("do not have the same shape: [2,3] and [3,2]"));
   Graph other;
   const Scope t(&other);
   const Output v = ops::Variable(t, kFloat, Shape{2});
-  ops::ApplyGradientDescent(t, v, {0.1f, 0.2f}, Numbers(kFloat, {2}));
+  ops::ApplyGradientDescent(t, v, {0.1f, 0.2f},
+                            ops::Const(t, Numbers(kFloat, {2})));
   EXPECT_THAT(t.status().message(), HasSubstr("alpha is not a scalar"));
 }
 
@@ -250,7 +251,8 @@ TEST(ApplyTest, MomentsTooSmallToBeNormalBecomeZero) {
   const Output accum =
       ops::InitializedVariable(s.WithName("accum"), {1e-39f, 1e-30f});
   ops::VariablesInitializer(s.WithName("init"));
-  ops::ApplyMomentum(s.WithName("apply"), w, accum, 0.1f, {0.0f, 0.0f}, 0.5f);
+  const Output zeros = Input({0.0f, 0.0f}).Resolve(s);
+  ops::ApplyMomentum(s.WithName("apply"), w, accum, 0.1f, zeros, 0.5f);
   ASSERT_TRUE(s.ok()) << s.status().ToString();
   auto session = Session::Create(graph).value();
   ASSERT_TRUE(session->RunTargets({"init"}).ok());
