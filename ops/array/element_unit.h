@@ -67,7 +67,7 @@ using ElementUnit = typename detail::UnitOf<T>::type;
 template <class F>
 Status VisitUnit(DType t, F&& f) {
   if (t == kString) return f(std::type_identity<std::string>());
-  switch (DTypeSize(t)) {
+  switch (IsPod(t) ? DTypeSize(t) : 0) {
     case 1: return f(std::type_identity<uint8_t>());
     case 2: return f(std::type_identity<uint16_t>());
     case 4: return f(std::type_identity<uint32_t>());

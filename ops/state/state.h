@@ -47,4 +47,14 @@ Output ScatterSub(const Scope& scope, const Input& ref, const Input& indices,
                   const Input& updates);
 Output IsVariableInitialized(const Scope& scope, const Input& ref);
 
+// Resource variables: the output is a handle; values are read explicitly, and
+// control edges order reads and writes. A variable of an unknown shape takes
+// that of the value assigned.
+Output VarHandleOp(const Scope& scope, DType dtype,
+                   const lockstep::Shape& shape = lockstep::Shape::Unknown());
+Output ReadVariableOp(const Scope& scope, const Input& handle, DType dtype);
+Node* AssignVariableOp(const Scope& scope, const Input& handle,
+                       const Input& value);
+Output VarIsInitializedOp(const Scope& scope, const Input& handle);
+
 }  // namespace lockstep::ops

@@ -41,7 +41,10 @@ LOCKSTEP_OP("IsVariableInitialized")
     .Shape(ScalarShape)
     .NoGradient()
     .Stateful()
-    .With([](OpTraits& t) { t.allows_uninitialized = true; })
+    .With([](OpTraits& t) {
+      t.allows_uninitialized = true;
+      t.only_reads = true;
+    })
     .Kernel(kCpu, {IsInitializedCpu});
 
 // Marks the Assigns that VariablesInitializer collects.

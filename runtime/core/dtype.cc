@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/core/dtype.h"
 
+#include "runtime/core/object.h"
+
 namespace lockstep {
 namespace {
 
@@ -66,6 +68,8 @@ size_t DTypeSize(DType t) {
     case kComplex64: return 8;
     case kComplex128: return 16;
     case kString: return sizeof(std::string);
+    case kResource:
+    case kVariant: return sizeof(ObjectRef);
     default: return 0;
   }
 }
@@ -90,7 +94,13 @@ DType DTypeFromName(std::string_view name) {
   return kInvalidType;
 }
 
-bool IsPod(DType t) { return BaseOf(t) != kString && DTypeSize(t) != 0; }
+bool IsPod(DType t) {
+  return BaseOf(t) != kString && !IsObject(t) && DTypeSize(t) != 0;
+}
+
+bool IsObject(DType t) {
+  return BaseOf(t) == kResource || BaseOf(t) == kVariant;
+}
 
 bool IsFloating(DType t) {
   const DType base = BaseOf(t);

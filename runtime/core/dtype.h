@@ -33,8 +33,8 @@ enum DType : int32_t {
   kUint16 = 17,
   kComplex128 = 18,
   kHalf = 19,
-  kResource = 20,  // elements are ResourceHandle (runtime/op/resource.h)
-  kVariant = 21,
+  kResource = 20,  // elements are ObjectRef (runtime/core/object.h)
+  kVariant = 21,   // likewise
   kUint32 = 22,
   kUint64 = 23,
 };
@@ -48,7 +48,12 @@ inline constexpr DType BaseOf(DType t) {
   return IsRef(t) ? static_cast<DType>(t - kRefOffset) : t;
 }
 
-// Bytes of one element; sizeof(std::string) for kString, 0 when unknown.
+// An output of this type stands for a variable (a reference), or may (a
+// resource, which can also be another object).
+inline constexpr bool IsHandle(DType t) { return IsRef(t) || t == kResource; }
+
+// Bytes of one element: of the std::string or ObjectRef where it is one; 0 when
+// the type is unknown.
 size_t DTypeSize(DType t);
 // TensorFlow's names: "float", "int32", "float_ref", "bfloat16".
 std::string DTypeName(DType t);
@@ -56,6 +61,8 @@ std::string DTypeName(DType t);
 DType DTypeFromName(std::string_view name);
 // Plain bytes: may be copied with memcpy and written to files as they are.
 bool IsPod(DType t);
+// Elements are ObjectRefs: kResource, kVariant.
+bool IsObject(DType t);
 bool IsFloating(DType t);  // half, bfloat16, float, double
 bool IsComplex(DType t);
 bool IsInteger(DType t);   // signed and unsigned, not bool

@@ -9,6 +9,8 @@
 #include <limits>
 #include <new>
 
+#include "runtime/core/object.h"
+
 namespace lockstep {
 namespace {
 
@@ -56,21 +58,24 @@ void* AllocateBytes(size_t bytes) {
   return data;
 }
 
+// Elements with constructors. Should the control block not be allocated, the
+// deleter runs, so it must be right from here on.
+template <class T>
+std::shared_ptr<void> ConstructElements(void* data, size_t elements) {
+  std::uninitialized_value_construct_n(static_cast<T*>(data), elements);
+  return std::shared_ptr<void>(data, [elements](void* p) {
+    std::destroy_n(static_cast<T*>(p), elements);
+    std::free(p);
+  });
+}
+
 // Empty when there is no memory.
 std::shared_ptr<void> AllocateElements(DType dtype, const Extent& extent) {
   void* data = AllocateBytes(extent.bytes);
   if (data == nullptr) return nullptr;
   const auto elements = static_cast<size_t>(extent.elements);
-  // If the control block cannot be allocated the deleter runs, so it must be
-  // right from here on.
-  if (dtype == kString) {
-    auto* strings = static_cast<std::string*>(data);
-    std::uninitialized_default_construct_n(strings, elements);
-    return std::shared_ptr<void>(data, [elements](void* p) {
-      std::destroy_n(static_cast<std::string*>(p), elements);
-      std::free(p);
-    });
-  }
+  if (dtype == kString) return ConstructElements<std::string>(data, elements);
+  if (IsObject(dtype)) return ConstructElements<ObjectRef>(data, elements);
   return std::shared_ptr<void>(data, [](void* p) { std::free(p); });
 }
 
@@ -83,6 +88,9 @@ void AppendValue(std::string& out, BFloat16 v) { out += StrCat(float{v}); }
 template <class T>
 void AppendValue(std::string& out, const std::complex<T>& v) {
   out += StrCat("(", v.real(), ",", v.imag(), ")");
+}
+void AppendValue(std::string& out, const ObjectRef& v) {
+  out += v ? v->DebugString() : "none";
 }
 void AppendValue(std::string& out, const std::string& v) {
   out += StrCat("\"", v, "\"");
@@ -162,6 +170,8 @@ void Tensor::CopyFrom(const Tensor& from) {
   if (num_elements_ == 0 || data_ == from.data_) return;
   if (dtype_ == kString) {
     std::ranges::copy(from.flat<std::string>(), flat<std::string>().begin());
+  } else if (IsObject(dtype_)) {
+    std::ranges::copy(from.flat<ObjectRef>(), flat<ObjectRef>().begin());
   } else {
     std::memcpy(data_, from.data_, bytes());
   }
@@ -173,6 +183,8 @@ std::string Tensor::ToString(int max_values) const {
   const int64_t count = std::min<int64_t>(num_elements_, max_values);
   switch (dtype_) {
     case kString: AppendValues<std::string>(out, *this, count); break;
+    case kResource:
+    case kVariant: AppendValues<ObjectRef>(out, *this, count); break;
     case kComplex64:
       AppendValues<std::complex<float>>(out, *this, count);
       break;
@@ -213,6 +225,9 @@ bool BitwiseEqual(const Tensor& a, const Tensor& b) {
   if (a.NumElements() == 0 || a.data() == b.data()) return true;
   if (a.dtype() == kString) {
     return std::ranges::equal(a.flat<std::string>(), b.flat<std::string>());
+  }
+  if (IsObject(a.dtype())) {
+    return std::ranges::equal(a.flat<ObjectRef>(), b.flat<ObjectRef>());
   }
   return std::memcmp(a.data(), b.data(), a.bytes()) == 0;
 }

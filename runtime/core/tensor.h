@@ -33,7 +33,8 @@ class Tensor {
   Tensor() = default;  // no dtype, no elements
   // Allocates. Requires a fully known shape and a dtype with a size; running
   // out of memory throws std::bad_alloc (use Make for sizes from outside).
-  // Strings start empty; other elements are uninitialised.
+  // Strings and object references start empty; other elements are
+  // uninitialised.
   Tensor(DType dtype, const Shape& shape);
   // A scalar.
   Tensor(float v) : Tensor(Scalar(v)) {}               // NOLINT: implicit
@@ -131,7 +132,7 @@ class Tensor {
 int64_t IntAt(const Tensor& t, int64_t i);
 // All elements of an int32 or int64 tensor; INVALID_ARGUMENT for others.
 Result<std::vector<int64_t>> ToInt64s(const Tensor& t);
-// Same dtype, shape and bytes (elements for strings).
+// Same dtype, shape and bytes (elements for strings and objects).
 bool BitwiseEqual(const Tensor& a, const Tensor& b);
 
 }  // namespace lockstep

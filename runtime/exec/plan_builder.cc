@@ -79,11 +79,13 @@ class PlanBuilder {
   Status MakeValues();
   Status MakeSource(Node* n);
   Status MakeStep(Node* n);
+  bool ForwardsHandle(const Node* n) const;
   bool IsStaticAlias(const Node* n) const;
   bool IsStatic(const Node* n) const;
   Result<Variable*> VariableOf(const Node* n);
   void MarkUses();
   void ShareInPlace();
+  Status CheckVariableType(const Node& n, const Variable& variable) const;
   Status PrepareSteps();
   Status PlaceBuffers();
   Status OverLimit(size_t need, size_t limit) const;
@@ -157,6 +159,12 @@ Status PlanBuilder::RunPasses(PassContext& context) {
 
 // --- Values: where every output lives --------------------------------------
 
+// Hands a variable on: nothing to run.
+bool PlanBuilder::ForwardsHandle(const Node* n) const {
+  return n->traits().alias.second >= 0 && IsHandle(n->output_type(0)) &&
+         VariableBehind(n->input(n->traits().alias.second)).defined();
+}
+
 bool PlanBuilder::IsStaticAlias(const Node* n) const {
   const int from = n->traits().alias.second;
   if (from < 0 || schedule_.snapshots.contains(n)) return false;
@@ -186,7 +194,7 @@ Result<Variable*> PlanBuilder::VariableOf(const Node* n) {
   const std::string* shared = GetIf<std::string>(n->attrs(), "shared_name");
   return request_.resources->variables().GetOrCreate(
       shared && !shared->empty() ? *shared : n->name(),
-      BaseOf(n->output_type(0)), n->output_shape(0));
+      n->Attr<DType>("dtype"), n->output_shape(0));
 }
 
 Status PlanBuilder::MakeSource(Node* n) {
@@ -220,7 +228,8 @@ Status PlanBuilder::MakeStep(Node* n) {
   }
   for (int i = 0; i < n->num_outputs(); ++i) {
     const Output out = n->output(i);
-    const Output variable = IsRef(out.dtype()) ? VariableBehind(out) : Output{};
+    const Output variable =
+        IsHandle(out.dtype()) ? VariableBehind(out) : Output{};
     if (variable.defined()) {
       const Value of = values_.at(variable);
       AddView(out, of.buffer, of.tensor);
@@ -240,9 +249,19 @@ Status PlanBuilder::MakeValues() {
   for (Node* n : schedule_.order) {
     if (n->op() == "_Feed" || n->traits().constant || n->traits().variable) {
       LS_RETURN_IF_ERROR(MakeSource(n));
+    } else if (ForwardsHandle(n)) {
+      const Value of = values_.at(n->input(n->traits().alias.second));
+      AddView(n->output(0), of.buffer, of.tensor);
     } else if (IsStaticAlias(n)) {
-      const Value& of = values_.at(n->input(n->traits().alias.second));
-      AddView(n->output(0), of.buffer, NewTensor(n->output(0), of.tensor->data()));
+      const Output from = n->input(n->traits().alias.second);
+      const Value of = values_.at(from);
+      if (from.dtype() == kResource) {
+        LS_ASSIGN_OR_RETURN(Variable * read,
+                            VariableOf(VariableBehind(from).node));
+        LS_RETURN_IF_ERROR(CheckVariableType(*n, *read));
+      }
+      AddView(n->output(0), of.buffer,
+              NewTensor(n->output(0), of.tensor->data()));
     } else if (n->num_inputs() + n->num_outputs() > 0 ||
                n->traits().stateful) {
       LS_RETURN_IF_ERROR(MakeStep(n));
@@ -296,6 +315,23 @@ void PlanBuilder::ShareInPlace() {
 
 // --- Steps -----------------------------------------------------------------
 
+// A handle does not carry its variable's dtype, so graphs can get it wrong.
+Status PlanBuilder::CheckVariableType(const Node& n,
+                                      const Variable& variable) const {
+  for (const char* attr : {"dtype", "T"}) {
+    const DType* type = GetIf<DType>(n.attrs(), attr);
+    if (!type || BaseOf(*type) == variable.dtype() || *type == kResource) {
+      continue;
+    }
+    return InvalidArgument(WhereIs(n, request_.options.task,
+                                   request_.options.tasks),
+                           ": attribute '", attr, "' is ", DTypeName(*type),
+                           ", variable '", variable.name(), "' has dtype ",
+                           DTypeName(variable.dtype()));
+  }
+  return Ok();
+}
+
 Status PlanBuilder::PrepareSteps() {
   for (size_t s = 0; s < pending_.size(); ++s) {
     Pending& step = pending_[s];
@@ -307,8 +343,11 @@ Status PlanBuilder::PrepareSteps() {
       const Tensor& value = in.node->output_value(in.index);
       step.operands.input_values.push_back(value.defined() ? &value : nullptr);
       Variable* variable = nullptr;
-      if (types.ok() && IsRef((*types)[static_cast<size_t>(i)])) {
-        LS_ASSIGN_OR_RETURN(variable, VariableOf(VariableBehind(in).node));
+      const Output behind = VariableBehind(in);
+      if (types.ok() && IsHandle((*types)[static_cast<size_t>(i)]) &&
+          behind.defined()) {
+        LS_ASSIGN_OR_RETURN(variable, VariableOf(behind.node));
+        LS_RETURN_IF_ERROR(CheckVariableType(*n, *variable));
       }
       step.operands.variables.push_back(variable);
     }

@@ -43,8 +43,12 @@ class Scheduler {
         const Output variable = VariableBehind(n->input(i));
         if (!variable.defined()) continue;
         VariableUses& u = uses[variable.node->id()];
-        if (types.ok() && IsRef((*types)[static_cast<size_t>(i)])) {
-          if (n->num_outputs() == 0 || n->traits().alias.first < 0) {
+        const bool handle =
+            types.ok() && IsHandle((*types)[static_cast<size_t>(i)]);
+        if (handle && n->traits().alias.first < 0) {
+          if (n->traits().only_reads) {
+            u.reads.emplace_back(n, n);
+          } else {
             u.writers.push_back(n);
           }
         } else if (n->traits().alias.second == i) {
@@ -57,7 +61,7 @@ class Scheduler {
     // A fetched alias is read after everything else.
     for (const Output& f : plan_.fetches) {
       const Output variable = VariableBehind(f);
-      if (!variable.defined() || IsRef(f.dtype())) continue;
+      if (!variable.defined() || IsHandle(f.dtype())) continue;
       auto it = uses.find(variable.node->id());
       if (it != uses.end() && !it->second.writers.empty()) {
         Node* through = TakenBy(nullptr, f);
@@ -73,7 +77,7 @@ class Scheduler {
   // there is none.
   static Node* TakenBy(Node* reader, Output o) {
     Node* taken = reader;
-    while (o.node->traits().alias.second >= 0 && !IsRef(o.dtype())) {
+    while (o.node->traits().alias.second >= 0 && !IsHandle(o.dtype())) {
       taken = o.node;
       o = o.node->input(o.node->traits().alias.second);
     }
@@ -144,8 +148,8 @@ Output VariableBehind(Output o) {
     const int alias = o.node->traits().alias.second;
     if (alias >= 0) {
       o = o.node->input(alias);
-    } else if (IsRef(o.dtype()) && o.node->num_inputs() > 0 &&
-               IsRef(o.node->input(0).dtype())) {
+    } else if (IsHandle(o.dtype()) && o.node->num_inputs() > 0 &&
+               IsHandle(o.node->input(0).dtype())) {
       o = o.node->input(0);  // Assign and its kind forward the reference
     } else {
       return {};

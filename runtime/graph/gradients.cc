@@ -7,7 +7,10 @@
 namespace lockstep {
 namespace {
 
-bool Differentiable(DType t) { return IsFloating(t) || IsComplex(t); }
+// A handle stands for its variable: reads of it add up to one gradient.
+bool Differentiable(DType t) {
+  return IsFloating(t) || IsComplex(t) || t == kResource;
+}
 
 // Nodes that compute something of a y from an x.
 std::unordered_set<const Node*> NodesBetween(

@@ -334,6 +334,7 @@ Graph Graph::Clone(std::unordered_map<const Node*, Node*>* map) const {
     for (Output& in : n->inputs_) in.node = to.at(in.node);
     for (Node*& c : n->control_inputs_) c = to.at(c);
   }
+  copy.functions_ = functions_;
   copy.status_ = status_;
   return copy;
 }

@@ -28,6 +28,7 @@
 
 namespace lockstep {
 
+class FunctionLibrary;  // runtime/graph/function.h
 class Node;
 
 // Output `index` of `node`: one tensor of the graph.
@@ -169,6 +170,15 @@ class Graph {
   // The copy's nodes have equal names; `map`, if given, takes old to new.
   Graph Clone(std::unordered_map<const Node*, Node*>* map = nullptr) const;
 
+  // The functions that nodes name in their attributes; shared by copies. Null
+  // when there are none.
+  const std::shared_ptr<const FunctionLibrary>& functions() const {
+    return functions_;
+  }
+  void set_functions(std::shared_ptr<const FunctionLibrary> functions) {
+    functions_ = std::move(functions);
+  }
+
   // The first error of a builder function on this graph; sessions refuse a
   // graph that has one.
   const Status& status() const { return status_; }
@@ -186,6 +196,7 @@ class Graph {
   mutable std::unordered_map<std::string, int, StringHash, std::equal_to<>>
       next_suffix_;
   std::unordered_map<std::string, int, StringHash, std::equal_to<>> scopes_;
+  std::shared_ptr<const FunctionLibrary> functions_;
   Status status_;
 };
 

@@ -16,7 +16,7 @@ class Cutter {
       for (int i = 0; i < n->num_inputs(); ++i) {
         const Output in = n->input(i);
         if (in.node->assigned_device() == n->assigned_device()) continue;
-        if (types.ok() && IsRef((*types)[static_cast<size_t>(i)])) {
+        if (types.ok() && IsHandle((*types)[static_cast<size_t>(i)])) {
           return InvalidArgument(
               "node '", n->name(), "' on ", n->assigned_device(),
               " updates variable '", in.node->name(), "' on ",

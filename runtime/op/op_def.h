@@ -89,6 +89,8 @@ struct OpTraits {
   bool random = false;       // draws from the session's random stream
   bool assigns = false;      // overwrites the variable of input 0 by input 1
   bool allows_uninitialized = false;  // its ref inputs may be uninitialised
+  // Only reads the variables behind its handles (other ops may write them).
+  bool only_reads = false;
   bool synchronizes = false; // talks to other ranks: same order on every rank
   int applies_gradient = -1; // the input that is a gradient (Apply* ops)
   // Output `first` shares the memory of input `second`; no step is run.

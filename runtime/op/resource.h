@@ -49,11 +49,6 @@ class Variable {
   bool initialized_ = false;
 };
 
-// The element type of kResource tensors; not owned.
-struct ResourceHandle {
-  Variable* variable = nullptr;
-};
-
 class VariableStore {
  public:
   // INVALID_ARGUMENT when it exists with another dtype or declared shape.

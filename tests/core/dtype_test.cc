@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/core/dtype.h"
 
+#include "runtime/core/object.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -64,7 +66,7 @@ TEST(DTypeTest, SizesMatchTheCppTypes) {
   EXPECT_EQ(DTypeSize(kComplex128), sizeof(std::complex<double>));
   EXPECT_EQ(DTypeSize(RefOf(kDouble)), 8u);
   EXPECT_EQ(DTypeSize(kInvalidType), 0u);
-  EXPECT_EQ(DTypeSize(kVariant), 0u);
+  EXPECT_EQ(DTypeSize(kVariant), sizeof(ObjectRef));
   EXPECT_EQ(DTypeSize(static_cast<DType>(-3)), 0u);
 }
 
@@ -86,6 +88,8 @@ TEST(DTypeTest, ClassesAreDisjoint) {
   EXPECT_TRUE(IsComplex(kComplex128));
   EXPECT_FALSE(IsPod(kString));
   EXPECT_FALSE(IsPod(kResource));
+  EXPECT_TRUE(IsObject(kVariant) && IsObject(RefOf(kResource)));
+  EXPECT_FALSE(IsObject(kString));
   EXPECT_TRUE(IsPod(kBool));
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/core/tensor.h"
 
+#include "runtime/core/object.h"
+
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -81,13 +83,37 @@ TEST(TensorTest, StringsStartEmptyAndAreDestroyed) {
   EXPECT_EQ(t.bytes(), 1000 * sizeof(std::string));
 }
 
+struct Counted final : Object {
+  explicit Counted(int* alive) : alive(alive) { ++*alive; }
+  ~Counted() override { --*alive; }
+  std::string DebugString() const override { return "counted"; }
+  int* alive;
+};
+
+TEST(TensorTest, ObjectsLiveAsLongAsATensorRefersToThem) {
+  int alive = 0;
+  Tensor copy;
+  {
+    Tensor t(kVariant, Shape{2});
+    EXPECT_EQ(t.scalar<ObjectRef>(), nullptr);
+    t.flat<ObjectRef>()[1] = std::make_shared<Counted>(&alive);
+    EXPECT_EQ(t.ToString(), "variant [2] {none, counted}");
+    copy = t.Clone();
+    EXPECT_TRUE(BitwiseEqual(copy, t));
+    t.flat<ObjectRef>()[1].reset();
+    EXPECT_FALSE(BitwiseEqual(copy, t));
+  }
+  EXPECT_EQ(alive, 1);
+  copy = Tensor();
+  EXPECT_EQ(alive, 0);
+}
+
 TEST(TensorTest, MakeReportsWhatCannotBeAllocated) {
   EXPECT_EQ(Tensor::Make(kFloat, {-1, 2}).status().ToString(),
             "INVALID_ARGUMENT: a tensor needs a fully known shape, got [?,2]");
   EXPECT_EQ(Tensor::Make(kFloat, Shape::Unknown()).code(),
             Code::kInvalidArgument);
   EXPECT_EQ(Tensor::Make(kInvalidType, {2}).code(), Code::kInvalidArgument);
-  EXPECT_EQ(Tensor::Make(kVariant, {2}).code(), Code::kInvalidArgument);
   EXPECT_EQ(Tensor::Make(RefOf(kFloat), {2}).code(), Code::kInvalidArgument);
   // Fits in elements, not in bytes.
   EXPECT_EQ(Tensor::Make(kDouble, {1ll << 61}).code(), Code::kInvalidArgument);
