@@ -14,5 +14,6 @@
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
 #include "ops/state/state.h"
+#include "ops/summary/summary.h"
 #include "ops/training/optimizer.h"
 #include "ops/training/training.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SaveV2, RestoreV2: tensors to and from a checkpoint in TensorFlow's V2
 // format. The files go through the session's Env service when it has one.
-#include "runtime/core/env.h"
+#include "ops/io/session_env.h"
 #include "runtime/io/checkpoint_reader.h"
 #include "runtime/io/checkpoint_writer.h"
 #include "runtime/io/tensor_slice.h"
@@ -10,11 +10,6 @@
 
 namespace lockstep {
 namespace {
-
-Env& EnvOf(KernelContext& k) {
-  Env* env = k.resources().Service<Env>();
-  return env ? *env : *Env::Default();
-}
 
 // The operands that both ops begin with.
 struct Request {
@@ -42,7 +37,7 @@ Result<Request> ReadRequest(KernelContext& k, int tensors) {
 // Inputs: prefix [], tensor_names [n], shape_and_slices [n], n tensors.
 Status SaveCpu(KernelContext& k) {
   LS_ASSIGN_OR_RETURN(Request r, ReadRequest(k, k.num_inputs() - 3));
-  LS_ASSIGN_OR_RETURN(auto writer, CheckpointWriter::Open(EnvOf(k), r.prefix));
+  LS_ASSIGN_OR_RETURN(auto writer, CheckpointWriter::Open(detail::EnvOf(k), r.prefix));
   for (size_t i = 0; i < r.names.size(); ++i) {
     const Tensor& value = k.input(static_cast<int>(i) + 3);
     if (r.slices[i].empty()) {
@@ -70,7 +65,7 @@ LOCKSTEP_OP("SaveV2")
 // Outputs: n tensors of the dtypes asked for.
 Status RestoreCpu(KernelContext& k) {
   LS_ASSIGN_OR_RETURN(Request r, ReadRequest(k, k.num_outputs()));
-  LS_ASSIGN_OR_RETURN(auto reader, CheckpointReader::Open(EnvOf(k), r.prefix));
+  LS_ASSIGN_OR_RETURN(auto reader, CheckpointReader::Open(detail::EnvOf(k), r.prefix));
   for (int i = 0; i < k.num_outputs(); ++i) {
     const std::string& name = r.names[static_cast<size_t>(i)];
     const std::string& slice = r.slices[static_cast<size_t>(i)];

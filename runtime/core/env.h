@@ -67,6 +67,7 @@ class Env {
   virtual Status CreateDirs(const std::string& dir) = 0;  // like mkdir -p
   virtual Status RenameFile(const std::string& from, const std::string& to) = 0;
   virtual Status DeleteFile(const std::string& path) = 0;
+  virtual Status DeleteDir(const std::string& dir) = 0;  // an empty one
   virtual Status SyncDir(const std::string& dir) = 0;
   // Microseconds: since 1970, and of a clock that never jumps.
   virtual uint64_t NowMicros() = 0;

@@ -248,6 +248,11 @@ class PosixEnv : public Env {
     return SystemError("unlink", path, errno);
   }
 
+  Status DeleteDir(const std::string& dir) override {
+    if (rmdir(dir.c_str()) == 0) return Ok();
+    return SystemError("rmdir", dir, errno);
+  }
+
   Status SyncDir(const std::string& dir) override {
     const int fd = Retry(
         [&] { return open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });

@@ -36,8 +36,9 @@ struct StoredTensor {
 };
 
 struct CheckpointIndex {
-  // All entries are consistent: parts exist and add up, sizes are those of
-  // type and shape, data files exist and are long enough.
+  // All entries are consistent: parts exist and are no more than the whole
+  // (fewer may be: a shard before it is merged has some of them), sizes are
+  // those of type and shape, data files exist and are long enough.
   static Result<CheckpointIndex> Load(Env& env, const std::string& prefix,
                                       const std::string& temporary);
 
@@ -55,6 +56,24 @@ inline bool IsSliceKey(std::string_view key) { return key.starts_with('\0'); }
 
 // The number of shards that an index file declares.
 Result<int> CheckpointShards(Env& env, const std::string& index_path);
+
+// The bytes of an index file with these entries.
+Result<std::string> EncodeIndex(
+    const std::map<std::string, StoredTensor, std::less<>>& stored,
+    int num_shards);
+// The same into a new file, on the disk when it returns OK.
+Status WriteIndexFile(
+    Env& env, const std::string& path,
+    const std::map<std::string, StoredTensor, std::less<>>& stored,
+    int num_shards);
+
+// The number of data files for a checkpoint of at least `wanted` that takes
+// the place of the one at `prefix`: their names must differ from those that
+// the old index counts on until the new one is there.
+Result<int> FreeShardCount(Env& env, const std::string& prefix, int wanted);
+// Deletes the data files of checkpoints that were at `prefix` before. Nothing
+// refers to them, so errors are dropped.
+void RemoveReplacedShards(Env& env, const std::string& prefix, int num_shards);
 
 // "prefix.data-00002-of-00004".
 std::string CheckpointShardPath(const std::string& prefix, int shard,

@@ -155,20 +155,27 @@ Result<Tensor> CheckpointReader::ReadFromParts(const std::string& name,
   };
   const auto exact = std::ranges::find(s.slices, slice);
   if (exact != s.slices.end()) return ReadStored(name, part_of(*exact));
+  // Before memory is taken for a shape that only the index vouches for.
+  int64_t covered = 0;
+  for (const TensorSlice& piece : s.slices) {
+    covered += CountOverlap(s.shape, piece, slice);
+  }
+  if (covered != shape.NumElements()) {
+    return DataLoss("'", index_->path(), "': tensor '", name, "': its parts ",
+                    "have ", covered, " elements of the ",
+                    shape.NumElements(), " of '", slice, "'");
+  }
   LS_ASSIGN_OR_RETURN(Tensor out, Tensor::Make(s.dtype, shape));
   // Parts that overlap could leave elements unset.
   if (IsPod(s.dtype) && out.bytes() > 0) {
     std::memset(out.data(), 0, out.bytes());
   }
-  int64_t filled = 0;
   for (const TensorSlice& piece : s.slices) {
     if (CountOverlap(s.shape, piece, slice) == 0) continue;
     LS_ASSIGN_OR_RETURN(const Tensor t, ReadStored(name, part_of(piece)));
-    filled += CopyOverlap(s.shape, piece, t, slice, out);
+    CopyOverlap(s.shape, piece, t, slice, out);
   }
-  if (filled == shape.NumElements()) return out;
-  return DataLoss("'", index_->path(), "': tensor '", name,
-                  "': its parts do not make up '", slice, "'");
+  return out;
 }
 
 Status CheckpointReader::Missing(const std::string& name) const {

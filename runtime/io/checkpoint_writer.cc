@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/io/checkpoint_writer.h"
 
-#include <algorithm>
 #include <map>
 #include <utility>
 
-#include "proto/tensor_bundle.pb.h"
 #include "runtime/io/checkpoint_index.h"
 #include "runtime/io/checkpoint_reader.h"
 #include "runtime/io/coding.h"
 #include "runtime/io/crc32c.h"
-#include "runtime/io/table_file.h"
 
 namespace lockstep {
 namespace {
@@ -18,27 +15,10 @@ namespace {
 constexpr std::string_view kTemporary = ".tmp";
 constexpr size_t kPieceBytes = size_t{1} << 20;  // stays in the cache
 
-void SetShape(const Shape& shape, proto::TensorShapeProto& out) {
-  for (int64_t dim : shape.dims()) out.add_dim()->set_size(dim);
-}
-
-// The number of data files that the new checkpoint gets. Its names must differ
-// from those of a checkpoint that is being replaced, whose index counts until
-// the new index takes its place.
-Result<int> ChooseShards(Env& env, const std::string& prefix) {
-  const std::string index = prefix + ".index";
-  auto existing = CheckpointShards(env, index);
-  if (existing.ok()) return *existing == 1 ? 2 : 1;
-  if (existing.code() == Code::kNotFound) return 1;
-  // Unreadable: it may be repaired one day, so its data is left alone too.
-  if (existing.code() == Code::kDataLoss) return 2;
-  return existing.status();
-}
-
 }  // namespace
 
 struct CheckpointWriter::Entries {
-  std::map<std::string, proto::BundleEntryProto> by_key;
+  std::map<std::string, StoredTensor, std::less<>> by_key;
 };
 
 CheckpointWriter::CheckpointWriter(Env& env, std::string prefix,
@@ -67,7 +47,7 @@ Result<std::unique_ptr<CheckpointWriter>> CheckpointWriter::Open(
     return InvalidArgument("'", prefix, "' is not a checkpoint's prefix");
   }
   LS_RETURN_IF_ERROR(env.CreateDirs(DirName(prefix)));
-  LS_ASSIGN_OR_RETURN(const int shards, ChooseShards(env, prefix));
+  LS_ASSIGN_OR_RETURN(const int shards, FreeShardCount(env, prefix, 1));
   std::unique_ptr<CheckpointWriter> writer(
       new CheckpointWriter(env, prefix, options, shards));
   LS_RETURN_IF_ERROR(writer->OpenData());
@@ -122,12 +102,12 @@ Status CheckpointWriter::WriteElements(const std::string& key,
       rest.remove_prefix(piece.size());
     }
   }
-  proto::BundleEntryProto& entry = entries_->by_key[key];
-  entry.set_dtype(static_cast<proto::DataType>(tensor.dtype()));
-  SetShape(tensor.shape(), *entry.mutable_shape());
-  entry.set_offset(static_cast<int64_t>(start));
-  entry.set_size(static_cast<int64_t>(offset_ - start));
-  entry.set_crc32c(MaskCrc(crc));
+  StoredTensor& entry = entries_->by_key[key];
+  entry.dtype = tensor.dtype();
+  entry.shape = tensor.shape();
+  entry.offset = start;
+  entry.size = offset_ - start;
+  entry.crc = MaskCrc(crc);
   return Ok();
 }
 
@@ -173,29 +153,20 @@ Status CheckpointWriter::AddSlice(const std::string& name, const Shape& full,
   }
   if (*part == full) return Add(name, tensor);
   const std::string key = SliceKey(name, slice);
-  proto::TensorShapeProto shape;
-  SetShape(full, shape);
   const auto it = entries_->by_key.find(name);
   if (it != entries_->by_key.end() &&
-      (it->second.slices().empty() || entries_->by_key.contains(key) ||
-       it->second.dtype() != static_cast<int>(tensor.dtype()) ||
-       it->second.shape().SerializeAsString() != shape.SerializeAsString())) {
+      (it->second.slices.empty() || entries_->by_key.contains(key) ||
+       it->second.dtype != tensor.dtype() || it->second.shape != full)) {
     return InvalidArgument("checkpoint '", prefix_, "': tensor '", name,
                            "': part '", slice,
                            "' is added twice, or its type or full shape "
                            "differs from that of the other parts");
   }
   LS_RETURN_IF_ERROR(status_ = WriteElements(key, tensor));
-  proto::BundleEntryProto& entry = entries_->by_key[name];
-  entry.set_dtype(static_cast<proto::DataType>(tensor.dtype()));
-  *entry.mutable_shape() = shape;
-  proto::TensorSliceProto* added = entry.add_slices();
-  for (const TensorSlice::Extent& e : slice.extents) {
-    auto* extent = added->add_extent();
-    if (e.length == TensorSlice::kAll) continue;
-    extent->set_start(e.start);
-    extent->set_length(e.length);
-  }
+  StoredTensor& entry = entries_->by_key[name];
+  entry.dtype = tensor.dtype();
+  entry.shape = full;
+  entry.slices.push_back(slice);
   return Ok();
 }
 
@@ -209,20 +180,8 @@ Status CheckpointWriter::WriteFiles() {
     LS_RETURN_IF_ERROR(empty->Sync());
     LS_RETURN_IF_ERROR(empty->Close());
   }
-  proto::BundleHeaderProto header;
-  header.set_num_shards(num_shards_);
-  header.mutable_version()->set_producer(1);
-  std::map<std::string, std::string> rows;
-  rows[""] = header.SerializeAsString();
-  for (const auto& [key, entry] : entries_->by_key) {
-    rows[key] = entry.SerializeAsString();
-  }
-  LS_ASSIGN_OR_RETURN(const std::string table, BuildTable(rows));
-  LS_ASSIGN_OR_RETURN(auto index,
-                      env_.NewWritableFile(StrCat(IndexPath(), kTemporary)));
-  LS_RETURN_IF_ERROR(index->Append(table));
-  LS_RETURN_IF_ERROR(index->Sync());
-  return index->Close();
+  return WriteIndexFile(env_, StrCat(IndexPath(), kTemporary),
+                        entries_->by_key, num_shards_);
 }
 
 // The index goes last, and only after the names of the data files are on the
@@ -257,7 +216,7 @@ Status CheckpointWriter::Finish() {
   finished_ = true;
   // When this fails, either index may be found later: keep both data files.
   LS_RETURN_IF_ERROR(status_ = env_.SyncDir(DirName(prefix_)));
-  RemoveReplaced();
+  RemoveReplacedShards(env_, prefix_, num_shards_);
   return Ok();
 }
 
@@ -275,19 +234,6 @@ void CheckpointWriter::RemoveTemporaries() {
   }
   for (int shard = moved_; shard < num_shards_; ++shard) {
     (void)env_.DeleteFile(StrCat(DataPath(shard), kTemporary));
-  }
-}
-
-// The data files of the checkpoint that was here before. Nothing refers to
-// them, so failing to remove one does no harm.
-void CheckpointWriter::RemoveReplaced() {
-  auto names = env_.ListDir(DirName(prefix_));
-  if (!names.ok()) return;
-  for (const std::string& name : *names) {
-    const auto shards = ShardCountOf(name, BaseName(prefix_));
-    if (shards.has_value() && *shards != num_shards_) {
-      (void)env_.DeleteFile(JoinPath(DirName(prefix_), name));
-    }
   }
 }
 

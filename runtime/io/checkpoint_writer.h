@@ -65,7 +65,6 @@ class CheckpointWriter {
   Status WriteFiles();
   Status MoveIntoPlace();
   void RemoveTemporaries();
-  void RemoveReplaced();
 
   Env& env_;
   const std::string prefix_;

@@ -82,6 +82,10 @@ Status EventWriter::AddScalar(std::string_view tag, float value, int64_t step) {
   return Write(event.SerializeAsString());
 }
 
+Status EventWriter::AddSummary(const Summary& summary, int64_t step) {
+  return AddSummary(summary.Serialize(), step);
+}
+
 Status EventWriter::AddSummary(std::string_view summary, int64_t step) {
   LS_RETURN_IF_ERROR(CheckPayload("Summary", summary));
   proto::Event event;

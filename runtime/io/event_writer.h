@@ -12,6 +12,9 @@
 //   LS_ASSIGN_OR_RETURN(auto events, EventWriter::Open(env, "logs/train"));
 //   LS_RETURN_IF_ERROR(events->AddGraph(graph_def_bytes));
 //   LS_RETURN_IF_ERROR(events->AddScalar("loss", 0.25f, step));
+//   Summary more;                      // histograms, images, sounds, text
+//   LS_RETURN_IF_ERROR(more.AddHistogram("weights", w));
+//   LS_RETURN_IF_ERROR(events->AddSummary(more, step));
 //   LS_RETURN_IF_ERROR(events->Close());
 
 #include <cstdint>
@@ -23,6 +26,7 @@
 #include "runtime/core/env.h"
 #include "runtime/core/status.h"
 #include "runtime/io/record_file.h"
+#include "runtime/io/summary.h"
 
 namespace lockstep {
 
@@ -35,7 +39,9 @@ class EventWriter {
   ~EventWriter();  // closes, dropping errors
 
   Status AddScalar(std::string_view tag, float value, int64_t step);
-  // A serialized Summary. INVALID_ARGUMENT when it is not one.
+  Status AddSummary(const Summary& summary, int64_t step);
+  // A serialized Summary, as the summary ops make it. INVALID_ARGUMENT when it
+  // is not one.
   Status AddSummary(std::string_view summary, int64_t step);
   // A serialized GraphDef, shown under "Graphs".
   Status AddGraph(std::string_view graph_def);

@@ -183,6 +183,19 @@ bool ParseScalar(Cursor& c, AttrKind kind, AttrValue* value) {
       }
       *value = Shape::Unknown();
       return c.Word() == "unknown";
+    case AttrKind::kTensor: {
+      // A vector of bytes: "tensor = uint8[1, 2]".
+      if (c.Word() != "uint8" || !c.Eat("[")) return false;
+      std::vector<uint8_t> bytes;
+      while (!c.Eat("]")) {
+        int64_t n = 0;
+        if (!ParseInt(c.Number(), &n)) return false;
+        bytes.push_back(static_cast<uint8_t>(n));
+        if (!c.Eat(",") && c.Peek() != ']') return false;
+      }
+      *value = Tensor::Vector(bytes);
+      return true;
+    }
     default: return false;
   }
 }

@@ -183,7 +183,7 @@ TEST_F(CheckpointReaderTest, ForgedPartsAreRefused) {
   Forge("p", [](auto& e) { *e.mutable_slices(1) = e.slices(0); });
   ExpectLoss("its part '0,2' is there twice");
   Forge("p", [](auto& e) { e.mutable_slices()->RemoveLast(); });
-  ExpectLoss("its parts have 2 elements, the whole has 4");
+  ExpectLoss("its parts have 2 elements of the 4 of '-'");
   Forge("p", [](auto& e) { e.mutable_slices(0)->add_extent(); });
   ExpectLoss("'p'");
 }

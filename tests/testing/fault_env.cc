@@ -179,6 +179,18 @@ Status MemEnv::DeleteFile(const std::string& path) {
   return names_.erase(Plain(path)) == 1 ? Ok() : Missing("unlink", path);
 }
 
+// Folders leave no trace of their own in AfterCrash.
+Status MemEnv::DeleteDir(const std::string& dir) {
+  std::lock_guard lock(mu_);
+  const std::string inside = Plain(dir) + "/";
+  for (const auto& [path, node] : names_) {
+    if (path.starts_with(inside)) {
+      return Unknown("rmdir '", dir, "': Directory not empty");
+    }
+  }
+  return dirs_.erase(Plain(dir)) == 1 ? Ok() : Missing("rmdir", dir);
+}
+
 Status MemEnv::SyncDir(const std::string& dir) {
   std::lock_guard lock(mu_);
   last_change_.clear();
@@ -308,6 +320,11 @@ Status FaultEnv::RenameFile(const std::string& from, const std::string& to) {
 Status FaultEnv::DeleteFile(const std::string& path) {
   LS_RETURN_IF_ERROR(Count());
   return base_->DeleteFile(path);
+}
+
+Status FaultEnv::DeleteDir(const std::string& dir) {
+  LS_RETURN_IF_ERROR(Count());
+  return base_->DeleteDir(dir);
 }
 
 Status FaultEnv::SyncDir(const std::string& dir) {

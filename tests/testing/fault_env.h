@@ -56,6 +56,7 @@ class MemEnv : public Env {
   Status CreateDirs(const std::string& dir) override;
   Status RenameFile(const std::string& from, const std::string& to) override;
   Status DeleteFile(const std::string& path) override;
+  Status DeleteDir(const std::string& dir) override;
   Status SyncDir(const std::string& dir) override;
   uint64_t NowMicros() override { return now_; }
   uint64_t SteadyMicros() override { return now_; }
@@ -105,6 +106,7 @@ class FaultEnv : public Env {
   Status CreateDirs(const std::string& dir) override;
   Status RenameFile(const std::string& from, const std::string& to) override;
   Status DeleteFile(const std::string& path) override;
+  Status DeleteDir(const std::string& dir) override;
   Status SyncDir(const std::string& dir) override;
   uint64_t NowMicros() override { return base_->NowMicros(); }
   uint64_t SteadyMicros() override { return base_->SteadyMicros(); }
