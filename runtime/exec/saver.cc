@@ -2,129 +2,232 @@
 #include "runtime/exec/saver.h"
 
 #include <algorithm>
+#include <set>
+#include <unordered_set>
 
+#include "runtime/core/logging.h"
+#include "runtime/exec/saver_graph.h"
+#include "runtime/io/checkpoint_objects.h"
 #include "runtime/io/checkpoint_reader.h"
 #include "runtime/io/checkpoint_state.h"
 
 namespace lockstep {
 namespace {
 
-constexpr char kRandomStep[] = "lockstep/random_step";
+// All nodes that `node` needs, itself included.
+std::vector<Node*> Upstream(Node* node) {
+  std::vector<Node*> found = {node};
+  std::unordered_set<Node*> seen = {node};
+  for (size_t i = 0; i < found.size(); ++i) {
+    Node* at = found[i];
+    for (const Output& input : at->inputs()) {
+      if (seen.insert(input.node).second) found.push_back(input.node);
+    }
+    for (Node* control : at->control_inputs()) {
+      if (seen.insert(control).second) found.push_back(control);
+    }
+  }
+  return found;
+}
 
-Output Strings(const Scope& scope, std::string_view name,
-               const std::vector<std::string>& values) {
-  return scope.WithName(name).Op("Const").Attr("dtype", kString)
-      .Attr("value", Tensor::Vector(values)).Out();
+// The strings of a Const that input `i` is; empty when it is none.
+std::span<const std::string> ConstStrings(const Node& node, int i) {
+  const Node* from = node.input(i).node;
+  const Tensor* value = GetIf<Tensor>(from->attrs(), "value");
+  if (!from->traits().constant || !value || value->dtype() != kString) {
+    return {};
+  }
+  return value->flat<std::string>();
+}
+
+// The shape of the variable that `value` is assigned to.
+Shape AssignedShape(const Consumers& consumers, Output value) {
+  for (const auto& [node, number] : consumers.Of(value)) {
+    if (node->op() == "Identity") {
+      return AssignedShape(consumers, node->output(0));
+    }
+    if (number != 1) continue;
+    if (node->input(0).node->traits().variable) return node->input(0).shape();
+  }
+  return Shape::Unknown();
+}
+
+// The input of a SaveV2 node that is the random step.
+std::string RandomStepInput(const Node& save) {
+  const auto names = ConstStrings(save, 1);
+  const auto at = std::ranges::find(names, kRandomStepName);
+  if (at == names.end()) return {};
+  return save.input(static_cast<int>(at - names.begin()) + 3).name();
+}
+
+Result<Node*> NodeOfTensor(const Graph& graph, const std::string& tensor,
+                           std::string_view what) {
+  auto output = graph.FindOutput(tensor);
+  if (!output.ok()) {
+    return output.status().WithContext(StrCat("the saver's ", what));
+  }
+  return output->node;
 }
 
 }  // namespace
 
+std::string CheckpointDifferences::ToString() const {
+  std::vector<std::string> parts = missing;
+  parts.insert(parts.end(), changed.begin(), changed.end());
+  if (!extra.empty()) {
+    parts.push_back(
+        StrCat("only in the checkpoint: '", Join(extra, "', '"), "'"));
+  }
+  return Join(parts, "; ");
+}
+
 Result<Saver> Saver::Create(const Scope& scope,
                             const std::vector<Output>& variables,
                             SaverOptions options) {
-  Saver saver;
-  saver.options_ = options;
-  std::vector<std::string> names;
-  std::vector<Output> values;
-  for (const Output& v : variables) {
-    if (!v.defined() || !v.node->traits().variable) {
-      return InvalidArgument("the saver takes variables, '", v.name(),
-                             "' is none");
-    }
-    names.push_back(v.node->name());
-    values.push_back(v);
-    saver.variables_.push_back(
-        {v.node->name(), BaseOf(v.dtype()), v.shape()});
-  }
-  const Scope save = scope.SubScope("save");
-  const Output filename =
-      save.WithName("Const").Op("PlaceholderWithDefault")
-          .In(Input(Tensor("model"))).Attr("shape", Shape{}).Out();
-  names.push_back(kRandomStep);
-  values.push_back(save.WithName("random_step").Op("_RandomStep").Out());
-  const std::vector<std::string> whole(names.size());
-  const Output name_list = Strings(save, "SaveV2/tensor_names", names);
-  const Output slices = Strings(save, "SaveV2/shape_and_slices", whole);
-  Node* save_node = save.WithName("SaveV2").Op("SaveV2").In(filename)
-                        .In(name_list).In(slices).In(values).Build();
-  const Output done = save.WithName("control_dependency").Op("Identity")
-                          .In(filename).ControlInput(save_node).Out();
+  return Create(scope,
+                std::vector<SavedVariable>(variables.begin(), variables.end()),
+                std::move(options));
+}
 
-  names.pop_back();
-  std::vector<DType> types;
-  for (const Entry& e : saver.variables_) types.push_back(e.dtype);
-  const std::vector<std::string> all(names.size());
-  const Scope restored = save.WithName("restore_all");
-  std::vector<Node*> assigns;
-  if (!names.empty()) {
-    Node* restore = save.WithName("RestoreV2").Op("RestoreV2").In(filename)
-                        .In(Strings(save, "RestoreV2/tensor_names", names))
-                        .In(Strings(save, "RestoreV2/shape_and_slices", all))
-                        .Attr("dtypes", types).Build();
-    for (size_t i = 0; restore && i < variables.size(); ++i) {
-      assigns.push_back(save.WithName("Assign").Op("Assign").In(variables[i])
-                            .In(Output{restore, static_cast<int>(i)}).Build());
+Result<Saver> Saver::Create(const Scope& scope,
+                            const std::vector<SavedVariable>& variables,
+                            SaverOptions options) {
+  LS_ASSIGN_OR_RETURN(const SaverNames names,
+                      AddSaverNodes(scope, variables, options));
+  return ForGraph(*scope.graph(), names, std::move(options));
+}
+
+Result<Saver> Saver::ForGraph(const Graph& graph, const SaverNames& names,
+                              SaverOptions options) {
+  Saver saver;
+  saver.options_ = std::move(options);
+  saver.names_ = names;
+  LS_RETURN_IF_ERROR(saver.FindVariables(graph));
+  return saver;
+}
+
+Status Saver::FindVariables(const Graph& graph) {
+  LS_ASSIGN_OR_RETURN(
+      Node* filename, NodeOfTensor(graph, names_.filename_tensor, "filename"));
+  LS_ASSIGN_OR_RETURN(Node* save,
+                      NodeOfTensor(graph, names_.save_tensor, "save tensor"));
+  Node* restore = graph.Find(names_.restore_op);
+  if (!restore) {
+    return NotFound("the saver's restore op '", names_.restore_op,
+                    "' is not in the graph");
+  }
+  for (Node* node : Upstream(restore)) {
+    if (node->op() == "RestoreV2") {
+      LS_RETURN_IF_ERROR(AddRestore(graph, *node));
     }
   }
-  Node* restore_all =
-      restored.WithControlDependencies(assigns).Op("NoOp").Build();
-  const Output random =
-      save.WithName("RestoreV2_random").Op("RestoreV2").In(filename)
-          .In(Strings(save, "RestoreV2_random/tensor_names", {kRandomStep}))
-          .In(Strings(save, "RestoreV2_random/shape_and_slices", {""}))
-          .Attr("dtypes", std::vector<DType>{kInt64}).Out();
-  Node* set_random = save.WithName("set_random_step").Op("_SetRandomStep")
-                         .In(random).Build();
-  LS_RETURN_IF_ERROR(scope.status());
-  saver.filename_ = filename.name();
-  saver.save_ = done.node->name();
-  saver.restore_ = restore_all->name();
-  saver.restore_random_ = set_random->name();
-  return saver;
+  for (Node* node : Upstream(save)) {
+    if (node->op() != "SaveV2") continue;
+    const std::string input = RandomStepInput(*node);
+    if (!input.empty()) random_step_in_ = input;
+  }
+  for (Node* node : graph.nodes()) {
+    if (node->op() != "RestoreV2" || node->input(0).node != filename) continue;
+    const auto asked = ConstStrings(*node, 1);
+    if (asked.size() == 1 && asked[0] == kRandomStepName) {
+      random_step_out_ = node->output(0).name();
+    }
+  }
+  return Ok();
+}
+
+Status Saver::AddRestore(const Graph& graph, const Node& restore) {
+  const auto asked = ConstStrings(restore, 1);
+  const auto slices = ConstStrings(restore, 2);
+  const auto& types = restore.Attr<std::vector<DType>>("dtypes");
+  if (asked.size() != types.size() || slices.size() != types.size()) {
+    return InvalidArgument("node '", restore.name(), "' restores ",
+                           types.size(), " tensors by ", asked.size(),
+                           " names that are known");
+  }
+  const Consumers consumers(graph);
+  for (size_t i = 0; i < types.size(); ++i) {
+    LS_ASSIGN_OR_RETURN(const ShapeAndSlice part,
+                        ParseShapeAndSlice(slices[i]));
+    const Output value{graph.Find(restore.name()), static_cast<int>(i)};
+    variables_.push_back(
+        {asked[i], types[i],
+         part.whole ? AssignedShape(consumers, value) : part.full});
+  }
+  return Ok();
 }
 
 Result<std::string> Saver::Save(Session& session, const std::string& prefix,
                                 int64_t global_step) {
   const std::string path =
       global_step < 0 ? prefix : StrCat(prefix, "-", global_step);
-  LS_RETURN_IF_ERROR(session.RunTargets({save_}, {{filename_, Tensor(path)}}));
-  LS_RETURN_IF_ERROR(UpdateCheckpointState(env(), DirName(path), path,
-                                           options_.max_to_keep));
+  std::vector<Session::Feed> feeds = {{names_.filename_tensor, Tensor(path)}};
+  if (!random_step_in_.empty()) {
+    const uint64_t step = session.resources().random_step();
+    feeds.emplace_back(random_step_in_, Tensor(static_cast<int64_t>(step)));
+  }
+  LS_RETURN_IF_ERROR(session.Run(feeds, {names_.save_tensor}).status());
+  LS_RETURN_IF_ERROR(UpdateCheckpointState(
+      env(), DirName(path), path,
+      {.max_to_keep = options_.max_to_keep,
+       .every_n_hours = options_.keep_checkpoint_every_n_hours}));
   return path;
 }
 
-Status Saver::CheckAgainst(const std::string& prefix,
-                           bool* has_random_step) const {
+Result<CheckpointDifferences> Saver::Compare(const std::string& prefix) const {
   LS_ASSIGN_OR_RETURN(auto checkpoint, CheckpointReader::Open(env(), prefix));
-  *has_random_step = checkpoint->Find(kRandomStep) != nullptr;
-  std::vector<std::string> names;
-  for (const CheckpointEntry& e : checkpoint->entries()) names.push_back(e.name);
-  std::vector<std::string> wrong;
+  CheckpointDifferences found;
+  std::set<const CheckpointEntry*> used = {checkpoint->Find(kRandomStepName),
+                                           checkpoint->Find(kObjectGraphKey)};
+  for (const Entry& v : variables_) used.insert(checkpoint->Find(v.name));
+  for (const CheckpointEntry& e : checkpoint->entries()) {
+    if (used.contains(&e)) continue;
+    found.extra.push_back(e.variable.empty() ? e.name : e.variable);
+  }
   for (const Entry& v : variables_) {
     const CheckpointEntry* e = checkpoint->Find(v.name);
     if (!e) {
-      const std::string near = NearestName(v.name, names);
-      wrong.push_back(StrCat("'", v.name, "' is missing",
-                             near.empty() ? "" : StrCat(" (there is '", near, "')")));
+      const std::string near = NearestName(v.name, found.extra);
+      found.missing.push_back(
+          StrCat("'", v.name, "' is missing",
+                 near.empty() ? "" : StrCat(" (there is '", near, "')")));
     } else if (e->dtype != v.dtype) {
-      wrong.push_back(StrCat("'", v.name, "' is ", DTypeName(e->dtype),
-                             ", the variable is ", DTypeName(v.dtype)));
+      found.changed.push_back(StrCat("'", v.name, "' is ", DTypeName(e->dtype),
+                                     ", the variable is ",
+                                     DTypeName(v.dtype)));
     } else if (!v.shape.IsCompatibleWith(e->shape)) {
-      wrong.push_back(StrCat("'", v.name, "' has shape ", e->shape,
-                             ", the variable has ", v.shape));
+      found.changed.push_back(StrCat("'", v.name, "' has shape ", e->shape,
+                                     ", the variable has ", v.shape));
     }
   }
-  if (wrong.empty()) return Ok();
-  return NotFound("checkpoint '", prefix, "' does not fit the graph: ",
-                  Join(wrong, "; "));
+  return found;
 }
 
 Status Saver::Restore(Session& session, const std::string& prefix) {
-  bool has_random_step = false;
-  LS_RETURN_IF_ERROR(CheckAgainst(prefix, &has_random_step));
-  std::vector<std::string> targets = {restore_};
-  if (has_random_step) targets.push_back(restore_random_);
-  return session.RunTargets(targets, {{filename_, Tensor(prefix)}});
+  LS_ASSIGN_OR_RETURN(const CheckpointDifferences found, Compare(prefix));
+  if (!found.fits()) {
+    const Code code = found.missing.empty() ? Code::kInvalidArgument
+                                            : Code::kNotFound;
+    return Status(code, StrCat("checkpoint '", prefix,
+                               "' does not fit the graph: ", found));
+  }
+  if (!found.extra.empty()) {
+    LogInfo("checkpoint '", prefix, "': ", found);
+  }
+  const Session::Feed filename{names_.filename_tensor, Tensor(prefix)};
+  LS_RETURN_IF_ERROR(session.RunTargets({names_.restore_op}, {filename}));
+  if (random_step_out_.empty()) return Ok();
+  // A checkpoint that TensorFlow wrote has none.
+  auto step = session.RunOne({filename}, random_step_out_);
+  if (step.code() == Code::kNotFound) return Ok();
+  if (!step.ok()) return step.status();
+  if (step->NumElements() != 1 || *step->flat<int64_t>().data() < 0) {
+    return DataLoss("checkpoint '", prefix, "': ", kRandomStepName,
+                    " is one number, not negative; got ", *step);
+  }
+  session.resources().set_random_step(
+      static_cast<uint64_t>(step->scalar<int64_t>()));
+  return Ok();
 }
 
 }  // namespace lockstep

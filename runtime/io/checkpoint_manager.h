@@ -23,6 +23,8 @@ namespace lockstep {
 
 struct CheckpointManagerOptions {
   int max_to_keep = 5;  // 0: all
+  // See KeepPolicy.
+  double keep_checkpoint_every_n_hours = 0;
   std::string base = "model.ckpt";
   bool verify = false;  // read each checkpoint back before it counts
 };

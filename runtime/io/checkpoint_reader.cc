@@ -81,6 +81,39 @@ CheckpointReader::CheckpointReader(Env& env,
     }
     entries_.push_back({key, s.dtype, s.shape, bytes, !s.slices.empty()});
   }
+  NameVariables();
+}
+
+// A damaged object graph costs the names, not the tensors.
+void CheckpointReader::NameVariables() {
+  const auto stored = index_->stored.find(kObjectGraphKey);
+  if (stored == index_->stored.end()) return;
+  const bool fits = stored->second.dtype == kString &&
+                    stored->second.shape.IsScalar();
+  if (!fits) return;
+  auto graph = ReadStored(kObjectGraphKey, stored->second);
+  if (!graph.ok()) return;
+  auto keys = VariableKeys(graph->scalar<std::string>());
+  if (!keys.ok()) return;
+  std::erase_if(*keys, [&](const auto& name_and_key) {
+    return !index_->stored.contains(name_and_key.second) ||
+           index_->stored.contains(name_and_key.first);
+  });
+  keys_ = *std::move(keys);
+  std::map<std::string_view, std::string_view> names;
+  for (const auto& [name, key] : keys_) names.emplace(key, name);
+  for (CheckpointEntry& e : entries_) {
+    const auto known = names.find(e.name);
+    e.variable = known != names.end() ? std::string(known->second)
+                                      : ObjectPath(e.name);
+    if (!e.variable.empty()) keys_.try_emplace(e.variable, e.name);
+  }
+}
+
+const std::string& CheckpointReader::KeyOf(const std::string& name) const {
+  const auto it = keys_.find(name);
+  return it == keys_.end() || index_->stored.contains(name) ? name
+                                                            : it->second;
 }
 
 CheckpointReader::~CheckpointReader() = default;
@@ -94,9 +127,10 @@ Result<std::unique_ptr<CheckpointReader>> CheckpointReader::Open(
 }
 
 const CheckpointEntry* CheckpointReader::Find(std::string_view name) const {
+  const std::string key = KeyOf(std::string(name));
   const auto it =
-      std::ranges::lower_bound(entries_, name, {}, &CheckpointEntry::name);
-  return it != entries_.end() && it->name == name ? &*it : nullptr;
+      std::ranges::lower_bound(entries_, key, {}, &CheckpointEntry::name);
+  return it != entries_.end() && it->name == key ? &*it : nullptr;
 }
 
 Result<Tensor> CheckpointReader::ReadStored(std::string_view name,
@@ -129,7 +163,7 @@ Result<Tensor> CheckpointReader::ReadStored(std::string_view name,
 Result<Tensor> CheckpointReader::ReadSlice(const std::string& name,
                                            const Shape& full,
                                            const TensorSlice& slice) const {
-  const auto it = index_->stored.find(name);
+  const auto it = index_->stored.find(KeyOf(name));
   if (it == index_->stored.end() || IsSliceKey(name)) return Missing(name);
   const StoredTensor& s = it->second;
   if (s.shape != full) {
@@ -138,7 +172,7 @@ Result<Tensor> CheckpointReader::ReadSlice(const std::string& name,
                            full);
   }
   LS_ASSIGN_OR_RETURN(const Shape part, slice.ShapeIn(full));
-  if (!s.slices.empty()) return ReadFromParts(name, s, slice, part);
+  if (!s.slices.empty()) return ReadFromParts(it->first, s, slice, part);
   LS_ASSIGN_OR_RETURN(Tensor whole, ReadStored(name, s));
   if (part == full) return whole;
   LS_ASSIGN_OR_RETURN(Tensor out, Tensor::Make(s.dtype, part));
@@ -180,14 +214,16 @@ Result<Tensor> CheckpointReader::ReadFromParts(const std::string& name,
 
 Status CheckpointReader::Missing(const std::string& name) const {
   std::vector<std::string> names;
-  for (const CheckpointEntry& e : entries_) names.push_back(e.name);
+  for (const CheckpointEntry& e : entries_) {
+    names.push_back(e.variable.empty() ? e.name : e.variable);
+  }
   const std::string near = NearestName(name, names);
   return NotFound("checkpoint '", index_->prefix, "' has no tensor '", name,
                   "'", near.empty() ? "" : StrCat("; nearest: '", near, "'"));
 }
 
 Result<Tensor> CheckpointReader::Read(const std::string& name) const {
-  const auto it = index_->stored.find(name);
+  const auto it = index_->stored.find(KeyOf(name));
   const bool found = it != index_->stored.end();
   const Shape shape = found ? it->second.shape : Shape();
   return ReadSlice(name, shape, TensorSlice::Whole(shape.rank()));

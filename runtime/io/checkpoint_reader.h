@@ -24,6 +24,7 @@
 #include "runtime/core/env.h"
 #include "runtime/core/status.h"
 #include "runtime/core/tensor.h"
+#include "runtime/io/checkpoint_objects.h"
 #include "runtime/io/tensor_slice.h"
 
 namespace lockstep {
@@ -37,6 +38,10 @@ struct CheckpointEntry {
   Shape shape;
   uint64_t bytes = 0;        // in the data files
   bool partitioned = false;  // stored in parts; Read puts them together
+  // Of a TensorFlow 2 checkpoint, whose keys are places in a tree of objects:
+  // the name of the variable, or its place when names are not unique. Empty for
+  // other tensors.
+  std::string variable = {};
 };
 
 class CheckpointReader {
@@ -49,7 +54,8 @@ class CheckpointReader {
 
   // Sorted by name.
   const std::vector<CheckpointEntry>& entries() const { return entries_; }
-  // Null when there is none.
+  // Null when there is none. Here and in Read a name is the tensor's, or that
+  // of the variable of an entry.
   const CheckpointEntry* Find(std::string_view name) const;
 
   Result<Tensor> Read(const std::string& name) const;
@@ -62,6 +68,8 @@ class CheckpointReader {
  private:
   CheckpointReader(Env& env, std::unique_ptr<CheckpointIndex> index);
   Status Missing(const std::string& name) const;
+  void NameVariables();
+  const std::string& KeyOf(const std::string& name) const;
   Result<Tensor> ReadStored(std::string_view name,
                             const StoredTensor& stored) const;
   Result<Tensor> ReadFromParts(const std::string& name,
@@ -72,6 +80,7 @@ class CheckpointReader {
   Env& env_;
   const std::unique_ptr<CheckpointIndex> index_;
   std::vector<CheckpointEntry> entries_;
+  KeysByName keys_;  // of the variables of a TensorFlow 2 checkpoint
 };
 
 }  // namespace lockstep

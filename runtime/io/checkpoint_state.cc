@@ -76,6 +76,38 @@ void RemoveLeftovers(Env& env, const std::string& dir,
   }
 }
 
+// Appends `prefix`, which may be there already.
+void AddNewest(const std::string& prefix, double now, CheckpointState& state) {
+  state.timestamps.resize(state.all.size(), now);
+  const auto known = std::ranges::find(state.all, Normal(prefix), Normal);
+  if (known != state.all.end()) {
+    state.timestamps.erase(state.timestamps.begin() +
+                           (known - state.all.begin()));
+    state.all.erase(known);
+  }
+  state.latest = prefix;
+  state.all.push_back(prefix);
+  state.timestamps.push_back(now);
+}
+
+// Takes the oldest ones out of the list; returns those to delete.
+std::vector<std::string> TakeSurplus(const KeepPolicy& keep,
+                                     CheckpointState& state) {
+  std::vector<std::string> surplus;
+  while (keep.max_to_keep > 0 && std::ssize(state.all) > keep.max_to_keep) {
+    const double time = state.timestamps.front();
+    if (keep.every_n_hours > 0 &&
+        time >= state.last_preserved + keep.every_n_hours * 3600) {
+      state.last_preserved = time;  // stays for good
+    } else {
+      surplus.push_back(state.all.front());
+    }
+    state.all.erase(state.all.begin());
+    state.timestamps.erase(state.timestamps.begin());
+  }
+  return surplus;
+}
+
 }  // namespace
 
 Result<CheckpointState> ReadCheckpointState(Env& env, const std::string& dir) {
@@ -133,7 +165,8 @@ Result<std::string> LatestCheckpoint(Env& env, const std::string& dir) {
 }
 
 Status UpdateCheckpointState(Env& env, const std::string& dir,
-                             const std::string& prefix, int max_to_keep) {
+                             const std::string& prefix,
+                             const KeepPolicy& keep) {
   CheckpointState state;
   auto old = ReadCheckpointState(env, dir);
   if (old.ok()) {
@@ -144,22 +177,9 @@ Status UpdateCheckpointState(Env& env, const std::string& dir,
     return old.status();
   }
   const double now = static_cast<double>(env.NowMicros()) * 1e-6;
-  state.timestamps.resize(state.all.size(), now);
-  const auto known = std::ranges::find(state.all, Normal(prefix), Normal);
-  if (known != state.all.end()) {
-    state.timestamps.erase(state.timestamps.begin() +
-                           (known - state.all.begin()));
-    state.all.erase(known);
-  }
-  state.latest = prefix;
-  state.all.push_back(prefix);
-  state.timestamps.push_back(now);
-  std::vector<std::string> surplus;
-  while (max_to_keep > 0 && std::ssize(state.all) > max_to_keep) {
-    surplus.push_back(state.all.front());
-    state.all.erase(state.all.begin());
-    state.timestamps.erase(state.timestamps.begin());
-  }
+  if (state.last_preserved == 0) state.last_preserved = now;
+  AddNewest(prefix, now, state);
+  const std::vector<std::string> surplus = TakeSurplus(keep, state);
   LS_RETURN_IF_ERROR(WriteCheckpointState(env, dir, state));
   for (const std::string& one : surplus) {
     const Status status = DeleteCheckpoint(env, one);

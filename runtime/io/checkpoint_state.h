@@ -8,7 +8,7 @@
 // here they are given with the folder in front. The file is replaced
 // atomically. One writer for a folder at a time; otherwise thread-safe.
 //
-//   LS_RETURN_IF_ERROR(UpdateCheckpointState(env, dir, prefix, 5));
+//   LS_RETURN_IF_ERROR(UpdateCheckpointState(env, dir, prefix, {.max_to_keep = 5}));
 //   LS_ASSIGN_OR_RETURN(std::string newest, LatestCheckpoint(env, dir));
 
 #include <string>
@@ -24,7 +24,9 @@ struct CheckpointState {
   std::vector<std::string> all;  // prefixes, oldest first
   // Seconds since 1970, one for each of `all`, or none.
   std::vector<double> timestamps;
-  double last_preserved = 0;  // TensorFlow's; kept as it is
+  // Seconds since 1970: when the newest one was made that is kept for good, or
+  // when the first one was; 0: unknown.
+  double last_preserved = 0;
 };
 
 // NOT_FOUND when there is no state file, DATA_LOSS when it is no such file.
@@ -36,12 +38,19 @@ Status WriteCheckpointState(Env& env, const std::string& dir,
 // when there is none.
 Result<std::string> LatestCheckpoint(Env& env, const std::string& dir);
 
+struct KeepPolicy {
+  int max_to_keep = 5;  // 0: all
+  // Of the ones that are too many, one is kept for good each time that so many
+  // hours have passed; 0: none is.
+  double every_n_hours = 0;
+};
+
 // Makes `prefix`, which is complete, the newest one, and then deletes the
-// oldest beyond `max_to_keep` (0: keeps all), and what killed writers of
-// checkpoints of this name left. Failing to delete is logged, not an error. A
-// damaged state file is replaced, with a warning.
+// oldest beyond what `keep` says, and what killed writers of checkpoints of
+// this name left. Failing to delete is logged, not an error. A damaged state
+// file is replaced, with a warning.
 Status UpdateCheckpointState(Env& env, const std::string& dir,
-                             const std::string& prefix, int max_to_keep);
+                             const std::string& prefix, const KeepPolicy& keep);
 
 // Deletes the files of a checkpoint, the index first, so that what a kill
 // leaves is no checkpoint. OK when there is none.

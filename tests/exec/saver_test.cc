@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "ops/ops.h"
+#include "runtime/graph/graph_def.h"
 #include "runtime/io/checkpoint_reader.h"
 #include "runtime/io/checkpoint_state.h"
 
@@ -105,6 +106,103 @@ TEST_F(SaverTest, ACheckpointThatDoesNotFitIsReportedAsAWhole) {
   EXPECT_THAT(s.message(), HasSubstr("'weights' is missing"));
   EXPECT_THAT(s.message(), HasSubstr("'w' has shape [2,2], the variable has []"));
   EXPECT_THAT(s.message(), HasSubstr("'n' is int64, the variable is float"));
+}
+
+TEST_F(SaverTest, WhatOnlyTheCheckpointHasIsToldButNoError) {
+  auto session = Open();
+  ASSERT_TRUE(saver().Save(*session, Prefix(), 1).ok());
+  Graph other;
+  Scope root(&other);
+  Output w = ops::InitializedVariable(root.WithName("w"),
+                                      Tensor(ZerosOf({2, 2})));
+  auto saver = Saver::Create(root, {w});
+  ASSERT_TRUE(saver.ok());
+  const auto found = saver->Compare(Prefix() + "-1").value();
+  EXPECT_TRUE(found.fits());
+  EXPECT_THAT(found.extra, ::testing::ElementsAre("n"));
+  EXPECT_EQ(found.ToString(), "only in the checkpoint: 'n'");
+  auto b = Session::Create(other);
+  EXPECT_TRUE(saver->Restore(**b, Prefix() + "-1").ok());
+}
+
+TEST_F(SaverTest, AnotherShapeAloneIsAnInvalidArgument) {
+  auto session = Open();
+  ASSERT_TRUE(saver().Save(*session, Prefix(), 1).ok());
+  Graph other;
+  Scope root(&other);
+  Output w = ops::InitializedVariable(root.WithName("w"), 0.0f);
+  auto saver = Saver::Create(root, {w});
+  auto b = Session::Create(other);
+  EXPECT_EQ(saver->Restore(**b, Prefix() + "-1").code(),
+            Code::kInvalidArgument);
+}
+
+TEST_F(SaverTest, PartsOfAVariableAreOneTensorInTheCheckpoint) {
+  const auto parts_of = [](const Scope& root) {
+    std::vector<SavedVariable> parts;
+    for (int64_t i = 0; i < 2; ++i) {
+      const float at = static_cast<float>(i);
+      Output part = ops::InitializedVariable(
+          root.WithName(StrCat("w/part_", i)),
+          Tensor::Of<float>({1, 3}, {at, at + 10, at + 20}));
+      parts.emplace_back(part, "w", Shape{2, 3},
+                         TensorSlice{{{i, 1}, {0, TensorSlice::kAll}}});
+    }
+    return parts;
+  };
+  Graph graph;
+  Scope root(&graph);
+  auto saver = Saver::Create(root, parts_of(root));
+  ASSERT_TRUE(saver.ok()) << saver.status().ToString();
+  Node* init = ops::VariablesInitializer(root);
+  auto session = Session::Create(graph).value();
+  ASSERT_TRUE(session->RunTargets({init->name()}).ok());
+  ASSERT_TRUE(saver->Save(*session, Prefix()).ok());
+  const auto reader =
+      CheckpointReader::Open(*Env::Default(), Prefix()).value();
+  EXPECT_THAT(reader->Read("w").value().flat<float>(),
+              ::testing::ElementsAre(0, 10, 20, 1, 11, 21));
+  // Into the whole of another graph, and into the parts again.
+  Graph whole;
+  Scope other(&whole);
+  Output w = ops::Variable(other.WithName("w"), kFloat, {2, 3});
+  auto whole_saver = Saver::Create(other, {w});
+  auto b = Session::Create(whole).value();
+  ASSERT_TRUE(whole_saver->Restore(*b, Prefix()).ok());
+  EXPECT_EQ(b->RunOne({}, "w:0")->flat<float>()[4], 11);
+  const Status s = saver->Restore(*session, Prefix());
+  ASSERT_TRUE(s.ok()) << s.ToString();
+  EXPECT_EQ(session->RunOne({}, "w/part_1:0")->flat<float>()[2], 21);
+}
+
+TEST_F(SaverTest, TheNodesOfAnExportedGraphServeAsWell) {
+  auto session = Open();
+  ASSERT_TRUE(session->RunTargets({"count"}).ok());
+  ASSERT_TRUE(session->RunOne({}, "draw:0").ok());
+  auto copy = FromGraphDef(ToGraphDef(graph_).value());
+  ASSERT_TRUE(copy.ok()) << copy.status().ToString();
+  auto other = Saver::ForGraph(*copy, saver().names());
+  ASSERT_TRUE(other.ok()) << other.status().ToString();
+  ASSERT_TRUE(saver().Save(*session, Prefix(), 1).ok());
+  const Tensor next = session->RunOne({}, "draw:0").value();
+  auto b = Session::Create(*copy).value();
+  const Status s = other->Restore(*b, Prefix() + "-1");
+  ASSERT_TRUE(s.ok()) << s.ToString();
+  EXPECT_EQ(b->RunOne({}, "n:0")->scalar<int64_t>(), 1);
+  EXPECT_TRUE(BitwiseEqual(b->RunOne({}, "draw:0").value(), next));
+  ASSERT_TRUE(other->Save(*b, Prefix(), 2).ok());
+  EXPECT_TRUE(other->Compare(Prefix() + "-2").value().extra.empty());
+}
+
+TEST_F(SaverTest, NodesThatAreNotThereAreNamed) {
+  SaverNames names = saver().names();
+  names.restore_op = "nowhere";
+  EXPECT_THAT(Saver::ForGraph(graph_, names).status().message(),
+              HasSubstr("restore op 'nowhere'"));
+  names = saver().names();
+  names.filename_tensor = "save/Const:7";
+  EXPECT_THAT(Saver::ForGraph(graph_, names).status().message(),
+              HasSubstr("the saver's filename"));
 }
 
 TEST_F(SaverTest, ADamagedCheckpointIsDataLoss) {

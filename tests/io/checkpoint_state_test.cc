@@ -83,12 +83,34 @@ TEST(CheckpointStateTest, OneCheckpointIsKnownUnderAllSpellings) {
   MemEnv env;
   env.Overwrite("m-1.index", "");
   for (const char* prefix : {"m-1", "./m-1", "././m-1", "m-1"}) {
-    ASSERT_TRUE(UpdateCheckpointState(env, ".", prefix, 1).ok());
+    ASSERT_TRUE(UpdateCheckpointState(env, ".", prefix, {.max_to_keep = 1}).ok());
     EXPECT_TRUE(env.FileExists("m-1.index")) << prefix;
     EXPECT_EQ(ReadCheckpointState(env, ".").value().all.size(), 1u) << prefix;
   }
   EXPECT_THAT(env.ReadFile("checkpoint").value(),
               HasSubstr("model_checkpoint_path: \"m-1\"\n"));
+}
+
+TEST(CheckpointManagerTest, KeepsOneForGoodEachSoManyHours) {
+  MemEnv env;
+  CheckpointManager manager(
+      env, "dir", {.max_to_keep = 1, .keep_checkpoint_every_n_hours = 1});
+  constexpr uint64_t kStart = 1700000000;
+  // In minutes: at 70 more than an hour has passed since the first, at 100
+  // less than one since 70, at 140 one again.
+  for (int minute : {0, 30, 70, 100, 140, 150}) {
+    env.SetNow((kStart + 60 * static_cast<uint64_t>(minute)) * 1000000);
+    ASSERT_TRUE(manager.Save(Values(minute), minute).ok());
+  }
+  std::vector<std::string> kept;
+  for (const std::string& file : env.Files()) {
+    if (file.ends_with(".index")) kept.push_back(file);
+  }
+  EXPECT_THAT(kept, ElementsAre("dir/model.ckpt-140.index",
+                                "dir/model.ckpt-150.index",
+                                "dir/model.ckpt-70.index"));
+  EXPECT_EQ(ReadCheckpointState(env, "dir").value().last_preserved,
+            kStart + 60.0 * 140);
 }
 
 TEST(CheckpointManagerTest, KeepsTheNewest) {

@@ -107,7 +107,7 @@ TEST(CheckpointWriterTest, PartThatIsTheWholeIsNoPart) {
   EXPECT_THAT(reader->Read("w").value().flat<float>(), ElementsAre(1, 2));
 }
 
-TEST(CheckpointWriterTest, MissingPartIsFoundWhenOpening) {
+TEST(CheckpointWriterTest, APartThatIsMissingIsFoundWhenItIsRead) {
   MemEnv env;
   auto writer = CheckpointWriter::Open(env, "m").value();
   ASSERT_TRUE(writer
@@ -115,9 +115,14 @@ TEST(CheckpointWriterTest, MissingPartIsFoundWhenOpening) {
                              Tensor::Of<float>({1}, {1}))
                   .ok());
   ASSERT_TRUE(writer->Finish().ok());
-  const Status s = CheckpointReader::Open(env, "m").status();
+  const auto reader = CheckpointReader::Open(env, "m").value();
+  const Status s = reader->Read("w").status();
   EXPECT_EQ(s.code(), Code::kDataLoss);
   EXPECT_THAT(s.message(), HasSubstr("tensor 'w'"));
+  EXPECT_THAT(reader->ReadSlice("w", Shape{3}, TensorSlice::Parse("0,1").value())
+                  .value()
+                  .flat<float>(),
+              ElementsAre(1));
 }
 
 TEST(CheckpointWriterTest, BadNamesTypesAndPartsAreRefused) {
