@@ -15,4 +15,9 @@ class MetaGraphDef;
 Status ToProto(const MetaGraph& meta, proto::MetaGraphDef* out);
 Result<MetaGraph> FromProto(const proto::MetaGraphDef& def);
 
+// What ReadGraphFile does before it imports: the message of any kind of graph
+// file; of a GraphDef it has nothing but that.
+Status ReadMetaGraphDef(Env& env, const std::string& path,
+                        proto::MetaGraphDef* out);
+
 }  // namespace lockstep

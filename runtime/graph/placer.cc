@@ -6,16 +6,9 @@
 namespace lockstep {
 namespace {
 
-// Nodes the planner resolves itself run nowhere and need no kernel.
-bool NeedsKernel(const Node& n) {
-  const OpTraits& t = n.traits();
-  return !(t.constant || t.placeholder || t.variable || t.alias.first >= 0 ||
-           n.op() == "_Feed");
-}
-
 bool Supports(const Device& device, const Node& n) {
   const DeviceKind kind = device.name.type == "GPU" ? kGpu : kCpu;
-  return !NeedsKernel(n) || n.def().FindKernel(kind, n.attrs());
+  return !NeedsKernel(n.def()) || n.def().FindKernel(kind, n.attrs());
 }
 
 Status PlaceNode(const DeviceSet& devices, const PlacerOptions& options,
@@ -51,6 +44,12 @@ Status PlaceNode(const DeviceSet& devices, const PlacerOptions& options,
 }
 
 }  // namespace
+
+bool NeedsKernel(const OpDef& op) {
+  const OpTraits& t = op.traits;
+  return !(t.constant || t.placeholder || t.variable || t.alias.first >= 0 ||
+           op.name == "_Feed");
+}
 
 Status PlaceGraph(const DeviceSet& devices, const PlacerOptions& options,
                   Graph* graph) {

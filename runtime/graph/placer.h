@@ -18,6 +18,9 @@ struct PlacerOptions {
   bool log_device_placement = false;
 };
 
+// Whether nodes of the op run somewhere; others the planner resolves itself.
+bool NeedsKernel(const OpDef& op);
+
 // INVALID_ARGUMENT naming the node, what it asked for and what there is.
 Status PlaceGraph(const DeviceSet& devices, const PlacerOptions& options,
                   Graph* graph);

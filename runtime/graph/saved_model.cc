@@ -32,16 +32,31 @@ const proto::MetaGraphDef* Choose(const proto::SavedModel& model,
                                                        : nullptr;
 }
 
-Result<MetaGraph> Import(const proto::SavedModel& model,
-                         const std::vector<std::string>& tags) {
-  if (const proto::MetaGraphDef* meta = Choose(model, tags)) {
-    return FromProto(*meta);
+// The message of the folder `dir`, and the path of its file.
+Status ReadMessage(Env& env, const std::string& dir, proto::SavedModel* model,
+                   std::string* path) {
+  *path = JoinPath(dir, kSavedModelFile);
+  const bool binary = env.FileExists(*path);
+  if (!binary) *path = JoinPath(dir, kSavedModelTextFile);
+  if (!binary && !env.FileExists(*path)) {
+    return NotFound("'", dir, "' is no SavedModel: it has no ",
+                    kSavedModelFile);
   }
+  LS_ASSIGN_OR_RETURN(const std::string bytes, env.ReadFile(*path));
+  return (binary ? ParseProto(bytes, *model) : ParseTextProto(bytes, *model))
+      .WithContext(*path);
+}
+
+Status ChooseFrom(const proto::SavedModel& model, const std::string& path,
+                  const std::vector<std::string>& tags,
+                  const proto::MetaGraphDef** out) {
+  *out = Choose(model, tags);
+  if (*out != nullptr) return Ok();
   std::vector<std::string> there;
   for (const auto& meta : model.meta_graphs()) {
     there.push_back(StrCat("{", Join(TagsOf(meta), ", "), "}"));
   }
-  return NotFound("it has no meta graph tagged {",
+  return NotFound(path, " has no meta graph tagged {",
                   tags.empty() ? kServe : Join(tags, ", "), "}; it has ",
                   there.empty() ? "none" : Join(there, ", "));
 }
@@ -53,18 +68,17 @@ bool LooksLikeText(std::string_view bytes) {
 }
 
 // A file that is no folder, by its contents; `path` only tells the kind.
-Result<MetaGraph> ImportFile(std::string_view bytes, const std::string& path) {
-  MetaGraph meta;
+Status ParseFile(std::string_view bytes, const std::string& path,
+                 proto::MetaGraphDef* out) {
   const bool is_meta = path.ends_with(".meta");
-  if (is_meta && !LooksLikeText(bytes)) return FromMetaGraphDef(bytes);
-  if (!is_meta && !path.ends_with(".pbtxt")) {
-    LS_ASSIGN_OR_RETURN(meta.graph, FromGraphDef(bytes));
-    return meta;
+  if (path.ends_with(".pbtxt") || (is_meta && LooksLikeText(bytes))) {
+    if (ParseTextProto(bytes, *out).ok()) return Ok();
+    out->Clear();
+    return ParseTextProto(bytes, *out->mutable_graph_def())
+        .WithContext("not a GraphDef in text form");
   }
-  proto::MetaGraphDef def;
-  if (ParseTextProto(bytes, def).ok()) return FromProto(def);
-  LS_ASSIGN_OR_RETURN(meta.graph, FromGraphDefText(bytes));
-  return meta;
+  if (is_meta) return ParseProto(bytes, *out);
+  return ParseProto(bytes, *out->mutable_graph_def());
 }
 
 }  // namespace
@@ -77,20 +91,11 @@ bool IsSavedModel(Env& env, const std::string& dir) {
 Result<MetaGraph> ReadSavedModel(Env& env, const std::string& dir,
                                  const std::vector<std::string>& tags) {
   proto::SavedModel model;
-  std::string path = JoinPath(dir, kSavedModelFile);
-  Status parsed;
-  if (env.FileExists(path)) {
-    LS_ASSIGN_OR_RETURN(const std::string bytes, env.ReadFile(path));
-    parsed = ParseProto(bytes, model);
-  } else if (path = JoinPath(dir, kSavedModelTextFile); env.FileExists(path)) {
-    LS_ASSIGN_OR_RETURN(const std::string text, env.ReadFile(path));
-    parsed = ParseTextProto(text, model);
-  } else {
-    return NotFound("'", dir, "' is no SavedModel: it has no ",
-                    kSavedModelFile);
-  }
-  if (!parsed.ok()) return parsed.WithContext(path);
-  Result<MetaGraph> meta = Import(model, tags);
+  std::string path;
+  LS_RETURN_IF_ERROR(ReadMessage(env, dir, &model, &path));
+  const proto::MetaGraphDef* chosen = nullptr;
+  LS_RETURN_IF_ERROR(ChooseFrom(model, path, tags, &chosen));
+  Result<MetaGraph> meta = FromProto(*chosen);
   if (!meta.ok()) return meta.status().WithContext(path);
   return meta;
 }
@@ -105,13 +110,28 @@ Status WriteSavedModel(Env& env, const std::string& dir,
   return env.WriteFileAtomically(JoinPath(dir, kSavedModelFile), bytes);
 }
 
-Result<MetaGraph> ReadGraphFile(Env& env, const std::string& path) {
-  if (IsSavedModel(env, path)) return ReadSavedModel(env, path);
-  if (BaseName(path) == kSavedModelFile) {
-    return ReadSavedModel(env, DirName(path));
+Status ReadMetaGraphDef(Env& env, const std::string& path,
+                        proto::MetaGraphDef* out) {
+  const std::string dir =
+      BaseName(path) == kSavedModelFile ? DirName(path) : path;
+  if (IsSavedModel(env, dir)) {
+    proto::SavedModel model;
+    std::string file;
+    LS_RETURN_IF_ERROR(ReadMessage(env, dir, &model, &file));
+    const proto::MetaGraphDef* chosen = nullptr;
+    LS_RETURN_IF_ERROR(ChooseFrom(model, file, {}, &chosen));
+    // The chosen one is taken out without a copy.
+    out->Swap(const_cast<proto::MetaGraphDef*>(chosen));
+    return Ok();
   }
   LS_ASSIGN_OR_RETURN(const std::string bytes, env.ReadFile(path));
-  Result<MetaGraph> meta = ImportFile(bytes, path);
+  return ParseFile(bytes, path, out).WithContext(path);
+}
+
+Result<MetaGraph> ReadGraphFile(Env& env, const std::string& path) {
+  proto::MetaGraphDef def;
+  LS_RETURN_IF_ERROR(ReadMetaGraphDef(env, path, &def));
+  Result<MetaGraph> meta = FromProto(def);
   if (!meta.ok()) return meta.status().WithContext(path);
   return meta;
 }

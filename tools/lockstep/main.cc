@@ -8,7 +8,10 @@
 #include <vector>
 
 #include "tools/lockstep/bench.h"
+#include "tools/lockstep/check.h"
 #include "tools/lockstep/command.h"
+#include "tools/lockstep/inspect.h"
+#include "tools/lockstep/ops.h"
 #include "tools/lockstep/run.h"
 
 namespace lockstep {
@@ -22,6 +25,9 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"bench", "step times of a reference model", BenchMain},
+    {"check", "all of a graph that would not run, at once", CheckMain},
+    {"inspect", "what a graph, checkpoint or event file holds", InspectMain},
+    {"ops", "the ops there are, with types and gradients", OpsMain},
     {"run", "the steps of a case file in one session", RunMain},
 };
 
