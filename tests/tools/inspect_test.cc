@@ -77,10 +77,10 @@ TEST_F(InspectTest, AGraphHasInputsVariablesOutputsAndSignatures) {
 
 TEST_F(InspectTest, ACheckpointHasTensorsWithValuesAndStatistics) {
   const std::string prefix = dir_ / "model-7";
-  CheckpointWriter writer(env(), prefix);
-  ASSERT_TRUE(writer.Add("w", Tensor::Of<float>({4}, {1, 0, -3, NAN})).ok());
-  ASSERT_TRUE(writer.Add("name", Tensor("text")).ok());
-  ASSERT_TRUE(writer.Finish().ok());
+  auto writer = CheckpointWriter::Open(env(), prefix).value();
+  ASSERT_TRUE(writer->Add("w", Tensor::Of<float>({4}, {1, 0, -3, NAN})).ok());
+  ASSERT_TRUE(writer->Add("name", Tensor("text")).ok());
+  ASSERT_TRUE(writer->Finish().ok());
   for (const std::string file :
        {"model-7", "model-7.index", "model-7.data-00000-of-00001"}) {
     const Json json = Inspect({dir_ / file, "--stats", "--values", "2"});
