@@ -7,6 +7,7 @@
 //   Output y = ops::Add(scope, ops::MatMul(scope, x, w), b);
 
 #include "ops/array/array.h"
+#include "ops/check/check.h"
 #include "ops/conv/conv.h"
 #include "ops/linalg/linalg.h"
 #include "ops/math/math.h"
@@ -14,6 +15,7 @@
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
 #include "ops/state/state.h"
+#include "ops/string/string.h"
 #include "ops/summary/summary.h"
 #include "ops/training/optimizer.h"
 #include "ops/training/training.h"

@@ -81,6 +81,9 @@ Output Reverse(const Scope& scope, const Input& input, const Input& axes);
 Output Pad(const Scope& scope, const Input& input, const Input& paddings);
 Output PadV2(const Scope& scope, const Input& input, const Input& paddings,
              const Input& value);
+// mode: "REFLECT" or "SYMMETRIC".
+Output MirrorPad(const Scope& scope, const Input& input, const Input& paddings,
+                 const std::string& mode);
 Output Tile(const Scope& scope, const Input& input, const Input& multiples);
 Output BroadcastTo(const Scope& scope, const Input& input, const Input& shape);
 // params' slices along `axis`, by number; one out of range is
@@ -94,6 +97,41 @@ Output GatherNd(const Scope& scope, const Input& params, const Input& indices);
 // Zeros of `shape` to which the slices of `updates` are added.
 Output ScatterNd(const Scope& scope, const Input& indices, const Input& updates,
                  const Input& shape);
+// Output p: the slices of `data` whose partition is p, in order.
+std::vector<Output> DynamicPartition(const Scope& scope, const Input& data,
+                                     const Input& partitions,
+                                     int num_partitions);
+// Row indices[i][j] of the output is data[i][j]; the last of several stays.
+Output DynamicStitch(const Scope& scope, const std::vector<Output>& indices,
+                     const std::vector<Output>& data);
+Output ParallelDynamicStitch(const Scope& scope,
+                             const std::vector<Output>& indices,
+                             const std::vector<Output>& data);
+// The distinct elements in order of occurrence, each element's number among
+// them and, for the ops that count, how often each occurs.
+struct UniqueOutputs {
+  Output y, idx, count;
+};
+UniqueOutputs Unique(const Scope& scope, const Input& x,
+                     DType out_idx = kInt32);
+UniqueOutputs UniqueV2(const Scope& scope, const Input& x, const Input& axis,
+                       DType out_idx = kInt32);
+UniqueOutputs UniqueWithCounts(const Scope& scope, const Input& x,
+                               DType out_idx = kInt32);
+UniqueOutputs UniqueWithCountsV2(const Scope& scope, const Input& x,
+                                 const Input& axis, DType out_idx = kInt32);
+// {the elements of x that are not in y, their positions}.
+std::vector<Output> ListDiff(const Scope& scope, const Input& x, const Input& y,
+                             DType out_idx = kInt32);
+// Blocks of the spatial dimensions 1 .. to the batch dimension and back.
+Output SpaceToBatchND(const Scope& scope, const Input& input,
+                      const Input& block_shape, const Input& paddings);
+Output BatchToSpaceND(const Scope& scope, const Input& input,
+                      const Input& block_shape, const Input& crops);
+Output SpaceToBatch(const Scope& scope, const Input& input,
+                    const Input& paddings, int block_size);
+Output BatchToSpace(const Scope& scope, const Input& input, const Input& crops,
+                    int block_size);
 // The positions of what is not zero, one a row, int64.
 Output Where(const Scope& scope, const Input& condition);
 

@@ -7,6 +7,8 @@
 // Gradients: the Slice of dy where the input stood; PadV2: the rest, summed,
 // to the constant.
 
+#include "ops/array/pad.h"
+
 #include "ops/array/array.h"
 #include "ops/array/element_unit.h"
 #include "ops/array/strided_copy.h"
@@ -17,9 +19,8 @@
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
-namespace {
 
-Status PadShape(ShapeContext& c) {
+Status PaddedShape(ShapeContext& c, int64_t sign) {
   LS_ASSIGN_OR_RETURN(Shape pads, c.WithRank(1, 2));
   if (pads.dim(1) != 2 && pads.dim(1) != kUnknownDim) {
     return InvalidArgument(
@@ -45,15 +46,19 @@ Status PadShape(ShapeContext& c) {
                              after);
     }
     int64_t n = x.dim(d);
-    if (n != kUnknownDim && (__builtin_add_overflow(n, before, &n) ||
-                             __builtin_add_overflow(n, after, &n))) {
-      return InvalidArgument("Paddings are too large: ", before, " ", after);
+    if (n != kUnknownDim &&
+        (__builtin_add_overflow(n, sign * before, &n) ||
+         __builtin_add_overflow(n, sign * after, &n) || n < 0)) {
+      return InvalidArgument("Paddings are too large: ", before, " ", after,
+                             " for dimension ", d, " of ", x);
     }
     dims.push_back(n);
   }
   LS_ASSIGN_OR_RETURN(Shape y, Shape::Make(dims));
   return c.SetOutput(0, y);
 }
+
+namespace {
 
 struct PadState {
   StridedCopy copy;

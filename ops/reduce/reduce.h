@@ -46,8 +46,43 @@ Output Cumprod(const Scope& scope, const Input& x, const Input& axis,
 
 // sum(x ^ 2) / 2, a scalar.
 Output L2Loss(const Scope& scope, const Input& x);
-// Row i of the output is the sum of the rows of `data` whose id is i.
+
+// Row i of the output combines the rows of `data` whose id is i. Unsorted:
+// negative ids are left out, num_segments rows come out. Sorted: ids ascend,
+// rows without an id are 0 (Prod: 1). Sparse: the rows of `data` that `indices`
+// names.
 Output UnsortedSegmentSum(const Scope& scope, const Input& data,
                           const Input& segment_ids, const Input& num_segments);
+Output UnsortedSegmentProd(const Scope& scope, const Input& data,
+                           const Input& segment_ids, const Input& num_segments);
+Output UnsortedSegmentMax(const Scope& scope, const Input& data,
+                          const Input& segment_ids, const Input& num_segments);
+Output UnsortedSegmentMin(const Scope& scope, const Input& data,
+                          const Input& segment_ids, const Input& num_segments);
+Output SegmentSum(const Scope& scope, const Input& data,
+                  const Input& segment_ids);
+Output SegmentMean(const Scope& scope, const Input& data,
+                   const Input& segment_ids);
+Output SegmentProd(const Scope& scope, const Input& data,
+                   const Input& segment_ids);
+Output SegmentMax(const Scope& scope, const Input& data,
+                  const Input& segment_ids);
+Output SegmentMin(const Scope& scope, const Input& data,
+                  const Input& segment_ids);
+Output SparseSegmentSum(const Scope& scope, const Input& data,
+                        const Input& indices, const Input& segment_ids);
+Output SparseSegmentMean(const Scope& scope, const Input& data,
+                         const Input& indices, const Input& segment_ids);
+// The sum divided by the root of the number of rows.
+Output SparseSegmentSqrtN(const Scope& scope, const Input& data,
+                          const Input& indices, const Input& segment_ids);
+
+// The k largest elements of each row in descending order, and their positions;
+// of equals the first.
+struct TopKOutputs {
+  Output values, indices;
+};
+TopKOutputs TopK(const Scope& scope, const Input& input, const Input& k,
+                 bool sorted = true);
 
 }  // namespace lockstep::ops

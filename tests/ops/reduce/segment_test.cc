@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/ops.h"
+#include "tests/testing/op_test.h"
+
+namespace lockstep {
+namespace {
+
+OpCase Op(const char* name) {
+  return OpCase([name](const Scope& s, const Outputs& in) {
+    NodeBuilder b = s.Op(name);
+    for (const Output& x : in) b.In(x);
+    return b.Out();
+  });
+}
+
+TEST(SegmentTest, CombinesRowsWithOneId) {
+  const Tensor x = F({4, 2}, {1, 2, 3, 4, 5, -6, 7, 8});
+  const Tensor ids = I({4}, {0, 0, 2, 2});
+  Op("SegmentSum").In(x).In(ids).Want(F({3, 2}, {4, 6, 0, 0, 12, 2}));
+  Op("SegmentMean").In(x).In(ids).Want(F({3, 2}, {2, 3, 0, 0, 6, 1}));
+  Op("SegmentProd").In(x).In(ids).Want(F({3, 2}, {3, 8, 1, 1, 35, -48}));
+  Op("SegmentMax").In(x).In(ids).Want(F({3, 2}, {3, 4, 0, 0, 7, 8}));
+  Op("SegmentMin").In(x).In(ids).Want(F({3, 2}, {1, 2, 0, 0, 5, -6}));
+  Op("SegmentSum").In(F({0, 2}, {})).In(L({0}, {})).Want(F({0, 2}, {}));
+  Op("SegmentMax")
+      .In(I({2}, {-3, -4}))
+      .In(L({2}, {1, 1}))
+      .Want(I({2}, {0, -3}));
+}
+
+TEST(SegmentTest, RefusesIdsOutOfOrder) {
+  Op("SegmentSum")
+      .In(F({2}, {1, 2}))
+      .In(I({2}, {1, 0}))
+      .WantError(Code::kInvalidArgument, "segment ids are not increasing");
+  Op("SegmentSum")
+      .In(F({2}, {1, 2}))
+      .In(I({2}, {-1, 0}))
+      .WantError(Code::kInvalidArgument, "segment ids must be >= 0");
+  Op("SegmentSum")
+      .In(F({2}, {1, 2}))
+      .In(I({3}, {0, 0, 1}))
+      .WantError(Code::kInvalidArgument, "same size as dimension 0");
+}
+
+TEST(SegmentTest, Gradients) {
+  const Tensor ids = I({4}, {0, 0, 1, 1});
+  for (const char* op : {"SegmentSum", "SegmentMean", "SegmentProd",
+                         "SegmentMax", "SegmentMin"}) {
+    SCOPED_TRACE(op);
+    Op(op).In(Doubles({4, 2})).Constant(ids).Gradient();
+  }
+  Op("SegmentProd")
+      .In(D({4}, {2, 0, 3, 4}))
+      .Constant(I({4}, {0, 0, 0, 1}))
+      .Gradient();
+}
+
+TEST(UnsortedSegmentTest, CombinesRowsAndLeavesNegativeIdsOut) {
+  const Tensor x = I({4}, {5, 2, 3, 4});
+  const Tensor ids = I({4}, {1, -1, 1, 0}), n = I({}, {3});
+  Op("UnsortedSegmentSum").In(x).In(ids).In(n).Want(I({3}, {4, 8, 0}));
+  Op("UnsortedSegmentProd").In(x).In(ids).In(n).Want(I({3}, {4, 15, 1}));
+  Op("UnsortedSegmentMax")
+      .In(x)
+      .In(ids)
+      .In(n)
+      .Want(I({3}, {4, 5, std::numeric_limits<int32_t>::min()}));
+  Op("UnsortedSegmentMin")
+      .In(x)
+      .In(ids)
+      .In(n)
+      .Want(I({3}, {4, 3, std::numeric_limits<int32_t>::max()}));
+  Op("UnsortedSegmentMax")
+      .In(x)
+      .In(ids)
+      .In(I({}, {1}))
+      .WantError(Code::kInvalidArgument,
+                 "segment_ids[0] = 1 is out of range [0, 1)");
+}
+
+TEST(UnsortedSegmentTest, Gradients) {
+  const Tensor ids = I({4}, {1, -1, 1, 0}), n = I({}, {2});
+  for (const char* op : {"UnsortedSegmentSum", "UnsortedSegmentProd",
+                         "UnsortedSegmentMax", "UnsortedSegmentMin"}) {
+    SCOPED_TRACE(op);
+    Op(op).In(Doubles({4, 2})).Constant(ids).Constant(n).Gradient();
+  }
+}
+
+TEST(SparseSegmentTest, CombinesTheRowsThatIndicesName) {
+  const Tensor x = F({3, 2}, {1, 2, 3, 4, 5, 6});
+  const Tensor at = I({4}, {2, 0, 1, 1}), ids = I({4}, {0, 0, 0, 2});
+  Op("SparseSegmentSum")
+      .In(x)
+      .In(at)
+      .In(ids)
+      .Want(F({3, 2}, {9, 12, 0, 0, 3, 4}));
+  Op("SparseSegmentMean")
+      .In(x)
+      .In(at)
+      .In(ids)
+      .Want(F({3, 2}, {3, 4, 0, 0, 3, 4}));
+  const float root = std::sqrt(3.0f);
+  Op("SparseSegmentSqrtN")
+      .In(x)
+      .In(at)
+      .In(ids)
+      .Within(1e-6)
+      .Want(F({3, 2}, {9 / root, 12 / root, 0, 0, 3, 4}));
+  Op("SparseSegmentSumWithNumSegments")
+      .In(x)
+      .In(at)
+      .In(ids)
+      .In(I({}, {4}))
+      .Want(F({4, 2}, {9, 12, 0, 0, 3, 4, 0, 0}));
+  Op("SparseSegmentSum")
+      .In(x)
+      .In(I({1}, {3}))
+      .In(I({1}, {0}))
+      .WantError(Code::kInvalidArgument, "indices[0] == 3 out of range [0, 3)");
+}
+
+TEST(SparseSegmentTest, Gradients) {
+  for (const char* op :
+       {"SparseSegmentSum", "SparseSegmentMean", "SparseSegmentSqrtN"}) {
+    SCOPED_TRACE(op);
+    Op(op)
+        .In(Doubles({3, 2}))
+        .Constant(I({4}, {2, 0, 1, 1}))
+        .Constant(I({4}, {0, 0, 0, 1}))
+        .Gradient();
+  }
+}
+
+OpCase TopK(int which) {
+  return OpCase([which](const Scope& s, const Outputs& in) {
+    const ops::TopKOutputs t = ops::TopK(s, in[0], in[1]);
+    return which == 0 ? t.values : t.indices;
+  });
+}
+
+TEST(TopKTest, FindsTheLargestInOrder) {
+  const Tensor x = F({2, 4}, {1, 3, 2, 3, -1, -5, 0, -2});
+  TopK(0).In(x).In(I({}, {2})).Want(F({2, 2}, {3, 3, 0, -1}));
+  TopK(1).In(x).In(I({}, {2})).Want(I({2, 2}, {1, 3, 2, 0}));
+  TopK(0).In(I({3}, {1, 2, 3})).In(I({}, {0})).Want(I({0}, {}));
+  TopK(0)
+      .In(x)
+      .In(I({}, {5}))
+      .WantError(Code::kInvalidArgument, "must have at least k columns");
+  TopK(0)
+      .In(x)
+      .In(I({}, {-1}))
+      .WantError(Code::kInvalidArgument, "Need k >= 0");
+}
+
+TEST(TopKTest, GradientGoesBackToThePositions) {
+  TopK(0).In(Doubles({2, 2, 4})).Constant(I({}, {3})).Gradient();
+  TopK(0).In(Doubles({4})).Constant(I({}, {2})).Gradient();
+}
+
+}  // namespace
+}  // namespace lockstep
