@@ -42,6 +42,28 @@ Output Conv2DBackpropFilter(const Scope& scope, const Input& input,
                             const std::string& padding,
                             const Conv2DOptions& options = {});
 
+// Each channel of the image by itself: filters [H,W,in,multiplier] give
+// in * multiplier channels.
+Output DepthwiseConv2dNative(const Scope& scope, const Input& input,
+                             const Input& filter,
+                             const std::vector<int64_t>& strides,
+                             const std::string& padding,
+                             const Conv2DOptions& options = {});
+Output DepthwiseConv2dNativeBackpropInput(const Scope& scope,
+                                          const Input& input_sizes,
+                                          const Input& filter,
+                                          const Input& out_backprop,
+                                          const std::vector<int64_t>& strides,
+                                          const std::string& padding,
+                                          const Conv2DOptions& options = {});
+Output DepthwiseConv2dNativeBackpropFilter(const Scope& scope,
+                                           const Input& input,
+                                           const Input& filter_sizes,
+                                           const Input& out_backprop,
+                                           const std::vector<int64_t>& strides,
+                                           const std::string& padding,
+                                           const Conv2DOptions& options = {});
+
 Output MaxPool(const Scope& scope, const Input& input,
                const std::vector<int64_t>& ksize,
                const std::vector<int64_t>& strides, const std::string& padding,

@@ -8,30 +8,12 @@
 #include "ops/array/array.h"
 #include "ops/conv/conv.h"
 #include "ops/conv/conv_attrs.h"
-#include "ops/conv/conv_kernel.h"
+#include "ops/conv/conv_op.h"
 
 namespace lockstep {
 namespace {
 
-Status Conv2DShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(const Shape input, c.WithRank(0, 4));
-  LS_ASSIGN_OR_RETURN(const Shape filter, c.WithRank(1, 4));
-  LS_ASSIGN_OR_RETURN(const auto dims,
-                      detail::ConvDims::From(c.attrs(), input, filter));
-  return c.SetOutput(0, dims.OutputShape());
-}
-
-template <class T>
-Status Conv2DPrepare(PrepareContext& p) {
-  LS_ASSIGN_OR_RETURN(
-      const auto dims,
-      detail::ConvDims::From(p.attrs(), p.input_shape(0), p.input_shape(1)));
-  return detail::PrepareConv<T>(p, detail::ConvKind::kForward, dims);
-}
-template <class T>
-Status Conv2DRun(KernelContext& k) {
-  return detail::RunConv<T>(k, 0, 1);
-}
+constexpr detail::ConvRoles kForward{.image = 0, .filter = 1};
 
 Status Conv2DGradient(GradContext& g) {
   const Scope& s = g.scope();
@@ -52,10 +34,10 @@ Status Conv2DGradient(GradContext& g) {
 LOCKSTEP_OP("Conv2D")
     .Input("input: T")
     .Input("filter: T")
-    .Output("output: T") LS_CONV_ATTRS.Shape(Conv2DShape)
+    .Output("output: T") LS_CONV_ATTRS.Shape(detail::ConvShape<kForward>)
     .Gradient(Conv2DGradient)
     .Kernels<float, double, int32_t, Half, BFloat16>(kCpu, []<class T>() {
-      return KernelDef{Conv2DRun<T>, Conv2DPrepare<T>};
+      return detail::ConvKernel<T, kForward>();
     });
 
 }  // namespace

@@ -10,69 +10,14 @@
 #include "ops/array/array.h"
 #include "ops/conv/conv.h"
 #include "ops/conv/conv_attrs.h"
-#include "ops/conv/conv_kernel.h"
+#include "ops/conv/conv_op.h"
 
 namespace lockstep {
 namespace {
 
-using detail::ConvDims;
-using detail::ConvKind;
-
-// Which of the op's inputs is what; -1 for the one it computes.
-struct Roles {
-  int sizes, image, filter;
-};
-constexpr Roles kInputGradient{0, -1, 1};
-constexpr Roles kFilterGradient{1, 0, -1};
-
-// Checks that out_backprop is shaped like the output of the convolution.
-Result<ConvDims> CheckedDims(const AttrMap& attrs, const Shape& image,
-                             const Shape& filter, const Shape& dy) {
-  LS_ASSIGN_OR_RETURN(const ConvDims dims,
-                      ConvDims::From(attrs, image, filter));
-  const Shape wanted = dims.OutputShape();
-  if (!wanted.IsCompatibleWith(dy)) {
-    return InvalidArgument("out_backprop has shape ", dy,
-                           ", the convolution of ", image, " with filter ",
-                           filter, " gives ", wanted);
-  }
-  return dims;
-}
-
-template <const Roles& kRoles>
-Status BackpropShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(const Shape given, c.InputAsShape(kRoles.sizes));
-  auto sizes = Shape::Merge(given, Shape::UnknownOfRank(4));
-  if (!sizes.ok()) {
-    return InvalidArgument("sizes must have 4 numbers, are ", given);
-  }
-  LS_ASSIGN_OR_RETURN(const Shape dy, c.WithRank(2, 4));
-  Shape image = *sizes, filter = *sizes;
-  if (kRoles.image >= 0) {
-    LS_ASSIGN_OR_RETURN(image, c.WithRank(kRoles.image, 4));
-  } else {
-    LS_ASSIGN_OR_RETURN(filter, c.WithRank(kRoles.filter, 4));
-  }
-  LS_RETURN_IF_ERROR(CheckedDims(c.attrs(), image, filter, dy).status());
-  return c.SetOutput(0, *sizes);
-}
-
-template <class T, const Roles& kRoles>
-Status BackpropPrepare(PrepareContext& p) {
-  const Shape& made = p.output_shape(0);
-  const Shape& image = kRoles.image < 0 ? made : p.input_shape(kRoles.image);
-  const Shape& filter = kRoles.filter < 0 ? made : p.input_shape(kRoles.filter);
-  LS_ASSIGN_OR_RETURN(const ConvDims dims,
-                      CheckedDims(p.attrs(), image, filter, p.input_shape(2)));
-  return detail::PrepareConv<T>(
-      p,
-      kRoles.image < 0 ? ConvKind::kBackwardInput : ConvKind::kBackwardFilter,
-      dims);
-}
-template <class T, const Roles& kRoles>
-Status BackpropRun(KernelContext& k) {
-  return detail::RunConv<T>(k, std::max(kRoles.image, kRoles.filter), 2);
-}
+using detail::ConvRoles;
+constexpr ConvRoles kInputGradient{.filter = 1, .dy = 2, .sizes = 0};
+constexpr ConvRoles kFilterGradient{.image = 0, .dy = 2, .sizes = 1};
 
 // y = d(conv)/d(input) applied to (filter, out_backprop).
 Status BackpropInputGradient(GradContext& g) {
@@ -104,24 +49,22 @@ LOCKSTEP_OP("Conv2DBackpropInput")
     .Input("input_sizes: int32")
     .Input("filter: T")
     .Input("out_backprop: T")
-    .Output("output: T") LS_CONV_ATTRS.Shape(BackpropShape<kInputGradient>)
+    .Output("output: T") LS_CONV_ATTRS.Shape(detail::ConvShape<kInputGradient>)
     .Gradient(BackpropInputGradient)
     .NeedsValue({0})
     .Kernels<float, double, int32_t, Half, BFloat16>(kCpu, []<class T>() {
-      return KernelDef{BackpropRun<T, kInputGradient>,
-                       BackpropPrepare<T, kInputGradient>};
+      return detail::ConvKernel<T, kInputGradient>();
     });
 
 LOCKSTEP_OP("Conv2DBackpropFilter")
     .Input("input: T")
     .Input("filter_sizes: int32")
     .Input("out_backprop: T")
-    .Output("output: T") LS_CONV_ATTRS.Shape(BackpropShape<kFilterGradient>)
+    .Output("output: T") LS_CONV_ATTRS.Shape(detail::ConvShape<kFilterGradient>)
     .Gradient(BackpropFilterGradient)
     .NeedsValue({1})
     .Kernels<float, double, int32_t, Half, BFloat16>(kCpu, []<class T>() {
-      return KernelDef{BackpropRun<T, kFilterGradient>,
-                       BackpropPrepare<T, kFilterGradient>};
+      return detail::ConvKernel<T, kFilterGradient>();
     });
 
 }  // namespace

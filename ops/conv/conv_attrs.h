@@ -7,10 +7,12 @@
 #include "ops/conv/conv.h"
 #include "runtime/graph/gradients.h"
 
-#define LS_CONV_ATTRS                                 \
-  .Attr("T: {half, bfloat16, float, double, int32}")  \
-      .Attr("strides: list(int)")                     \
-      .Attr("use_cudnn_on_gpu: bool = true")          \
+#define LS_CONV_ATTRS                                \
+  .Attr("T: {half, bfloat16, float, double, int32}") \
+      .Attr("use_cudnn_on_gpu: bool = true") LS_CONV_WINDOW_ATTRS
+
+#define LS_CONV_WINDOW_ATTRS                          \
+  .Attr("strides: list(int)")                         \
       .Attr("padding: {'SAME', 'VALID', 'EXPLICIT'}") \
       .Attr("explicit_paddings: list(int) = []")      \
       .Attr("data_format: {'NHWC', 'NCHW'} = 'NHWC'") \
