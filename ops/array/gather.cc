@@ -4,7 +4,8 @@
 //   params: T, rank > axis   indices: int32|int64, any shape
 //   axis: int32|int64 []     output: T, params' shape with the axis replaced
 //   by the indices' dimensions behind the first batch_dims
-// An index out of range is INVALID_ARGUMENT. Gather is GatherV2 with axis 0.
+// An index out of range is INVALID_ARGUMENT. Gather is GatherV2 with axis 0,
+// ResourceGather too, from a resource variable.
 // Gradient: dy's slices summed into a zero tensor by index.
 
 #include <cstring>
@@ -13,6 +14,8 @@
 #include "ops/array/axes.h"
 #include "ops/math/math.h"
 #include "ops/reduce/reduce.h"
+#include "ops/state/state.h"
+#include "ops/state/variable_input.h"
 #include "runtime/core/threads.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/kernel.h"
@@ -73,6 +76,9 @@ Status GatherShape(ShapeContext& c) {
 }
 
 Status PrepareGather(PrepareContext& c) {
+  if (c.input_dtype(0) == kResource) {
+    LS_RETURN_IF_ERROR(RequireVariable(c));
+  }
   const Shape& params = c.input_shape(0);
   const Shape& indices = c.input_shape(1);
   const int64_t given = c.num_inputs() > 2 ? IntAt(*c.input_value(2), 0) : 0;
@@ -139,6 +145,7 @@ Status GatherGradient(GradContext& g) {
   const Shape& params = g.x(0).shape();
   const Shape& indices = g.x(1).shape();
   const bool v2 = g.num_inputs() > 2;
+  const bool resource = g.x(0).dtype() == kResource;
   int64_t axis = 0;
   if (v2) {
     const Output a = g.x(2);
@@ -148,14 +155,15 @@ Status GatherGradient(GradContext& g) {
     }
     axis = IntAt(known, 0);
   }
-  int64_t batch = v2 ? g.Attr<int64_t>("batch_dims") : 0;
+  int64_t batch = GetOr<int64_t>(g.node()->attrs(), "batch_dims", 0);
   if (batch < 0 && indices.HasRank()) batch += indices.rank();
   if (axis < 0 && params.HasRank()) axis += params.rank();
   if (axis < 0 || batch < 0) {
     return Unimplemented("the gradient of GatherV2 with negative axis needs ",
                          "inputs of known rank");
   }
-  const Output shape = ops::Shape(s, g.x(0));
+  const Output shape =
+      resource ? ops::VariableShape(s, g.x(0)) : ops::Shape(s, g.x(0));
   const int32_t at = static_cast<int32_t>(axis);
   const int32_t b = static_cast<int32_t>(batch);
   const auto product = [&](const Output& part) {
@@ -206,6 +214,25 @@ OpBuilder GatherOp(const char* name, bool v2) {
   return b;
 }
 
+OpBuilder ResourceGatherOp() {
+  OpBuilder b("ResourceGather");
+  b.Input("resource: resource")
+      .Input("indices: Tindices")
+      .Output("output: dtype")
+      .Attr("batch_dims: int = 0")
+      .Attr("validate_indices: bool = true")
+      .Attr("dtype: type")
+      .Attr("Tindices: {int32, int64}")
+      .Shape(GatherShape)
+      .Gradient(GatherGradient)
+      .Stateful()
+      .With([](OpTraits& t) { t.only_reads = true; })
+      .Kernel<int32_t>(kCpu, {GatherCpu<int32_t>, PrepareGather}, "Tindices")
+      .Kernel<int64_t>(kCpu, {GatherCpu<int64_t>, PrepareGather}, "Tindices");
+  return b;
+}
+
+const OpRegistrar kResourceGather = ResourceGatherOp();
 const OpRegistrar kGather = GatherOp("Gather", false);
 const OpRegistrar kGatherV2 = GatherOp("GatherV2", true);
 
@@ -219,6 +246,17 @@ Output Gather(const Scope& scope, const Input& params, const Input& indices,
       .In(params)
       .In(indices)
       .In(axis)
+      .Attr("batch_dims", batch_dims)
+      .Out();
+}
+
+Output ResourceGather(const Scope& scope, const Input& handle,
+                      const Input& indices, int batch_dims) {
+  const Output variable = handle.Resolve(scope);
+  return scope.Op("ResourceGather")
+      .In(variable)
+      .In(indices)
+      .Attr("dtype", VariableDType(variable))
       .Attr("batch_dims", batch_dims)
       .Out();
 }

@@ -3,6 +3,7 @@
 // GatherNd: slices of `params`, each numbered by a vector of positions.
 //   params: T, rank >= k   indices: int32|int64 [..., k]
 //   output: [indices' shape without k, params' shape behind its first k axes]
+// ResourceGatherNd: of a resource variable.
 // ScatterNd: the other way: slices of `updates` added into zeros.
 //   indices: [..., k]   updates: T   shape: int32|int64 [rank]
 // A position out of range is INVALID_ARGUMENT. Gradients: of one, the other.
@@ -10,41 +11,23 @@
 #include <cstring>
 
 #include "ops/array/array.h"
-#include "ops/array/axes.h"
+#include "ops/array/nd_index.h"
 #include "ops/math/elementwise.h"
+#include "ops/state/state.h"
+#include "ops/state/variable_input.h"
 #include "runtime/graph/gradients.h"
 
 namespace lockstep {
 namespace {
 
-// The part of `indices`' shape before k, then the part of `whole` behind k.
-Result<Shape> SlicesShape(const Shape& indices, const Shape& whole) {
-  if (!indices.HasRank() || !whole.HasRank()) return Shape::Unknown();
-  if (indices.rank() < 1) {
-    return InvalidArgument("indices must be at least a vector, have shape ",
-                           indices);
-  }
-  const int64_t k = indices.dim(indices.rank() - 1);
-  if (k == kUnknownDim) return Shape::Unknown();
-  if (k > whole.rank()) {
-    return InvalidArgument("index innermost dimension length must be <= the ",
-                           "rank of ", whole, "; saw: ", k);
-  }
-  std::vector<int64_t> dims(indices.dims().begin(), indices.dims().end() - 1);
-  for (int d = static_cast<int>(k); d < whole.rank(); ++d) {
-    dims.push_back(whole.dim(d));
-  }
-  return Shape::Make(dims);
-}
-
 Status GatherNdShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(Shape y, SlicesShape(c.Input(1), c.Input(0)));
+  LS_ASSIGN_OR_RETURN(Shape y, NdIndex::SlicesShape(c.Input(1), c.Input(0)));
   return c.SetOutput(0, y);
 }
 
 Status ScatterNdShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(Shape whole, c.InputAsShape(2));
-  LS_ASSIGN_OR_RETURN(Shape slices, SlicesShape(c.Input(0), whole));
+  LS_ASSIGN_OR_RETURN(Shape slices, NdIndex::SlicesShape(c.Input(0), whole));
   if (!slices.IsCompatibleWith(c.Input(1))) {
     return InvalidArgument("updates have shape ", c.Input(1), ", indices ",
                            c.Input(0), " into ", whole, " need ", slices);
@@ -52,72 +35,29 @@ Status ScatterNdShape(ShapeContext& c) {
   return c.SetOutput(0, whole);
 }
 
-// How index vectors become offsets of slices in the whole.
-struct NdState {
-  int64_t rows = 1, k = 0, slice = 1;
-  std::vector<int64_t> dims, strides;  // of the first k axes, in elements
-};
-
-NdState MakeNd(const Shape& indices, const Shape& whole) {
-  NdState s;
-  s.rows = DimProduct(indices, 0, indices.rank() - 1);
-  s.k = indices.dim(indices.rank() - 1);
-  const int k = static_cast<int>(s.k);
-  s.slice = DimProduct(whole, k, whole.rank());
-  for (int d = 0; d < k; ++d) {
-    s.dims.push_back(whole.dim(d));
-    s.strides.push_back(DimProduct(whole, d + 1, whole.rank()));
-  }
-  return s;
-}
-
 Status PrepareGatherNd(PrepareContext& c) {
-  c.MakeState<NdState>(MakeNd(c.input_shape(1), c.input_shape(0)));
+  if (c.input_dtype(0) == kResource) {
+    LS_RETURN_IF_ERROR(RequireVariable(c));
+  }
+  c.MakeState<NdIndex>(c.input_shape(1), c.input_shape(0));
   return Ok();
 }
 Status PrepareScatterNd(PrepareContext& c) {
-  c.MakeState<NdState>(MakeNd(c.input_shape(0), c.output_shape(0)));
-  return Ok();
-}
-
-// Element offset of row `row`; -1 when a position is out of range.
-template <class I>
-int64_t OffsetOf(const NdState& s, const I* index, int64_t row) {
-  int64_t at = 0;
-  for (int64_t d = 0; d < s.k; ++d) {
-    const size_t u = static_cast<size_t>(d);
-    const int64_t i = static_cast<int64_t>(index[row * s.k + d]);
-    if (i < 0 || i >= s.dims[u]) return -1;
-    at += i * s.strides[u];
-  }
-  return at;
-}
-
-template <class I>
-Status CheckRows(const NdState& s, const Tensor& indices) {
-  const I* index = static_cast<const I*>(indices.data());
-  for (int64_t row = 0; row < s.rows; ++row) {
-    if (OffsetOf(s, index, row) >= 0) continue;
-    return InvalidArgument(
-        "indices[", row, "] = [",
-        Join(std::vector<int64_t>(index + row * s.k, index + (row + 1) * s.k),
-             ", "),
-        "] does not index into shape prefix [", Join(s.dims, ","), "]");
-  }
+  c.MakeState<NdIndex>(c.input_shape(0), c.output_shape(0));
   return Ok();
 }
 
 template <class I>
 Status GatherNdCpu(KernelContext& k) {
-  const NdState& s = k.state<NdState>();
+  const NdIndex& s = k.state<NdIndex>();
   if (k.output(0).NumElements() == 0) return Ok();
-  LS_RETURN_IF_ERROR(CheckRows<I>(s, k.input(1)));
+  LS_RETURN_IF_ERROR(s.Check<I>(k.input(1)));
   const I* index = k.in<I>(1);
   const Tensor& x = k.input(0);
   Tensor& y = k.output(0);
   if (x.dtype() == kString) {
     for (int64_t row = 0; row < s.rows; ++row) {
-      std::copy_n(x.flat<std::string>().data() + OffsetOf(s, index, row),
+      std::copy_n(x.flat<std::string>().data() + s.OffsetOf(index, row),
                   s.slice, y.flat<std::string>().data() + row * s.slice);
     }
     return Ok();
@@ -129,7 +69,7 @@ Status GatherNdCpu(KernelContext& k) {
                 for (int64_t row = begin; row < end; ++row) {
                   std::memcpy(static_cast<char*>(y.data()) + row * bytes,
                               static_cast<const char*>(x.data()) +
-                                  OffsetOf(s, index, row) * size,
+                                  s.OffsetOf(index, row) * size,
                               static_cast<size_t>(bytes));
                 }
               });
@@ -140,15 +80,15 @@ Status GatherNdCpu(KernelContext& k) {
 template <class T, class I>
 Status ScatterNdCpu(KernelContext& k) {
   using C = ArithmeticType<T>;
-  const NdState& s = k.state<NdState>();
+  const NdIndex& s = k.state<NdIndex>();
   T* y = k.out<T>(0);
   std::fill_n(y, k.output(0).NumElements(), T{});
   if (k.input(1).NumElements() == 0) return Ok();
-  LS_RETURN_IF_ERROR(CheckRows<I>(s, k.input(0)));
+  LS_RETURN_IF_ERROR(s.Check<I>(k.input(0)));
   const I* index = k.in<I>(0);
   const T* from = k.in<T>(1);
   for (int64_t row = 0; row < s.rows; ++row, from += s.slice) {
-    T* to = y + OffsetOf(s, index, row);
+    T* to = y + s.OffsetOf(index, row);
     for (int64_t i = 0; i < s.slice; ++i) {
       to[i] = static_cast<T>(static_cast<C>(to[i]) + static_cast<C>(from[i]));
     }
@@ -158,7 +98,10 @@ Status ScatterNdCpu(KernelContext& k) {
 
 Status GatherNdGradient(GradContext& g) {
   const Scope& s = g.scope();
-  const Output shape = ops::Shape(s, g.x(0), BaseOf(g.x(1).dtype()));
+  const DType type = BaseOf(g.x(1).dtype());
+  const Output shape = g.x(0).dtype() == kResource
+                           ? ops::VariableShape(s, g.x(0), type)
+                           : ops::Shape(s, g.x(0), type);
   return g.SetDx(0, ops::ScatterNd(s, g.x(1), g.dy(0), shape));
 }
 Status ScatterNdGradient(GradContext& g) {
@@ -174,6 +117,19 @@ LOCKSTEP_OP("GatherNd")
     .Attr("bad_indices_policy: string = ''")
     .Shape(GatherNdShape)
     .Gradient(GatherNdGradient)
+    .Kernel<int32_t>(kCpu, {GatherNdCpu<int32_t>, PrepareGatherNd}, "Tindices")
+    .Kernel<int64_t>(kCpu, {GatherNdCpu<int64_t>, PrepareGatherNd}, "Tindices");
+
+LOCKSTEP_OP("ResourceGatherNd")
+    .Input("resource: resource")
+    .Input("indices: Tindices")
+    .Output("output: dtype")
+    .Attr("dtype: type")
+    .Attr("Tindices: {int32, int64}")
+    .Shape(GatherNdShape)
+    .Gradient(GatherNdGradient)
+    .Stateful()
+    .With([](OpTraits& t) { t.only_reads = true; })
     .Kernel<int32_t>(kCpu, {GatherNdCpu<int32_t>, PrepareGatherNd}, "Tindices")
     .Kernel<int64_t>(kCpu, {GatherNdCpu<int64_t>, PrepareGatherNd}, "Tindices");
 
@@ -207,6 +163,15 @@ namespace ops {
 
 Output GatherNd(const Scope& scope, const Input& params, const Input& indices) {
   return scope.Op("GatherNd").In(params).In(indices).Out();
+}
+Output ResourceGatherNd(const Scope& scope, const Input& handle,
+                        const Input& indices) {
+  const Output variable = handle.Resolve(scope);
+  return scope.Op("ResourceGatherNd")
+      .In(variable)
+      .In(indices)
+      .Attr("dtype", VariableDType(variable))
+      .Out();
 }
 Output ScatterNd(const Scope& scope, const Input& indices, const Input& updates,
                  const Input& shape) {

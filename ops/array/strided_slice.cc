@@ -47,9 +47,11 @@ Status AddIndex(int64_t n, int64_t begin, int64_t end, int64_t stride,
     r->begin.push_back(at);
     r->stride.push_back(1);
     r->count.push_back(1);
+    r->output_axis.push_back(-1);
     return Ok();
   }
   r->stride.push_back(stride);
+  r->output_axis.push_back(r->output.rank());
   if (n < 0) {
     r->begin.push_back(begin);
     r->count.push_back(kUnknownDim);
@@ -119,6 +121,7 @@ Result<StridedRange> ResolveStrides(const Shape& input,
       r.begin.push_back(0);
       r.stride.push_back(1);
       r.count.push_back(size);
+      r.output_axis.push_back(r.output.rank());
       r.output.AddDim(size);
     }
   };

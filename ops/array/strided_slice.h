@@ -22,6 +22,7 @@ struct StridedMasks {
 // elements are taken (unknown where the input's size is).
 struct StridedRange {
   std::vector<int64_t> begin, stride, count;
+  std::vector<int> output_axis;  // where it is in `output`; -1: shrunk
   Shape output;  // with shrunk axes left out and new ones put in
 };
 

@@ -3,9 +3,11 @@
 // Assign, AssignAdd, AssignSub: write a variable; the output is its reference.
 //   ref: a reference   value: its dtype and shape (Assign with
 //   validate_shape=false: any shape)   output_ref: the same reference
+// AssignAddVariableOp, AssignSubVariableOp: the latter two of a resource.
 
 #include "ops/math/elementwise.h"
 #include "ops/state/state.h"
+#include "ops/state/variable_input.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
@@ -24,7 +26,7 @@ Status AssignShape(ShapeContext& c) {
 
 Status UpdateShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(Shape merged, Shape::Merge(c.Input(0), c.Input(1)));
-  return c.SetOutput(0, merged);
+  return c.num_outputs() > 0 ? c.SetOutput(0, merged) : Ok();
 }
 
 Status AssignCpu(KernelContext& k) { return k.variable(0).Assign(k.input(1)); }
@@ -75,30 +77,58 @@ LOCKSTEP_OP("Assign")
       t.allows_uninitialized = true;
     })
     .Kernel(kCpu, {AssignCpu});
-LOCKSTEP_OP("AssignAdd")
-    .Input("ref: Ref(T)")
-    .Input("value: T")
-    .Output("output_ref: Ref(T)")
-    .Attr("T: realnumbertype")
-    .Attr("use_locking: bool = false")
-    .Shape(UpdateShape)
-    .NoGradient()
-    .Stateful()
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return KernelDef{UpdateCpu<PlusFn, T>};
-    });
-LOCKSTEP_OP("AssignSub")
-    .Input("ref: Ref(T)")
-    .Input("value: T")
-    .Output("output_ref: Ref(T)")
-    .Attr("T: realnumbertype")
-    .Attr("use_locking: bool = false")
-    .Shape(UpdateShape)
-    .NoGradient()
-    .Stateful()
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return KernelDef{UpdateCpu<MinusFn, T>};
-    });
+// As AssignAdd, or as AssignAddVariableOp.
+template <class F>
+OpBuilder UpdateOp(const char* name) {
+  OpBuilder b(name);
+  b.Input("ref: Ref(T)")
+      .Input("value: T")
+      .Output("output_ref: Ref(T)")
+      .Attr("T: realnumbertype")
+      .Attr("use_locking: bool = false")
+      .Shape(UpdateShape)
+      .NoGradient()
+      .Stateful()
+      .template Kernels<LS_REAL_TYPES>(
+          kCpu, []<class T>() { return KernelDef{UpdateCpu<F, T>}; });
+  return b;
+}
+template <class F>
+OpBuilder UpdateResourceOp(const char* name) {
+  OpBuilder b(name);
+  b.Input("resource: resource")
+      .Input("value: dtype")
+      .Attr("dtype: realnumbertype")
+      .Shape(UpdateShape)
+      .NoGradient()
+      .Stateful()
+      .template Kernels<LS_REAL_TYPES>(
+          kCpu,
+          []<class T>() {
+            return KernelDef{UpdateCpu<F, T>, RequireVariable};
+          },
+          "dtype");
+  return b;
+}
+
+const OpRegistrar kAssignAdd = UpdateOp<PlusFn>("AssignAdd");
+const OpRegistrar kAssignSub = UpdateOp<MinusFn>("AssignSub");
+const OpRegistrar kAssignAddVariableOp =
+    UpdateResourceOp<PlusFn>("AssignAddVariableOp");
+const OpRegistrar kAssignSubVariableOp =
+    UpdateResourceOp<MinusFn>("AssignSubVariableOp");
+
+Output Update(const Scope& scope, const char* op, const Input& variable,
+              const Input& value) {
+  const Output ref = variable.Resolve(scope);
+  if (!ref.defined()) return {};
+  const bool resource = ref.dtype() == kResource;
+  Node* node = scope.Op(StrCat(op, resource ? "VariableOp" : ""))
+                   .In(ref)
+                   .In(value.Resolve(scope, ops::VariableDType(ref)))
+                   .Build();
+  return ops::AfterUpdate(scope, node, ref);
+}
 
 }  // namespace
 
@@ -115,11 +145,13 @@ Output Assign(const Scope& scope, const Input& ref, const Input& value,
       .Attr("validate_shape", validate_shape)
       .Out();
 }
-Output AssignAdd(const Scope& scope, const Input& ref, const Input& value) {
-  return scope.Op("AssignAdd").InPair(ref, value).Out();
+Output AssignAdd(const Scope& scope, const Input& variable,
+                 const Input& value) {
+  return Update(scope, "AssignAdd", variable, value);
 }
-Output AssignSub(const Scope& scope, const Input& ref, const Input& value) {
-  return scope.Op("AssignSub").InPair(ref, value).Out();
+Output AssignSub(const Scope& scope, const Input& variable,
+                 const Input& value) {
+  return Update(scope, "AssignSub", variable, value);
 }
 
 }  // namespace ops

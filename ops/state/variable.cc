@@ -58,20 +58,50 @@ Output Variable(const Scope& scope, DType dtype, const lockstep::Shape& shape) {
   return scope.Op("VariableV2").Attr("dtype", dtype).Attr("shape", shape).Out();
 }
 
+namespace {
+
+// Beside the variable, by full names: "<variable>/" is no scope of its own.
+Scope Beside(const Scope& scope, const Output& variable) {
+  return Scope(scope.graph())
+      .WithDevice(scope.device())
+      .ColocateWith(variable.node);
+}
+
+}  // namespace
+
 Output InitializedVariable(const Scope& scope, const Input& initial_value) {
   const Output value = initial_value.Resolve(scope);
   if (!value.defined()) return {};
   const Output ref = Variable(scope, BaseOf(value.dtype()), value.shape());
   if (!ref.defined()) return {};
-  // Full names: "<variable>/" is no scope of its own.
-  const Scope beside =
-      Scope(scope.graph()).WithDevice(scope.device()).ColocateWith(ref.node);
+  const Scope beside = Beside(scope, ref);
   const std::string& name = ref.node->name();
   const Output assign = Assign(beside.WithName(name + "/Assign"), ref, value);
   if (!assign.defined()) return {};
   assign.node->mutable_attrs()[kInitializer] = true;
   Identity(beside.WithName(name + "/read"), ref);
   return ref;
+}
+
+Output InitializedResource(const Scope& scope, const Input& initial_value) {
+  const Output value = initial_value.Resolve(scope);
+  if (!value.defined()) return {};
+  const Output handle =
+      VarHandleOp(scope, BaseOf(value.dtype()), value.shape());
+  if (!handle.defined()) return {};
+  const std::string& name = handle.node->name();
+  // Saved and shared under its own name, as TensorFlow's are.
+  handle.node->mutable_attrs()["shared_name"] = name;
+  const Scope beside = Beside(scope, handle);
+  VarIsInitializedOp(
+      beside.WithName(name + "/IsInitialized/VarIsInitializedOp"), handle);
+  Node* assign =
+      AssignVariableOp(beside.WithName(name + "/Assign"), handle, value);
+  if (assign == nullptr) return {};
+  assign->mutable_attrs()[kInitializer] = true;
+  ReadVariableOp(beside.WithName(name + "/Read/ReadVariableOp"), handle,
+                 BaseOf(value.dtype()));
+  return handle;
 }
 
 Node* VariablesInitializer(const Scope& scope,
@@ -88,6 +118,29 @@ Node* VariablesInitializer(const Scope& scope,
 
 Output IsVariableInitialized(const Scope& scope, const Input& ref) {
   return scope.Op("IsVariableInitialized").In(ref).Out();
+}
+
+DType VariableDType(Output variable) {
+  while (variable.defined()) {
+    if (variable.dtype() != kResource) return BaseOf(variable.dtype());
+    Node* node = variable.node;
+    if (node->traits().variable) return node->Attr<DType>("dtype");
+    const int alias = node->traits().alias.second;
+    variable = alias < 0 ? Output() : node->input(alias);
+  }
+  return kInvalidType;
+}
+
+Output ReadVariable(const Scope& scope, Output variable) {
+  if (!variable.defined() || variable.dtype() != kResource) return variable;
+  return ReadVariableOp(scope, variable, VariableDType(variable));
+}
+
+Output AfterUpdate(const Scope& scope, Node* update, Output variable) {
+  if (update == nullptr) return {};
+  if (update->num_outputs() > 0) return update->output(0);
+  return ReadVariable(scope.WithControlDependencies(std::vector<Node*>{update}),
+                      variable);
 }
 
 }  // namespace ops

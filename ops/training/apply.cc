@@ -3,6 +3,8 @@
 
 #include <string_view>
 
+#include "ops/state/variable_input.h"
+
 namespace lockstep::detail {
 namespace {
 
@@ -115,6 +117,10 @@ OpBuilder ApplyBuilder(const ApplySpec& spec, bool resource, bool sparse) {
 }
 
 Status ApplyPrepare(PrepareContext& p) {
+  for (int i = 0; i < p.num_inputs(); ++i) {
+    if (!IsVariable(p.def().inputs[static_cast<size_t>(i)])) break;
+    LS_RETURN_IF_ERROR(RequireVariable(p, i));
+  }
   ApplyInputs& in = p.MakeState<ApplyInputs>(ApplyInputsOf(p.def()));
   in.flags.use_nesterov = GetOr(p.attrs(), "use_nesterov", false);
   in.flags.update_slots = GetOr(p.attrs(), "update_slots", false);

@@ -278,20 +278,24 @@ Tensor MatrixOf(DType dtype, const std::vector<double>& values) {
 }
 
 // What two steps of `update` make of variable and slots.
-Values2 Train(const Update& update, DType dtype, bool sparse) {
+Values2 Train(const Update& update, DType dtype, bool resource, bool sparse) {
   Graph graph;
   const Scope s(&graph);
   std::vector<Output> variables;
   const size_t count = update.dense.size();
   for (size_t i = 0; i < count; ++i) {
-    variables.push_back(ops::InitializedVariable(s.WithName(StrCat("v", i)),
-                                                 MatrixOf(dtype, kStart[i])));
+    const auto make =
+        resource ? ops::InitializedResource : ops::InitializedVariable;
+    variables.push_back(
+        make(s.WithName(StrCat("v", i)), MatrixOf(dtype, kStart[i])));
   }
   const Output g = ops::Placeholder(s.WithName("g"), dtype, Shape{3, 2});
   const Output rows = Input(kRows).Resolve(s);
   Node* apply = update.apply(
       s, variables, sparse ? GradientValue(g, rows) : GradientValue(g));
   Node* init = ops::VariablesInitializer(s);
+  std::vector<Output> reads;
+  for (const Output& v : variables) reads.push_back(ops::ReadVariable(s, v));
   EXPECT_TRUE(s.ok()) << s.status().ToString();
   if (!s.ok()) return {};
   auto session = Session::Create(graph).value();
@@ -302,33 +306,38 @@ Values2 Train(const Update& update, DType dtype, bool sparse) {
     EXPECT_TRUE(status.ok()) << status.ToString();
   }
   Values2 values;
-  for (size_t i = 0; i < count; ++i) {
-    values.push_back(Values(session->RunOne({}, StrCat("v", i, ":0")).value()));
+  for (const Output& v : reads) {
+    values.push_back(Values(session->Run({}, v).value()));
   }
   return values;
+}
+
+void ExpectAll(const Values2& got, const Values2& want, double tolerance) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i) {
+    for (size_t j = 0; j < want[i].size(); ++j) {
+      const double w = want[i][j];
+      EXPECT_NEAR(got[i][j], w, tolerance * std::max(1.0, std::abs(w)))
+          << i << ", " << j;
+    }
+  }
 }
 
 class UpdateTest : public ::testing::TestWithParam<Update> {};
 
 TEST_P(UpdateTest, GivesTensorFlowsValues) {
   const Update& update = GetParam();
-  if (!OpRegistry::Global().Find(StrCat("Apply", update.name))) {
-    GTEST_SKIP() << "no form for reference variables";
-  }
   for (const auto& [dtype, tolerance] :
        {std::pair{kDouble, 1e-8}, {kFloat, 2e-5}, {kHalf, 0.02}}) {
-    for (const bool sparse : {false, true}) {
-      const Values2& want = sparse ? update.sparse : update.dense;
-      if (want.empty()) continue;
-      SCOPED_TRACE(StrCat(DTypeName(dtype), sparse ? " sparse" : " dense"));
-      const Values2 got = Train(update, dtype, sparse);
-      ASSERT_EQ(got.size(), want.size());
-      for (size_t i = 0; i < want.size(); ++i) {
-        for (size_t j = 0; j < want[i].size(); ++j) {
-          const double w = want[i][j];
-          EXPECT_NEAR(got[i][j], w, tolerance * std::max(1.0, std::abs(w)))
-              << i << ", " << j;
-        }
+    for (const bool resource : {false, true}) {
+      for (const bool sparse : {false, true}) {
+        const Values2& want = sparse ? update.sparse : update.dense;
+        const std::string op =
+            StrCat(resource ? "Resource" : "", sparse ? "Sparse" : "", "Apply",
+                   update.name);
+        if (want.empty() || !OpRegistry::Global().Find(op)) continue;
+        SCOPED_TRACE(StrCat(op, " of ", DTypeName(dtype)));
+        ExpectAll(Train(update, dtype, resource, sparse), want, tolerance);
       }
     }
   }
@@ -338,6 +347,21 @@ INSTANTIATE_TEST_SUITE_P(All, UpdateTest, ::testing::ValuesIn(kUpdates),
                          [](const auto& info) {
                            return StrCat(info.param.name, "_", info.index);
                          });
+
+TEST(UpdateFormsTest, EveryFormIsThere) {
+  for (const Update& u : kUpdates) {
+    const bool references = std::string_view(u.name) != "KerasMomentum" &&
+                            std::string_view(u.name) != "AdamWithAmsgrad";
+    for (const char* kind : {"", "Resource"}) {
+      for (const char* form : {"", "Sparse"}) {
+        if (*kind == 0 && !references) continue;
+        if (*form != 0 && u.sparse.empty()) continue;
+        const std::string op = StrCat(kind, form, "Apply", u.name);
+        EXPECT_NE(OpRegistry::Global().Find(op), nullptr) << op;
+      }
+    }
+  }
+}
 
 // A step of ApplyMomentum on rows.
 Status SparseStep(const Tensor& grad, const Tensor& rows) {
