@@ -85,7 +85,7 @@ endfunction()
 
 # lockstep_test(NAME LABELS cpu … SOURCES a_test.cc … [LIBS …]): one GoogleTest
 # program NAME_test for a folder of tests; ctest shows each test by its name.
-# Labels: cpu, gpu, mpi, interop, fault.
+# Labels: cpu, gpu, mpi, interop, fuzz, fault.
 function(lockstep_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "LABELS;SOURCES;LIBS" ${ARGN})
   if(NOT ARG_TIMEOUT)

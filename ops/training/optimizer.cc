@@ -6,6 +6,7 @@
 #include "ops/array/array.h"
 #include "ops/math/math.h"
 #include "ops/state/state.h"
+#include "ops/training/read_order.h"
 #include "ops/training/training.h"
 #include "runtime/graph/gradients.h"
 
@@ -65,6 +66,7 @@ Node* Optimizer::ApplyGradients(
   const Scope inner = scope.SubScope(name_);
   Prepare(inner);
   std::vector<Node*> updates;
+  std::vector<detail::VariableUpdate> order;
   for (const auto& [gradient, variable] : gradients) {
     if (!gradient.defined()) continue;
     const Scope update =
@@ -73,7 +75,9 @@ Node* Optimizer::ApplyGradients(
     Node* applied = Apply(update, gradient, variable);
     if (applied == nullptr) return nullptr;
     updates.push_back(applied);
+    order.push_back({gradient, variable, applied});
   }
+  detail::OrderReadsBeforeUpdates(graph_, order);
   for (Node* n : Finish(inner, updates)) updates.push_back(n);
   if (!scope.ok()) return nullptr;
   if (!global_step.defined()) return NoOp(scope.WithName(name_), updates);

@@ -175,6 +175,52 @@ TEST_F(SaverTest, PartsOfAVariableAreOneTensorInTheCheckpoint) {
   EXPECT_EQ(session->RunOne({}, "w/part_1:0")->flat<float>()[2], 21);
 }
 
+TEST_F(SaverTest, ShardedSavesAreMergedIntoOneCheckpoint) {
+  Graph graph;
+  Scope root(&graph);
+  Output a = ops::InitializedVariable(root.WithName("a"), 1.0f);
+  Output b = ops::InitializedVariable(
+      root.WithName("b").WithDevice("/device:CPU:0"), 2.0f);
+  auto saver = Saver::Create(root, {a, b}, {.sharded = true});
+  ASSERT_TRUE(saver.ok()) << saver.status().ToString();
+  Node* init = ops::VariablesInitializer(root);
+  auto session = Session::Create(graph).value();
+  ASSERT_TRUE(session->RunTargets({init->name()}).ok());
+  for (int step = 1; step <= 2; ++step) {
+    const auto path = saver->Save(*session, Prefix());
+    ASSERT_TRUE(path.ok()) << path.status().ToString();
+  }
+  const auto reader =
+      CheckpointReader::Open(*Env::Default(), Prefix()).value();
+  EXPECT_EQ(reader->Read("a").value().scalar<float>(), 1);
+  EXPECT_EQ(reader->Read("b").value().scalar<float>(), 2);
+  EXPECT_FALSE(std::filesystem::exists(Prefix() + "_temp"));
+  EXPECT_TRUE(saver->Restore(*session, Prefix()).ok());
+}
+
+TEST_F(SaverTest, ResourceVariablesAreSavedUnderTheirSharedNames) {
+  Graph graph;
+  Scope root(&graph);
+  Output handle = root.WithName("handle").Op("VarHandleOp")
+                      .Attr("dtype", kFloat).Attr("shape", Shape{2})
+                      .Attr("shared_name", "weights").Out();
+  Node* set = root.WithName("set").Op("AssignVariableOp").In(handle)
+                  .In(Tensor::Of<float>({2}, {3, 4})).Build();
+  auto saver = Saver::Create(root, {handle});
+  ASSERT_TRUE(saver.ok()) << saver.status().ToString();
+  Output value = root.WithName("value").Op("ReadVariableOp").In(handle)
+                     .Attr("dtype", kFloat).Out();
+  auto a = Session::Create(graph).value();
+  ASSERT_TRUE(a->RunTargets({set->name()}).ok());
+  ASSERT_TRUE(saver->Save(*a, Prefix()).ok());
+  auto b = Session::Create(graph).value();
+  const Status s = saver->Restore(*b, Prefix());
+  ASSERT_TRUE(s.ok()) << s.ToString();
+  EXPECT_THAT(b->RunOne({}, value.name())->flat<float>(),
+              ::testing::ElementsAre(3, 4));
+  EXPECT_TRUE(saver->Compare(Prefix()).value().extra.empty());
+}
+
 TEST_F(SaverTest, TheNodesOfAnExportedGraphServeAsWell) {
   auto session = Open();
   ASSERT_TRUE(session->RunTargets({"count"}).ok());
