@@ -6,8 +6,8 @@
 #include <memory>
 #include <vector>
 
+#include "distributed/job.h"
 #include "examples/mnist/data.h"
-#include "examples/mnist/job.h"
 #include "examples/mnist/model.h"
 #include "runtime/exec/session.h"
 #include "runtime/io/batch_pipeline.h"

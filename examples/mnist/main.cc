@@ -16,8 +16,8 @@
 #include <new>
 #include <string>
 
+#include "distributed/job.h"
 #include "examples/mnist/data.h"
-#include "examples/mnist/job.h"
 #include "examples/mnist/options.h"
 #include "examples/mnist/source.h"
 #include "examples/mnist/train.h"
@@ -97,7 +97,7 @@ int Run(Job& job, const std::vector<std::string>& args) {
 int main(int argc, char** argv) {
   using namespace lockstep::mnist;
   try {
-    auto job = Job::Start(&argc, &argv);
+    auto job = lockstep::Job::Start(&argc, &argv);
     if (!job.ok()) return Fail(job.status(), kFailed);
     return Run(*job, std::vector<std::string>(argv + 1, argv + argc));
   } catch (const std::bad_alloc&) {

@@ -102,7 +102,7 @@ Status Trainer::MakeSession() {
     SessionOptions session_options;
     session_options.intra_op_threads =
         options_.threads > 0 ? options_.threads : job_.default_threads();
-    job_.Configure(&session_options);
+    job_.Configure("images:0", &session_options);
     Result<std::unique_ptr<Session>> session =
         Session::Create(graph_, session_options);
     status = session.status();

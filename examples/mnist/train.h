@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "distributed/job.h"
 #include "examples/mnist/data.h"
 #include "examples/mnist/evaluate.h"
-#include "examples/mnist/job.h"
 #include "examples/mnist/model.h"
 #include "examples/mnist/options.h"
 #include "examples/mnist/position.h"

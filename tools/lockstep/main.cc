@@ -13,6 +13,7 @@
 #include "tools/lockstep/inspect.h"
 #include "tools/lockstep/ops.h"
 #include "tools/lockstep/run.h"
+#include "tools/lockstep/train.h"
 
 namespace lockstep {
 namespace {
@@ -29,6 +30,7 @@ constexpr Command kCommands[] = {
     {"inspect", "what a graph, checkpoint or event file holds", InspectMain},
     {"ops", "the ops there are, with types and gradients", OpsMain},
     {"run", "the steps of a case file in one session", RunMain},
+    {"train", "trains an exported graph, alone or under mpirun", TrainMain},
 };
 
 std::string Usage() {

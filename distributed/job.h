@@ -2,8 +2,8 @@
 #pragma once
 
 // Job: the ranks that run this program together, or the one process there is
-// when nobody started more (or the build has no MPI). The only part of mnist
-// that knows how ranks talk.
+// when nobody started more (or the build has no MPI). For programs that train
+// in step and need no more of distributed/ than that.
 //
 // Calls that return a Status are made by all ranks, in the same order.
 //
@@ -20,7 +20,7 @@
 #include "runtime/core/tensor.h"
 #include "runtime/exec/session_options.h"
 
-namespace lockstep::mnist {
+namespace lockstep {
 
 class Job {
  public:
@@ -49,8 +49,8 @@ class Job {
   // not have, in the middle of a run.
   void Abort(const Status& why);
   // The session averages gradients over the ranks, weighted by the examples
-  // that each has of the batch `images` is fed with.
-  void Configure(SessionOptions* options);
+  // that each feeds to the tensor `batch`, such as "images:0".
+  void Configure(const std::string& batch, SessionOptions* options);
 
  private:
   struct State;
@@ -58,4 +58,4 @@ class Job {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace lockstep::mnist
+}  // namespace lockstep

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "examples/mnist/job.h"
+#include "distributed/job.h"
 
 #include "runtime/core/env.h"
 #include "runtime/core/threads.h"
@@ -10,7 +10,7 @@
 #include "distributed/mpi_context.h"
 #endif
 
-namespace lockstep::mnist {
+namespace lockstep {
 
 #ifdef LOCKSTEP_WITH_MPI
 
@@ -89,9 +89,9 @@ Status Job::Share(Tensor* t) {
   return comm.Broadcast(t->data(), t->NumElements(), t->dtype(), 0);
 }
 
-void Job::Configure(SessionOptions* options) {
+void Job::Configure(const std::string& batch, SessionOptions* options) {
   if (size() == 1) return;
-  UseDataParallel(state_->communicator, {.batch = "images:0"}, options);
+  UseDataParallel(state_->communicator, {.batch = batch}, options);
 }
 
 #else  // one process
@@ -106,7 +106,7 @@ Status Job::Agree(Status mine) { return mine; }
 Status Job::Sum(std::span<double>) { return Ok(); }
 Status Job::Share(Tensor*) { return Ok(); }
 void Job::Abort(const Status&) {}
-void Job::Configure(SessionOptions*) {}
+void Job::Configure(const std::string&, SessionOptions*) {}
 std::string Job::transport() const { return {}; }
 
 #endif
@@ -115,4 +115,4 @@ Job::Job(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Job::Job(Job&&) noexcept = default;
 Job::~Job() = default;
 
-}  // namespace lockstep::mnist
+}  // namespace lockstep

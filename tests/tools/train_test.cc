@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// lockstep train, as a program, on an exported graph.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "ops/array/array.h"
+#include "ops/linalg/linalg.h"
+#include "ops/math/math.h"
+#include "ops/random/random.h"
+#include "ops/reduce/reduce.h"
+#include "ops/state/state.h"
+#include "ops/training/optimizer.h"
+#include "runtime/exec/saver.h"
+#include "runtime/graph/builder.h"
+#include "runtime/graph/meta_graph.h"
+#include "runtime/io/checkpoint_reader.h"
+#include "runtime/io/event_reader.h"
+#include "runtime/io/idx.h"
+#include "runtime/io/npy.h"
+#include "tests/testing/run_program.h"
+
+namespace lockstep {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr int64_t kRows = 50;
+
+Env& env() { return *Env::Default(); }
+
+// loss = mean((x w + b - y)^2) with noise on x, by gradient descent.
+MetaGraph LinearGraph() {
+  MetaGraph meta;
+  const Scope root(&meta.graph);
+  const Output x = ops::Placeholder(root.WithName("x"), kFloat, Shape{-1, 2});
+  const Output y = ops::Placeholder(root.WithName("y"), kFloat, Shape{-1});
+  const Output noise = ops::Placeholder(root.WithName("noise"), kFloat,
+                                        Shape{});
+  const Output w = ops::InitializedVariable(
+      root.WithName("w"), Tensor::Of<float>({2, 1}, {0, 0}));
+  const Output b =
+      ops::InitializedVariable(root.WithName("b"), Tensor::Of<float>({1}, {0}));
+  const Output drawn = ops::Mul(
+      root, ops::RandomUniform(root.WithSeed(3), ops::Shape(root, x)), noise);
+  const Output predicted = ops::Add(
+      root, ops::MatMul(root, ops::Add(root, x, drawn), w), b);
+  const Output error = ops::Sub(
+      root, ops::Reshape(root, predicted, Tensor::Of<int32_t>({1}, {-1})), y);
+  const Output loss =
+      ops::Mean(root.WithName("loss"), ops::Square(root, error), {0});
+  ops::GradientDescentOptimizer descent(0.2f);
+  const Node* train = descent.Minimize(root.WithName("train"), loss, {w, b});
+  const Node* init = ops::VariablesInitializer(root.WithName("init"));
+  const auto saver = Saver::Create(root, std::vector<Output>{w, b});
+  EXPECT_TRUE(saver.ok()) << saver.status().ToString();
+  EXPECT_TRUE(meta.graph.status().ok()) << meta.graph.status().ToString();
+  meta.saver = saver->names();
+  meta.collections["train_op"].texts = {train->name()};
+  meta.collections["init_op"].texts = {init->name()};
+  return meta;
+}
+
+class TrainTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const MetaGraph meta = LinearGraph();
+    Write("g.meta", ToMetaGraphDef(meta).value());
+    // y = 2 x0 - 3 x1 + 1, x in tenths as uint8.
+    Tensor x(kUint8, Shape{kRows, 2}), y(kFloat, Shape{kRows});
+    for (int64_t i = 0; i < kRows; ++i) {
+      const auto a = static_cast<uint8_t>(i % 10), b = static_cast<uint8_t>(
+                                                       (i * 7 + 3) % 10);
+      x.flat<uint8_t>()[static_cast<size_t>(2 * i)] = a;
+      x.flat<uint8_t>()[static_cast<size_t>(2 * i + 1)] = b;
+      y.flat<float>()[static_cast<size_t>(i)] =
+          0.2f * static_cast<float>(a) - 0.3f * static_cast<float>(b) + 1;
+    }
+    Write("x.idx", EncodeIdx(x).value());
+    ASSERT_TRUE(WriteNpy(env(), dir_ / "y.npy", y).ok());
+  }
+  void Write(const std::string& name, const std::string& bytes) {
+    ASSERT_TRUE(env().WriteFileAtomically(dir_ / name, bytes).ok());
+  }
+  Finished Train(const std::vector<std::string>& more, int ranks = 0) {
+    std::vector<std::string> args = {
+        LOCKSTEP_PROGRAM, "train",  dir_ / "g.meta",
+        "--feed",         "x=" + (dir_ / "x.idx"),
+        "--feed",         "y=" + (dir_ / "y.npy"),
+        "--scale",        "x=0.1",
+        "--batch",        "8",
+        "--threads",      "1"};
+    args.insert(args.end(), more.begin(), more.end());
+    return RunProgram(args, ranks);
+  }
+  std::vector<float> Values(const std::string& checkpoint) {
+    const auto reader = CheckpointReader::Open(env(), dir_ / checkpoint);
+    if (!reader.ok()) {
+      ADD_FAILURE() << reader.status().ToString();
+      return {};
+    }
+    const Tensor w = (*reader)->Read("w").value();
+    return {w.flat<float>()[0], w.flat<float>()[1],
+            (*reader)->Read("b").value().flat<float>()[0]};
+  }
+
+  ScratchFolder dir_;
+};
+
+TEST_F(TrainTest, AnExportedGraphIsTrainedToItsAnswer) {
+  const Finished run = Train({"--epochs", "150", "--set", "noise=0",
+                              "--checkpoint-dir", dir_ / "ck", "--log-dir",
+                              dir_ / "log", "--max-to-keep", "2"});
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("trained 1050 steps"));  // 7 batches of 50
+  const std::vector<float> values = Values("ck/model.ckpt-1050");
+  ASSERT_EQ(values.size(), 3u);
+  EXPECT_NEAR(values[0], 2, 1e-2);
+  EXPECT_NEAR(values[1], -3, 1e-2);
+  EXPECT_NEAR(values[2], 1, 1e-2);
+  EXPECT_FALSE(env().FileExists(dir_ / "ck/model.ckpt-1036.index"));
+  const auto log = ReadEventLog(env(), dir_ / "log");
+  ASSERT_TRUE(log.ok()) << log.status().ToString();
+  EXPECT_EQ(log->values.at("train/loss").size(), 150u);
+  EXPECT_FALSE(log->graph_def.empty());
+}
+
+TEST_F(TrainTest, AResumedRunEndsAsTheUninterruptedOne) {
+  const std::vector<std::string> noisy = {"--set", "noise=0.3"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), noisy.begin(), noisy.end());
+    return more;
+  };
+  ASSERT_EQ(Train(with({"--epochs", "3", "--checkpoint-dir", dir_ / "a"}))
+                .status, 0);
+  // Stops within the second epoch.
+  ASSERT_EQ(Train(with({"--epochs", "3", "--steps", "10", "--checkpoint-dir",
+                        dir_ / "b"})).status, 0);
+  const Finished resumed = Train(
+      with({"--epochs", "3", "--checkpoint-dir", dir_ / "b", "--resume"}));
+  ASSERT_EQ(resumed.status, 0) << resumed.err;
+  EXPECT_THAT(resumed.out, HasSubstr("resumed at step 10"));
+  EXPECT_EQ(Values("a/model.ckpt-21"), Values("b/model.ckpt-21"));
+  EXPECT_NE(Values("a/model.ckpt-21"), Values("a/model.ckpt-14"));
+}
+
+TEST_F(TrainTest, TwoRanksTrainAsOneDoes) {
+  const Finished probe = RunProgram({"/bin/sh", "-c", "command -v mpirun"});
+  if (probe.status != 0) GTEST_SKIP() << "no mpirun here";
+  const std::vector<std::string> args = {"--epochs", "4", "--set", "noise=0"};
+  auto alone = args, both = args;
+  alone.insert(alone.end(), {"--checkpoint-dir", dir_ / "one"});
+  both.insert(both.end(), {"--checkpoint-dir", dir_ / "two"});
+  ASSERT_EQ(Train(alone).status, 0);
+  const Finished run = Train(both, /*ranks=*/2);
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("ranks: 2"));
+  const auto one = Values("one/model.ckpt-28"), two = Values("two/model.ckpt-28");
+  ASSERT_EQ(one.size(), two.size());
+  for (size_t i = 0; i < one.size(); ++i) EXPECT_NEAR(one[i], two[i], 1e-5);
+}
+
+TEST_F(TrainTest, EvaluationHasItsOwnDataAndValues) {
+  const Finished run =
+      Train({"--set", "noise=5", "--eval-feed", "x=" + (dir_ / "x.idx"),
+             "--eval-feed", "y=" + (dir_ / "y.npy"), "--eval-set", "noise=0",
+             "--metric", "loss"});
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("eval loss"));
+}
+
+TEST_F(TrainTest, MistakesAreOneLineAndStatusTwo) {
+  Write("short.idx", EncodeIdx(Tensor(kUint8, Shape{3})).value());
+  const std::pair<std::vector<std::string>, const char*> cases[] = {
+      {{"--train", "trains"}, "train?"},
+      {{"--loss", "los"}, "--loss"},
+      {{"--feed", "noise=" + (dir_ / "short.idx")}, "has 3 rows"},
+      {{"--feed", "x=again"}, "twice"},
+      {{"--set", "noise=loud"}, "noise:0"},
+      {{"--scale", "y=a"}, "--scale"},
+      {{"--one-hot", "x"}, "--one-hot"},
+      {{"--epochs", "0"}, "--epochs"},
+      {{"--resume"}, "--checkpoint-dir"},
+      {{"--resume", "--checkpoint-dir", dir_ / "none", "--set", "noise=0"},
+       "--resume"},
+  };
+  for (const auto& [args, part] : cases) {
+    const Finished run = Train(args);
+    EXPECT_EQ(run.status, 2) << part << run.out;
+    EXPECT_THAT(run.err, HasSubstr(part));
+    EXPECT_EQ(std::ranges::count(run.err, '\n'), 1) << run.err;
+  }
+}
+
+}  // namespace
+}  // namespace lockstep
