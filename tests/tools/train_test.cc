@@ -175,7 +175,7 @@ TEST_F(TrainTest, EvaluationHasItsOwnDataAndValues) {
 TEST_F(TrainTest, MistakesAreOneLineAndStatusTwo) {
   Write("short.idx", EncodeIdx(Tensor(kUint8, Shape{3})).value());
   const std::pair<std::vector<std::string>, const char*> cases[] = {
-      {{"--train", "trains"}, "train?"},
+      {{"--init", "inits"}, "(init"},
       {{"--loss", "los"}, "--loss"},
       {{"--feed", "noise=" + (dir_ / "short.idx")}, "has 3 rows"},
       {{"--feed", "x=again"}, "twice"},
