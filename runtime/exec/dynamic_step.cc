@@ -90,10 +90,12 @@ Status DynamicStep::Run(std::span<Tensor* const> inputs,
                         std::span<Tensor* const> outputs) {
   if (!PreparedFor(inputs)) LS_RETURN_IF_ERROR(Prepare(inputs));
   if (const int alias = node_.traits().alias.second; alias >= 0) {
-    LS_ASSIGN_OR_RETURN(*outputs[0],
-                        inputs[static_cast<size_t>(alias)]->Reshaped(
-                            operands_.output_shapes[0]));
-    if (copy_alias_) *outputs[0] = outputs[0]->Clone();
+    const Tensor& from = *inputs[static_cast<size_t>(alias)];
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      LS_ASSIGN_OR_RETURN(*outputs[i],
+                          from.Reshaped(operands_.output_shapes[i]));
+      if (copy_alias_) *outputs[i] = outputs[i]->Clone();
+    }
     return Ok();
   }
   LS_RETURN_IF_ERROR(AllocateOutputs(outputs));

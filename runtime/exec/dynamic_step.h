@@ -11,20 +11,21 @@
 #include <vector>
 
 #include "runtime/exec/binder.h"
+#include "runtime/exec/step_runner.h"
 
 namespace lockstep {
 
-class DynamicStep {
+class DynamicStep final : public StepRunner {
  public:
   // `node` must outlive the step. UNIMPLEMENTED when no CPU kernel fits. An
-  // alias node copies its input if `copy_alias` says so.
+  // alias node copies its input to each output if `copy_alias` says so, else
+  // they share it.
   static Result<std::unique_ptr<DynamicStep>> Create(
       const Node& node, std::vector<Variable*> variables, RunInfo* run,
       SessionResources* resources, bool copy_alias = false);
 
-  // `inputs` hold the operands, `outputs` receive the results. Errors do not
-  // name the node: the caller adds it.
-  Status Run(std::span<Tensor* const> inputs, std::span<Tensor* const> outputs);
+  Status Run(std::span<Tensor* const> inputs,
+             std::span<Tensor* const> outputs) override;
 
  private:
   DynamicStep(const Node& node, std::vector<Variable*> variables, RunInfo* run,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/exec/plan.h"
 
+#include <algorithm>
+
 namespace lockstep {
 namespace {
 
@@ -13,27 +15,40 @@ bool Aligned(const void* p) {
 bool Plan::Fits(std::span<const Tensor> feeds) const {
   for (size_t i = 0; i < feeds.size(); ++i) {
     if (feeds[i].dtype() != feeds_[i].spec.dtype ||
-        !(feeds[i].shape() == feeds_[i].spec.shape)) {
+        !(feeds_[i].any_shape
+              ? feeds_[i].spec.shape.IsCompatibleWith(feeds[i].shape())
+              : feeds[i].shape() == feeds_[i].spec.shape)) {
       return false;
     }
   }
   return true;
 }
 
-Status Plan::Run(std::span<const Tensor> feeds, std::vector<Tensor>* fetches) {
+std::vector<FeedSpec> Plan::FeedSpecs() const {
+  std::vector<FeedSpec> specs;
+  for (const Feed& f : feeds_) specs.push_back(f.spec);
+  return specs;
+}
+
+Status Plan::Run(std::span<const Tensor> feeds, std::vector<Tensor>* fetches,
+                 const RunInfo* outer) {
   BindFeeds(feeds);
-  run_ = RunInfo{};
+  run_ = outer ? *outer : RunInfo{};
   run_.random_step = resources_->random_step();
   if (random_) resources_->set_random_step(run_.random_step + 1);
   LS_RETURN_IF_ERROR(RunSteps());
   LS_RETURN_IF_ERROR(TakeFetches(fetches));
-  initialized_ = true;
+  initialized_ = conditions_.empty();  // else some steps did not run
   return Ok();
 }
 
 void Plan::BindFeeds(std::span<const Tensor> feeds) {
   for (size_t i = 0; i < feeds.size(); ++i) {
     Feed& feed = feeds_[i];
+    if (feed.any_shape) {
+      for (Tensor* view : feed.views) *view = feeds[i];
+      continue;
+    }
     // Kernels only read feeds; views are not const because they are operands.
     void* data = const_cast<void*>(feeds[i].data());
     if (!Aligned(data) && IsPod(feed.spec.dtype)) {
@@ -53,14 +68,16 @@ Status Plan::CheckInitialized(const Variable& variable) const {
 }
 
 Status Plan::RunSteps() {
+  if (!conditions_.empty()) std::ranges::fill(conditions_, uint8_t{0});
   for (Step& step : steps_) {
+    if (step.only_if && !Holds(*step.only_if)) continue;
     Status s;
     if (!initialized_) [[unlikely]] {
       for (const Variable* v : step.reads) s.Update(CheckInitialized(*v));
     }
     if (s.ok()) {
-      s = step.dynamic ? step.dynamic->Run(step.inputs, step.outputs)
-                       : step.run(step.context);
+      s = step.runner ? step.runner->Run(step.inputs, step.outputs)
+                      : step.run(step.context);
     }
     if (!s.ok()) [[unlikely]] {
       return s.WithContext(WhereIs(*step.node, task_, tasks_));
@@ -69,18 +86,30 @@ Status Plan::RunSteps() {
   return Ok();
 }
 
+namespace {
+
+// A copy that the caller owns.
+Status TakeFetch(const Tensor& value, Tensor* out) {
+  if (!(out->unique() && out->dtype() == value.dtype() &&
+        out->shape() == value.shape())) {
+    LS_ASSIGN_OR_RETURN(*out, Tensor::Make(value.dtype(), value.shape()));
+  }
+  out->CopyFrom(value);
+  return Ok();
+}
+
+}  // namespace
+
 Status Plan::TakeFetches(std::vector<Tensor>* fetches) {
   fetches->resize(fetches_.size());
   for (size_t i = 0; i < fetches_.size(); ++i) {
     const Fetch& f = fetches_[i];
-    if (f.variable) LS_RETURN_IF_ERROR(CheckInitialized(*f.variable));
-    Tensor& out = (*fetches)[i];
-    if (!(out.unique() && out.dtype() == f.value->dtype() &&
-          out.shape() == f.value->shape())) {
-      LS_ASSIGN_OR_RETURN(out,
-                          Tensor::Make(f.value->dtype(), f.value->shape()));
+    if (!Holds(f.only_if)) {
+      return InvalidArgument("tensor '", f.name, "' has no value: it is on the "
+                             "branch that was not taken");
     }
-    out.CopyFrom(*f.value);
+    if (f.variable) LS_RETURN_IF_ERROR(CheckInitialized(*f.variable));
+    LS_RETURN_IF_ERROR(TakeFetch(*f.value, &(*fetches)[i]));
   }
   return Ok();
 }

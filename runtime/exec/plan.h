@@ -14,7 +14,8 @@
 #include <vector>
 
 #include "runtime/device/arena.h"
-#include "runtime/exec/dynamic_step.h"
+#include "runtime/exec/binder.h"
+#include "runtime/exec/branch_steps.h"
 #include "runtime/exec/session.h"
 #include "runtime/graph/passes/prune.h"
 
@@ -24,8 +25,11 @@ class Plan {
  public:
   // True when the feeds have the dtypes and shapes the plan was made for.
   bool Fits(std::span<const Tensor> feeds) const;
-  // Requires Fits(feeds). See Callable::Run.
-  Status Run(std::span<const Tensor> feeds, std::vector<Tensor>* fetches);
+  // Requires Fits(feeds). See Callable::Run. `outer`, if given, is the run
+  // that this one is part of.
+  Status Run(std::span<const Tensor> feeds, std::vector<Tensor>* fetches,
+             const RunInfo* outer = nullptr);
+  std::vector<FeedSpec> FeedSpecs() const;
   const PlanInfo& info() const { return info_; }
 
  private:
@@ -34,7 +38,8 @@ class Plan {
   struct Step {
     RunFn run = nullptr;
     KernelContext context;
-    DynamicStep* dynamic = nullptr;  // when set, it runs instead
+    StepRunner* runner = nullptr;  // when set, it runs instead
+    const OnlyIf* only_if = nullptr;  // null: runs always
     const Node* node = nullptr;
     std::span<Tensor* const> inputs;
     std::span<Tensor* const> outputs;
@@ -45,11 +50,14 @@ class Plan {
   struct Feed {
     FeedSpec spec;
     std::vector<Tensor*> views;  // the fed value and its aliases
+    bool any_shape = false;      // the value is handed on as it comes
     Tensor staging;              // for values that are not aligned
   };
   struct Fetch {
     const Tensor* value = nullptr;
     const Variable* variable = nullptr;  // when it reads one
+    OnlyIf only_if;
+    std::string name;
   };
 
   Status RunSteps();
@@ -61,7 +69,9 @@ class Plan {
   std::deque<Tensor> values_;  // stable addresses
   std::deque<std::vector<Tensor*>> operands_;
   std::deque<std::vector<Variable*>> variables_;
-  std::vector<std::unique_ptr<DynamicStep>> dynamic_;
+  std::vector<std::unique_ptr<StepRunner>> runners_;
+  std::vector<uint8_t> conditions_;  // set anew in each run
+  std::deque<OnlyIf> only_if_;
   std::vector<Step> steps_;
   std::vector<Feed> feeds_;
   std::vector<Fetch> fetches_;

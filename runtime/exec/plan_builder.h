@@ -8,20 +8,36 @@
 #include <memory>
 
 #include "runtime/device/device_set.h"
-#include "runtime/exec/plan.h"
+#include "runtime/exec/arenas.h"
+#include "runtime/exec/session_options.h"
+#include "runtime/graph/passes/prune.h"
 
 namespace lockstep {
 
+class Plan;
+
+// What the plans of a session share; a small value. The pointers are the
+// session's.
+struct PlanEnvironment {
+  const SessionOptions* options = nullptr;
+  const DeviceSet* devices = nullptr;
+  SessionResources* resources = nullptr;
+  Arenas* arenas = nullptr;
+  int depth = 0;            // functions within functions
+  int inference_depth = 0;  // of them, those whose shapes are being inferred
+};
+
 struct PlanRequest {
-  const Graph& graph;  // the session's, placed
+  const Graph& graph;  // the session's, placed, or a function's body
   const RunSignature& signature;
-  const std::vector<FeedSpec>& feeds;
-  const SessionOptions& options;
-  const DeviceSet& devices;
-  SessionResources* resources;
-  Arena* arena;
+  const std::vector<FeedSpec>& feeds;  // shapes of functions may be unknown
+  const PlanEnvironment& environment;
 };
 
 Result<std::unique_ptr<Plan>> BuildPlan(const PlanRequest& request);
+
+// The first half of it: pruned, without calls and frames, shapes inferred,
+// constants folded.
+Result<PlanGraph> SpecializedGraph(const PlanRequest& request);
 
 }  // namespace lockstep

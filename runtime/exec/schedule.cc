@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <map>
 
+#include "runtime/graph/control_flow.h"
+
 namespace lockstep {
 namespace {
 
@@ -44,7 +46,8 @@ class Scheduler {
         if (!variable.defined()) continue;
         VariableUses& u = uses[variable.node->id()];
         const bool handle =
-            types.ok() && IsHandle((*types)[static_cast<size_t>(i)]);
+            PassesHandle(*n, i) ||
+            (types.ok() && IsHandle((*types)[static_cast<size_t>(i)]));
         if (handle && n->traits().alias.first < 0) {
           if (n->traits().only_reads) {
             u.reads.emplace_back(n, n);
@@ -85,7 +88,13 @@ class Scheduler {
   }
 
   void OrderRead(Node* reader, Node* through, Node* writer) {
-    if (reader == writer) return;  // e.g. AssignAdd(v, v): one step
+    if (reader == writer) {  // e.g. AssignAdd(v, v): one step
+      // A function may read its argument after it has updated the variable.
+      if (RunsFunctions(*writer) && through != writer) {
+        Snapshot(through, writer);
+      }
+      return;
+    }
     if (schedule_.snapshots.contains(through)) {
       if (!Reaches(writer, through)) AddEdge(through, writer);
       return;
@@ -148,6 +157,8 @@ Output VariableBehind(Output o) {
     const int alias = o.node->traits().alias.second;
     if (alias >= 0) {
       o = o.node->input(alias);
+    } else if (IsLoop(*o.node) && IsHandle(o.dtype())) {
+      o = o.node->input(o.index);  // handles go round unchanged
     } else if (IsHandle(o.dtype()) && o.node->num_inputs() > 0 &&
                IsHandle(o.node->input(0).dtype())) {
       o = o.node->input(0);  // Assign and its kind forward the reference

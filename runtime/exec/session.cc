@@ -7,6 +7,7 @@
 
 #include "runtime/core/logging.h"
 #include "runtime/core/threads.h"
+#include "runtime/exec/plan.h"
 #include "runtime/exec/plan_builder.h"
 #include "runtime/graph/placer.h"
 
@@ -33,12 +34,16 @@ class SessionImpl final : public Session {
     session->devices_ = DeviceSet::Local(
         options.task, cpus == options.device_count.end() || cpus->second < 1
                           ? 1 : cpus->second);
-    LS_ASSIGN_OR_RETURN(session->arena_,
-                        Arena::Create(options.cpu_memory_limit));
+    session->arenas_ = std::make_unique<Arenas>(options.cpu_memory_limit);
+    LS_RETURN_IF_ERROR(session->arenas_->At(0).status());
     session->threads_ = options.intra_op_threads > 0 ? options.intra_op_threads
                                                      : AffinityCount();
     for (const auto& service : options.services) service(session->resources_);
     session->options_ = std::move(options);
+    session->environment_ = {.options = &session->options_,
+                             .devices = &session->devices_,
+                             .resources = &session->resources_,
+                             .arenas = session->arenas_.get()};
     // The graph is placed as a whole, and every run reports a failure of it.
     session->placed_ = PlaceGraph(
         session->devices_,
@@ -145,10 +150,7 @@ class SessionImpl final : public Session {
                         BuildPlan({.graph = graph_,
                                    .signature = executable.signature,
                                    .feeds = specs,
-                                   .options = options_,
-                                   .devices = devices_,
-                                   .resources = &resources_,
-                                   .arena = arena_.get()}));
+                                   .environment = environment_}));
     if (executable.plans.size() >= kMaxPlans) executable.plans.pop_back();
     executable.plans.insert(executable.plans.begin(), std::move(plan));
     return executable.plans[0].get();
@@ -173,7 +175,8 @@ class SessionImpl final : public Session {
   Status placed_;
   int threads_ = 1;
   SessionResources resources_;
-  std::unique_ptr<Arena> arena_;
+  std::unique_ptr<Arenas> arenas_;
+  PlanEnvironment environment_;
   std::map<std::string, std::unique_ptr<Executable>> executables_;
 };
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "runtime/exec/dynamic_step.h"
+#include "runtime/exec/function_steps.h"
+#include "runtime/graph/control_flow.h"
 
 namespace lockstep {
 namespace {
@@ -13,10 +15,18 @@ constexpr int64_t kMaxFoldedBytes = 64 << 10;
 
 bool IsFeed(const Node& n) { return n.op() == "_Feed"; }
 
+// Control edges keep what depends on a condition depending on it, but from a
+// Switch they do not say which side: what reads one is left as it is.
+bool ReadsSwitch(const Node& n) {
+  return std::ranges::any_of(
+      n.inputs(), [](const Output& in) { return IsSwitch(*in.node); });
+}
+
 bool Foldable(const Node& n) {
   const OpTraits& t = n.traits();
   if (t.stateful || t.variable || t.placeholder || t.constant ||
-      n.num_inputs() == 0 || n.num_outputs() == 0) {
+      IsSwitch(n) || IsMerge(n) || n.num_inputs() == 0 ||
+      n.num_outputs() == 0) {
     return false;
   }
   int64_t bytes = 0;
@@ -36,8 +46,8 @@ bool Foldable(const Node& n) {
 
 class Specializer {
  public:
-  Specializer(PlanGraph* plan, SessionResources* resources, bool fold)
-      : plan_(*plan), graph_(plan->graph), resources_(resources), fold_(fold) {}
+  Specializer(PlanGraph* plan, const PlanEnvironment& environment)
+      : plan_(*plan), graph_(plan->graph), environment_(environment) {}
 
   Status Run() {
     LS_ASSIGN_OR_RETURN(std::vector<Node*> order, graph_.TopologicalOrder());
@@ -65,7 +75,15 @@ class Specializer {
     if (IsFeed(*n)) return Ok();
     int identity = -1;
     LS_RETURN_IF_ERROR(graph_.InferShapes(n, &identity));
-    if (!fold_ || n->traits().stateful || n->traits().constant) return Ok();
+    if (RunsFunctions(*n)) {
+      const Status s = InferFunctionNode(n, environment_, graph_.functions());
+      return s.ok() ? s : s.WithContext(StrCat("node '", n->name(), "' (",
+                                               n->op(), ")"));
+    }
+    if (!environment_.options->optimize || n->traits().stateful ||
+        n->traits().constant || ReadsSwitch(*n)) {
+      return Ok();
+    }
     if (identity >= 0 && CanForward(*n, identity)) {
       Forward(n, n->input(identity));
       return Ok();
@@ -77,7 +95,7 @@ class Specializer {
       inputs.push_back(in.node->output_value(in.index));
     }
     Result<std::vector<Tensor>> values =
-        EvaluateNode(*n, std::move(inputs), resources_);
+        EvaluateNode(*n, std::move(inputs), environment_.resources);
     // A failing kernel fails when, and only if, the node runs.
     if (!values.ok()) return Ok();
     return Fold(n, *std::move(values));
@@ -146,8 +164,7 @@ class Specializer {
 
   PlanGraph& plan_;
   Graph& graph_;
-  SessionResources* resources_;
-  bool fold_;
+  const PlanEnvironment& environment_;
   std::unordered_map<Output, Output, OutputHash> replaced_;
   std::unordered_map<const Node*, std::vector<Node*>> folded_;
 };
@@ -168,8 +185,8 @@ Result<std::vector<Tensor>> EvaluateNode(const Node& node,
   return outputs;
 }
 
-Status Specialize(PlanGraph* plan, SessionResources* resources, bool fold) {
-  LS_RETURN_IF_ERROR(Specializer(plan, resources, fold).Run());
+Status Specialize(PlanGraph* plan, const PlanEnvironment& environment) {
+  LS_RETURN_IF_ERROR(Specializer(plan, environment).Run());
   RemoveDeadNodes(&plan->graph, plan->feeds, plan->fetches, plan->targets);
   return Ok();
 }

@@ -6,13 +6,12 @@
 // arguments, small expressions of constants) and drops nodes that equal one of
 // their inputs. Internal to runtime/exec.
 
-#include "runtime/graph/passes/prune.h"
-#include "runtime/op/resource.h"
+#include "runtime/exec/plan_builder.h"
 
 namespace lockstep {
 
-// With `fold` false only shapes are inferred. Errors name the node.
-Status Specialize(PlanGraph* plan, SessionResources* resources, bool fold);
+// Without options.optimize only shapes are inferred. Errors name the node.
+Status Specialize(PlanGraph* plan, const PlanEnvironment& environment);
 
 // The node's outputs for constant inputs, by its CPU kernel.
 Result<std::vector<Tensor>> EvaluateNode(const Node& node,

@@ -53,18 +53,25 @@ class FunctionLibrary {
 
   // ALREADY_EXISTS when there is one of that name.
   Status Add(Function function);
+  // A function that could not be read: using it gives the error.
+  void AddBroken(const std::string& name, Status error);
   // Null when there is none.
   std::shared_ptr<const Function> Find(std::string_view name) const;
-  // NOT_FOUND with the nearest name instead of null.
+  // NOT_FOUND with the nearest name instead of null; a broken one's error.
   Result<std::shared_ptr<const Function>> Get(std::string_view name) const;
   // `base`, or `base_1` ...: the first that is free.
   std::string UniqueName(std::string_view base) const;
   std::vector<std::string> Names() const;  // sorted, the parent's too
+  // The errors of those that are broken, by name.
+  const std::map<std::string, Status, std::less<>>& broken() const {
+    return broken_;
+  }
 
  private:
   std::shared_ptr<const FunctionLibrary> parent_;
   std::map<std::string, std::shared_ptr<const Function>, std::less<>>
       functions_;
+  std::map<std::string, Status, std::less<>> broken_;
 };
 
 // Writes to something outside the graph, prints, asserts: has to run though

@@ -61,7 +61,7 @@ TEST_F(SessionTest, ErrorsNameTheCulprit) {
     return out.status().message();
   };
   EXPECT_THAT(message({}, "y:0", Code::kInvalidArgument),
-              HasSubstr("feed a value for placeholder 'x'"));
+              HasSubstr("feed a value for placeholder tensor 'x'"));
   EXPECT_THAT(message({}, "z:0", Code::kNotFound), HasSubstr("'z'"));
   EXPECT_THAT(message({}, "y:1", Code::kOutOfRange), HasSubstr("1 outputs"));
   EXPECT_THAT(message({{"x:0", Tensor::Of<float>({3}, {1, 2, 3})}}, "y:0",

@@ -52,7 +52,7 @@ Status CheckPlaceholders(const NodeSet& needed) {
     }
   }
   if (!missing) return Ok();
-  return InvalidArgument("You must feed a value for placeholder '",
+  return InvalidArgument("You must feed a value for placeholder tensor '",
                          missing->name(), "' with dtype ",
                          DTypeName(missing->output_type(0)), " and shape ",
                          missing->output_shape(0));

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+// Conditions, loops and calls as TensorFlow's graphs contain them.
+#include "ops/ops.h"
+#include "runtime/graph/function.h"
+#include "tests/testing/op_test.h"
+
+namespace lockstep {
+namespace {
+
+std::unique_ptr<Session> Start(const Graph& graph, SessionOptions options = {}) {
+  auto session = Session::Create(graph, std::move(options));
+  EXPECT_TRUE(session.ok()) << session.status().ToString();
+  return session.ok() ? *std::move(session) : nullptr;
+}
+
+Tensor Get(Session& session, const std::vector<Session::Feed>& feeds,
+           const std::string& fetch) {
+  Result<Tensor> r = session.RunOne(feeds, fetch);
+  EXPECT_TRUE(r.ok()) << r.status().ToString();
+  return r.ok() ? *r : Tensor();
+}
+
+// cond(p, x * 2, x + 10), as tf.compat.v1.cond writes it.
+struct Cond {
+  Graph graph;
+  Output x, p, y;
+  Cond() {
+    Scope s(&graph);
+    x = ops::Placeholder(s.WithName("x"), kFloat, {2});
+    p = ops::Placeholder(s.WithName("p"), kBool, Shape{});
+    Node* data = s.Op("Switch").In(x).In(p).Build();
+    const Output yes = ops::Mul(s, Output{data, 1}, 2.0f);
+    const Output no = ops::Add(s, Output{data, 0}, 10.0f);
+    y = s.WithName("y").Op("Merge").In({no, yes}).Out();
+  }
+};
+
+TEST(CondTest, RunsOneSideOnly) {
+  Cond c;
+  ASSERT_TRUE(c.graph.status().ok()) << c.graph.status().ToString();
+  auto session = Start(c.graph);
+  const Tensor x = F({2}, {1, 2});
+  EXPECT_TRUE(SameTensor(Get(*session, {{"x", x}, {"p", true}}, "y"),
+                         F({2}, {2, 4})));
+  EXPECT_TRUE(SameTensor(Get(*session, {{"x", x}, {"p", false}}, "y"),
+                         F({2}, {11, 12})));
+  EXPECT_TRUE(SameTensor(Get(*session, {{"x", x}, {"p", true}}, "y:1"),
+                         Tensor(int32_t{1})));
+}
+
+TEST(CondTest, FetchFromTheOtherSideIsAnError) {
+  Cond c;
+  Scope s(&c.graph);
+  auto session = Start(c.graph);
+  const Tensor x = F({2}, {1, 2});
+  Result<Tensor> dead = session->RunOne({{"x", x}, {"p", false}}, "Mul:0");
+  EXPECT_EQ(dead.code(), Code::kInvalidArgument);
+  EXPECT_THAT(dead.status().message(), testing::HasSubstr("Mul:0"));
+  EXPECT_TRUE(session->RunOne({{"x", x}, {"p", true}}, "Mul:0").ok());
+}
+
+// Effects follow the branch; constants behind a pivot belong to their branch.
+TEST(CondTest, EffectsAndConstantsFollowTheBranch) {
+  Graph graph;
+  Scope s(&graph);
+  const Output p = ops::Placeholder(s.WithName("p"), kBool, Shape{});
+  const Output v = ops::VarHandleOp(s.WithName("v"), kFloat, Shape{});
+  ops::AssignVariableOp(s.WithName("init"), v, 1.0f);
+  Node* sides = s.Op("Switch").In(p).In(p).Build();
+  const Output no = ops::Identity(s, Output{sides, 0});
+  const Output yes = ops::Identity(s, Output{sides, 1});
+  const Scope when = s.WithControlDependencies({yes.node});
+  const Scope otherwise = s.WithControlDependencies({no.node});
+  Node* data = s.Op("Switch").In(v).In(p).Build();
+  Node* write = ops::AssignVariableOp(when, Output{data, 1}, 5.0f);
+  const Output seven = ops::Const(s.WithControlDependencies({write}), 7.0f);
+  const Output eight = ops::Const(otherwise, 8.0f);
+  s.WithName("y").Op("Merge").In({eight, seven}).Out();
+  ops::ReadVariableOp(s.WithName("now"), v, kFloat);
+  ASSERT_TRUE(s.ok()) << s.status().ToString();
+  for (bool optimize : {true, false}) {
+    SessionOptions options;
+    options.optimize = optimize;
+    auto session = Start(graph, options);
+    ASSERT_TRUE(session->RunTargets({"init"}).ok());
+    EXPECT_EQ(Get(*session, {{"p", false}}, "y").scalar<float>(), 8);
+    EXPECT_EQ(Get(*session, {}, "now").scalar<float>(), 1);
+    EXPECT_EQ(Get(*session, {{"p", true}}, "y").scalar<float>(), 7);
+    EXPECT_EQ(Get(*session, {}, "now").scalar<float>(), 5);
+  }
+}
+
+// a || (b && c), each decided by a cond within a cond.
+TEST(CondTest, Nested) {
+  Graph graph;
+  Scope s(&graph);
+  const Output p = ops::Placeholder(s.WithName("p"), kBool, Shape{});
+  const Output q = ops::Placeholder(s.WithName("q"), kBool, Shape{});
+  const Output x = ops::Placeholder(s.WithName("x"), kFloat, Shape::Unknown());
+  Node* outer_x = s.Op("Switch").In(x).In(p).Build();
+  Node* outer_q = s.Op("Switch").In(q).In(p).Build();
+  Node* inner_x =
+      s.Op("Switch").In(Output{outer_x, 1}).In(Output{outer_q, 1}).Build();
+  const Output pq = ops::Mul(s, Output{inner_x, 1}, 100.0f);
+  const Output p_only = ops::Mul(s, Output{inner_x, 0}, 10.0f);
+  const Output inner = s.Op("Merge").In({p_only, pq}).Out();
+  const Output none = ops::Neg(s, Output{outer_x, 0});
+  const Output merged = s.Op("Merge").In({none, ops::Add(s, inner, 1.0f)}).Out();
+  ops::Identity(s.WithName("y"), merged);
+  ASSERT_TRUE(s.ok()) << s.status().ToString();
+  auto session = Start(graph);
+  auto run = [&](bool p_value, bool q_value) {
+    return Get(*session, {{"p", p_value}, {"q", q_value}, {"x", F({1}, {3})}},
+               "y");
+  };
+  EXPECT_TRUE(SameTensor(run(true, true), F({1}, {301})));
+  EXPECT_TRUE(SameTensor(run(true, false), F({1}, {31})));
+  EXPECT_TRUE(SameTensor(run(false, true), F({1}, {-3})));
+}
+
+// while (i < n) { x = x * f; i = i + 1 } in frames, `f` entering unchanged.
+Status AddLoop(const Scope& s, Output n, Output x, Output f) {
+  Graph* g = s.graph();
+  const AttrMap frame = {{"frame_name", "loop"}};
+  AttrMap fixed = frame;
+  fixed["is_constant"] = true;
+  auto node = [&](std::string name, std::string op, std::vector<Output> in,
+                  AttrMap attrs = {}) {
+    return g->AddNode({.name = std::move(name), .op = std::move(op),
+                       .inputs = std::move(in), .attrs = std::move(attrs)});
+  };
+  const Output zero = ops::Const(s, int32_t{0});
+  LS_ASSIGN_OR_RETURN(Node * i0, node("i0", "Enter", {zero}, frame));
+  LS_ASSIGN_OR_RETURN(Node * x0, node("x0", "Enter", {x}, frame));
+  LS_ASSIGN_OR_RETURN(Node * nn, node("n_in", "Enter", {n}, fixed));
+  LS_ASSIGN_OR_RETURN(Node * ff, node("f_in", "Enter", {f}, fixed));
+  LS_ASSIGN_OR_RETURN(Node * bi, node("bi", "_BackEdge", {}, {{"T", kInt32}}));
+  LS_ASSIGN_OR_RETURN(Node * bx, node("bx", "_BackEdge", {}, {{"T", kFloat}}));
+  LS_ASSIGN_OR_RETURN(Node * ni, node("ni", "NextIteration", {{bi, 0}}));
+  LS_ASSIGN_OR_RETURN(Node * nx, node("nx", "NextIteration", {{bx, 0}}));
+  LS_ASSIGN_OR_RETURN(Node * mi, node("mi", "Merge", {{i0, 0}, {ni, 0}}));
+  LS_ASSIGN_OR_RETURN(Node * mx, node("mx", "Merge", {{x0, 0}, {nx, 0}}));
+  LS_ASSIGN_OR_RETURN(Node * less, node("less", "Less", {{mi, 0}, {nn, 0}}));
+  LS_ASSIGN_OR_RETURN(Node * cond, node("cond", "LoopCond", {{less, 0}}));
+  LS_ASSIGN_OR_RETURN(Node * si, node("si", "Switch", {{mi, 0}, {cond, 0}}));
+  LS_ASSIGN_OR_RETURN(Node * sx, node("sx", "Switch", {{mx, 0}, {cond, 0}}));
+  LS_ASSIGN_OR_RETURN(Node * pivot, node("pivot", "Identity", {{si, 1}}));
+  const Output one =
+      ops::Const(s.WithControlDependencies({pivot}), int32_t{1});
+  LS_ASSIGN_OR_RETURN(Node * add, node("add", "AddV2", {{pivot, 0}, one}));
+  LS_ASSIGN_OR_RETURN(Node * mul, node("mul", "Mul", {{sx, 1}, {ff, 0}}));
+  g->SetInput(ni, 0, {add, 0});
+  g->SetInput(nx, 0, {mul, 0});
+  g->RemoveNode(bi);
+  g->RemoveNode(bx);
+  LS_RETURN_IF_ERROR(node("i", "Exit", {{si, 0}}).status());
+  return node("y", "Exit", {{sx, 0}}).status();
+}
+
+TEST(LoopTest, FramesRunAsLoops) {
+  Graph graph;
+  Scope s(&graph);
+  const Output n = ops::Placeholder(s.WithName("n"), kInt32, Shape{});
+  const Output x = ops::Placeholder(s.WithName("x"), kFloat, {2});
+  const Output f = ops::Placeholder(s.WithName("f"), kFloat, Shape{});
+  const Status added = AddLoop(s, n, x, f);
+  ASSERT_TRUE(added.ok()) << added.ToString();
+  for (bool optimize : {true, false}) {
+    SessionOptions options;
+    options.optimize = optimize;
+    auto session = Start(graph, options);
+    for (int times : {0, 1, 5}) {
+      const std::vector<Session::Feed> feeds = {
+          {"n", int32_t{times}}, {"x", F({2}, {1, 3})}, {"f", 2.0f}};
+      const auto power = static_cast<float>(1 << times);
+      EXPECT_TRUE(SameTensor(Get(*session, feeds, "y"),
+                             F({2}, {power, 3 * power})));
+      EXPECT_EQ(Get(*session, feeds, "i").scalar<int32_t>(), times);
+    }
+  }
+}
+
+TEST(LoopTest, InsideOfALoopCannotBeFetched) {
+  Graph graph;
+  Scope s(&graph);
+  ASSERT_TRUE(AddLoop(s, ops::Const(s, int32_t{2}), ops::Const(s, 1.0f),
+                      ops::Const(s, 2.0f)).ok());
+  Result<Tensor> r = Start(graph)->RunOne({}, "mul");
+  EXPECT_EQ(r.code(), Code::kInvalidArgument);
+  EXPECT_THAT(r.status().message(), testing::HasSubstr("loop"));
+}
+
+// A library with functions of one float argument.
+class FunctionTest : public testing::Test {
+ protected:
+  using BuildFn = std::function<Output(const Scope&, Output)>;
+  void Define(const std::string& name, const BuildFn& build) {
+    Function f{.name = name};
+    Scope s(&f.body);
+    const Output x = s.WithName("x").Op("_Arg").Attr("T", kFloat)
+                         .Attr("index", 0).Out();
+    f.args = {x.node};
+    f.results = {build(s, x)};
+    ASSERT_TRUE(f.body.status().ok()) << f.body.status().ToString();
+    ASSERT_TRUE(library_->Add(std::move(f)).ok());
+    graph_.set_functions(library_);
+  }
+  static AttrMap Types(std::map<std::string, std::string> functions) {
+    AttrMap attrs = {{"Tin", std::vector<DType>{kFloat}},
+                     {"Tout", std::vector<DType>{kFloat}}};
+    for (auto& [attr, f] : functions) attrs[attr] = FunctionRef{.name = f};
+    return attrs;
+  }
+  Output Make(const std::string& name, const std::string& op,
+              std::vector<Output> in, AttrMap attrs) {
+    Result<Node*> n = graph_.AddNode({.name = name, .op = op,
+                                      .inputs = std::move(in),
+                                      .attrs = std::move(attrs)});
+    EXPECT_TRUE(n.ok()) << n.status().ToString();
+    return n.ok() ? Output{*n, 0} : Output{};
+  }
+
+  Graph graph_;
+  Scope s_{&graph_};
+  std::shared_ptr<FunctionLibrary> library_ =
+      std::make_shared<FunctionLibrary>();
+};
+
+TEST_F(FunctionTest, CallsAreInlined) {
+  Define("square", [](const Scope& s, Output x) { return ops::Mul(s, x, x); });
+  const Output x = ops::Placeholder(s_.WithName("x"), kFloat, {2});
+  const Output y = Make("y", "PartitionedCall", {x}, Types({{"f", "square"}}));
+  Make("z", "PartitionedCall", {y}, Types({{"f", "square"}}));
+  auto session = Start(graph_);
+  EXPECT_TRUE(SameTensor(Get(*session, {{"x", F({2}, {2, 3})}}, "z"),
+                         F({2}, {16, 81})));
+}
+
+TEST_F(FunctionTest, EffectsOfACallComeBeforeItsResults) {
+  ops::AssignVariableOp(s_.WithName("init"),
+                        ops::VarHandleOp(s_.WithName("v"), kFloat, Shape{}),
+                        1.0f);
+  Define("store", [](const Scope& s, Output x) {
+    const Output v = s.WithName("v").Op("VarHandleOp").Attr("dtype", kFloat)
+                         .Attr("shape", Shape{}).Out();
+    ops::AssignVariableOp(s, v, x);
+    return ops::Neg(s, x);
+  });
+  Make("y", "StatefulPartitionedCall", {ops::Const(s_, 4.0f)},
+       Types({{"f", "store"}}));
+  ops::ReadVariableOp(
+      s_.WithName("now").WithControlDependencies({graph_.Find("y")}),
+      graph_.Find("v")->output(0), kFloat);
+  auto session = Start(graph_);
+  ASSERT_TRUE(session->RunTargets({"init"}).ok());
+  EXPECT_EQ(Get(*session, {}, "y").scalar<float>(), -4);
+  EXPECT_EQ(Get(*session, {}, "now").scalar<float>(), 4);
+}
+
+TEST_F(FunctionTest, IfRunsOneBranch) {
+  Define("yes", [](const Scope& s, Output x) { return ops::Mul(s, x, 2.0f); });
+  Define("no", [](const Scope& s, Output x) {
+    return ops::Concat(s, {x, x}, 0);
+  });
+  const Output p = ops::Placeholder(s_.WithName("p"), kBool, Shape{});
+  const Output x = ops::Placeholder(s_.WithName("x"), kFloat, {2});
+  const Output y = Make("if", "If", {p, x},
+                        Types({{"then_branch", "yes"}, {"else_branch", "no"}}));
+  ops::Neg(s_.WithName("y"), y);
+  auto session = Start(graph_);
+  const Tensor v = F({2}, {1, 2});
+  EXPECT_TRUE(SameTensor(Get(*session, {{"x", v}, {"p", true}}, "y"),
+                         F({2}, {-2, -4})));
+  EXPECT_TRUE(SameTensor(Get(*session, {{"x", v}, {"p", false}}, "y"),
+                         F({4}, {-1, -2, -1, -2})));
+}
+
+TEST_F(FunctionTest, WhileOfAGrowingValue) {
+  Define("small", [](const Scope& s, Output x) {
+    return ops::Less(s, ops::Size(s, x), int32_t{20});
+  });
+  Define("twice", [](const Scope& s, Output x) {
+    return ops::Concat(s, {x, ops::Mul(s, x, 2.0f)}, 0);
+  });
+  AttrMap attrs = {{"T", std::vector<DType>{kFloat}},
+                   {"cond", FunctionRef{.name = "small"}},
+                   {"body", FunctionRef{.name = "twice"}}};
+  const Output x = ops::Placeholder(s_.WithName("x"), kFloat, {-1});
+  ops::Sum(s_.WithName("y"),
+           Make("while", "While", {x}, std::move(attrs)), {0});
+  auto session = Start(graph_);
+  // 1 -> 32 values, the sum is tripled five times.
+  EXPECT_EQ(Get(*session, {{"x", F({1}, {1})}}, "y").scalar<float>(), 243);
+  EXPECT_EQ(Get(*session, {{"x", F({1}, {2})}}, "while").NumElements(), 32);
+  EXPECT_EQ(Get(*session, {{"x", F({3}, {1, 1, 1})}}, "y").scalar<float>(),
+            3 * 27);
+}
+
+// f(x) = x <= 1 ? 1 : x * f(x - 1)
+TEST_F(FunctionTest, Recursion) {
+  Define("one", [](const Scope& s, Output x) { return ops::OnesLike(s, x); });
+  Define("step", [](const Scope& s, Output x) {
+    Result<Node*> call = s.graph()->AddNode(
+        {.name = "call", .op = "PartitionedCall",
+         .inputs = {ops::Sub(s, x, 1.0f)}, .attrs = Types({{"f", "factorial"}})});
+    return ops::Mul(s, x, Output{*call, 0});
+  });
+  Define("factorial", [](const Scope& s, Output x) {
+    Result<Node*> branch = s.graph()->AddNode(
+        {.name = "if", .op = "If",
+         .inputs = {ops::LessEqual(s, x, 1.0f), x},
+         .attrs = Types({{"then_branch", "one"}, {"else_branch", "step"}})});
+    return Output{*branch, 0};
+  });
+  Define("endless", [](const Scope& s, Output x) {
+    Result<Node*> call = s.graph()->AddNode(
+        {.name = "call", .op = "PartitionedCall", .inputs = {x},
+         .attrs = Types({{"f", "endless"}})});
+    return Output{*call, 0};
+  });
+  const Output x = ops::Placeholder(s_.WithName("x"), kFloat, Shape{});
+  Make("y", "PartitionedCall", {x}, Types({{"f", "factorial"}}));
+  Make("z", "PartitionedCall", {x}, Types({{"f", "endless"}}));
+  auto session = Start(graph_);
+  EXPECT_EQ(Get(*session, {{"x", 5.0f}}, "y").scalar<float>(), 120);
+  Result<Tensor> z = session->RunOne({{"x", 5.0f}}, "z");
+  EXPECT_EQ(z.code(), Code::kInvalidArgument) << z.status().ToString();
+  // Deeper than functions may nest: an error, no crash.
+  Result<Tensor> deep = session->RunOne({{"x", 1000.0f}}, "y");
+  EXPECT_EQ(deep.code(), Code::kInvalidArgument) << deep.status().ToString();
+}
+
+TEST_F(FunctionTest, UnknownFunctionsAndWrongTypesAreErrors) {
+  Define("square", [](const Scope& s, Output x) { return ops::Mul(s, x, x); });
+  Make("a", "PartitionedCall", {ops::Const(s_, 1.0f)},
+       Types({{"f", "sqare"}}));
+  AttrMap wrong = Types({{"f", "square"}});
+  wrong["Tin"] = std::vector<DType>{kInt32};
+  Make("b", "PartitionedCall", {ops::Const(s_, int32_t{1})}, std::move(wrong));
+  auto session = Start(graph_);
+  Result<Tensor> a = session->RunOne({}, "a");
+  EXPECT_EQ(a.code(), Code::kNotFound);
+  EXPECT_THAT(a.status().message(), testing::HasSubstr("'square'"));
+  EXPECT_EQ(session->RunOne({}, "b").code(), Code::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace lockstep
