@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "runtime/graph/gradients.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
@@ -28,6 +29,16 @@ bool IsLoop(const Node& n) {
   return n.op() == "While" || n.op() == "StatelessWhile" || n.op() == "_Loop";
 }
 bool IsArg(const Node& n) { return n.op() == "_Arg" || n.op() == "_RefArg"; }
+
+bool IsControlFlowOp(std::string_view op) {
+  static constexpr std::string_view kOps[] = {
+      "Switch", "RefSwitch", "Merge", "RefMerge", "Enter", "RefEnter", "Exit",
+      "RefExit", "NextIteration", "RefNextIteration", "LoopCond",
+      "PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf",
+      "Case", "StatelessCase", "While", "StatelessWhile", "_Loop", "_Arg",
+      "_RefArg", "_BackEdge"};
+  return std::ranges::find(kOps, op) != std::end(kOps);
+}
 
 std::vector<std::string> FunctionsOf(const Node& n) {
   std::vector<std::string> names;
@@ -107,13 +118,20 @@ Status WhileShape(ShapeContext& c) {
   return Ok();
 }
 
+// A graph read from TensorFlow brings its gradients along; here only While and
+// If (ops/control) have them.
+Status FrameGradient(GradContext& g) {
+  return Unimplemented("gradients of ", g.node()->op(),
+                       " are not made here: build the loop as a While");
+}
+
 OpBuilder& Forwarding(OpBuilder& b) {
   return b.Input("data: T").Output("output: T").Attr("T: type").Shape(
-      UnchangedShape).Alias(0, 0);
+      UnchangedShape).Gradient(FrameGradient).Alias(0, 0);
 }
 OpBuilder& RefForwarding(OpBuilder& b) {
   return b.Input("data: Ref(T)").Output("output: Ref(T)").Attr("T: type").Shape(
-      UnchangedShape).Alias(0, 0);
+      UnchangedShape).NoGradient().Alias(0, 0);
 }
 OpBuilder& EnterAttrs(OpBuilder& b) {
   return b.Attr("frame_name: string")
@@ -143,6 +161,7 @@ LOCKSTEP_OP("Switch")
     .Output("output_true: T")
     .Attr("T: type")
     .Shape(SwitchShape)
+    .Gradient(FrameGradient)
     .Alias(0, 0);
 
 LOCKSTEP_OP("RefSwitch")
@@ -161,6 +180,7 @@ LOCKSTEP_OP("Merge")
     .Output("value_index: int32")
     .Attr("T: type")
     .Attr("N: int >= 1")
+    .Gradient(FrameGradient)
     .Shape(MergeShape);
 
 LOCKSTEP_OP("RefMerge")
@@ -215,6 +235,7 @@ OpBuilder& CallAttrs(OpBuilder& b) {
       .Attr("config_proto: string = ''")
       .Attr("executor_type: string = ''")
       .Shape(UnknownShape)
+      .Gradient(FrameGradient)
       .Stateful();
 }
 const OpRegistrar kCall = Made("PartitionedCall", CallAttrs);
@@ -231,6 +252,7 @@ OpBuilder& IfAttrs(OpBuilder& b) {
       .Attr("else_branch: func")
       .Attr("output_shapes: list(shape) = []")
       .Shape(DeclaredShapes)
+      .Gradient(FrameGradient)
       .Stateful();
 }
 const OpRegistrar kIf = Made("If", IfAttrs);
@@ -245,6 +267,7 @@ OpBuilder& CaseAttrs(OpBuilder& b) {
       .Attr("branches: list(func)")
       .Attr("output_shapes: list(shape) = []")
       .Shape(DeclaredShapes)
+      .Gradient(FrameGradient)
       .Stateful();
 }
 const OpRegistrar kCase = Made("Case", CaseAttrs);
@@ -259,6 +282,7 @@ OpBuilder& WhileAttrs(OpBuilder& b) {
       .Attr("output_shapes: list(shape) = []")
       .Attr("parallel_iterations: int = 10")
       .Shape(WhileShape)
+      .Gradient(FrameGradient)
       .Stateful();
 }
 const OpRegistrar kWhile = Made("While", WhileAttrs);

@@ -13,6 +13,7 @@
 //   If, Case, While, _Loop  are steps that run plans of their functions
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/graph/graph.h"
@@ -29,6 +30,9 @@ bool IsCall(const Node& n);           // PartitionedCall, StatefulPartitionedCal
 bool IsBranch(const Node& n);         // If, StatelessIf, Case, StatelessCase
 bool IsLoop(const Node& n);           // While, StatelessWhile, _Loop
 bool IsArg(const Node& n);            // _Arg, _RefArg
+
+// An op that the planner carries out itself.
+bool IsControlFlowOp(std::string_view op);
 
 // If, Case, While, _Loop: a step that runs functions.
 inline bool RunsFunctions(const Node& n) { return IsBranch(n) || IsLoop(n); }

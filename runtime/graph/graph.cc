@@ -227,7 +227,7 @@ Result<Output> Graph::FindOutput(std::string_view tensor_name) const {
                     near.empty() ? "" : StrCat("; did you mean '", near, "'?"));
   }
   if (index < 0 || index >= node->num_outputs()) {
-    return OutOfRange("node '", name, "' has ", node->num_outputs(),
+    return InvalidArgument("node '", name, "' has ", node->num_outputs(),
                       " outputs, asked for number ", index);
   }
   return Output{node, index};

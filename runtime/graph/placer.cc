@@ -2,6 +2,7 @@
 #include "runtime/graph/placer.h"
 
 #include "runtime/core/logging.h"
+#include "runtime/graph/control_flow.h"
 
 namespace lockstep {
 namespace {
@@ -48,7 +49,7 @@ Status PlaceNode(const DeviceSet& devices, const PlacerOptions& options,
 bool NeedsKernel(const OpDef& op) {
   const OpTraits& t = op.traits;
   return !(t.constant || t.placeholder || t.variable || t.alias.first >= 0 ||
-           op.name == "_Feed");
+           op.name == "_Feed" || IsControlFlowOp(op.name));
 }
 
 Status PlaceGraph(const DeviceSet& devices, const PlacerOptions& options,

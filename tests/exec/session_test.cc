@@ -63,7 +63,7 @@ TEST_F(SessionTest, ErrorsNameTheCulprit) {
   EXPECT_THAT(message({}, "y:0", Code::kInvalidArgument),
               HasSubstr("feed a value for placeholder tensor 'x'"));
   EXPECT_THAT(message({}, "z:0", Code::kNotFound), HasSubstr("'z'"));
-  EXPECT_THAT(message({}, "y:1", Code::kOutOfRange), HasSubstr("1 outputs"));
+  EXPECT_THAT(message({}, "y:1", Code::kInvalidArgument), HasSubstr("1 outputs"));
   EXPECT_THAT(message({{"x:0", Tensor::Of<float>({3}, {1, 2, 3})}}, "y:0",
                       Code::kInvalidArgument),
               HasSubstr("'x:0' has shape [?,2], the value fed has [3]"));

@@ -45,7 +45,7 @@ TEST_F(GraphTest, UnknownOpsAndNamesSuggestTheNearest) {
   ops::Const(root_.WithName("weights"), Tensor(1.0f));
   EXPECT_THAT(graph_.FindOutput("wieghts:0").status().message(),
               HasSubstr("did you mean 'weights'"));
-  EXPECT_EQ(graph_.FindOutput("weights:1").code(), Code::kOutOfRange);
+  EXPECT_EQ(graph_.FindOutput("weights:1").code(), Code::kInvalidArgument);
   EXPECT_EQ(graph_.FindOutput("weights:x").code(), Code::kInvalidArgument);
 }
 

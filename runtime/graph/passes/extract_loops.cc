@@ -42,7 +42,11 @@ class Frames {
     }
     return Ok();
   }
-  Frame* Of(const Node* n) const { return of_.at(n); }
+  // Null for nodes outside all loops, and for the loops made since.
+  Frame* Of(const Node* n) const {
+    auto it = of_.find(n);
+    return it == of_.end() ? nullptr : it->second;
+  }
   // The outermost frame around the node; null outside all.
   Frame* Outermost(const Node* n) const {
     Frame* f = Of(n);
