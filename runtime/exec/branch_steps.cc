@@ -17,6 +17,13 @@ Status ConditionStep::Run(std::span<Tensor* const> inputs,
   return Ok();
 }
 
+Status CheckInitialized(const Variable& variable) {
+  if (variable.initialized()) return Ok();
+  return FailedPrecondition("Attempting to use uninitialized value ",
+                            variable.name(),
+                            ": run its initializer or restore it first");
+}
+
 Status CopyInto(const Tensor& from, Tensor* to) {
   const bool borrowed = to->defined() && !to->owns_memory() && to->data();
   const bool fits = to->dtype() == from.dtype() && to->shape() == from.shape();
@@ -30,7 +37,10 @@ Status CopyInto(const Tensor& from, Tensor* to) {
 Status MergeStep::Run(std::span<Tensor* const> inputs,
                       std::span<Tensor* const> outputs) {
   for (size_t i = 0; i < inputs_.size(); ++i) {
-    if (!Holds(inputs_[i])) continue;
+    if (!Holds(inputs_[i].only_if)) continue;
+    if (const Variable* v = inputs_[i].variable) {
+      LS_RETURN_IF_ERROR(CheckInitialized(*v));
+    }
     if (ran_) *ran_ = 1;
     LS_RETURN_IF_ERROR(CopyInto(*inputs[i], outputs[0]));
     return CopyInto(Tensor(static_cast<int32_t>(i)), outputs[1]);

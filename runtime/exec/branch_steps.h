@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/exec/step_runner.h"
+#include "runtime/op/resource.h"
 
 namespace lockstep {
 
@@ -38,16 +39,23 @@ class ConditionStep final : public StepRunner {
 // Output 0 is a copy of the first input that has a value, output 1 its number.
 class MergeStep final : public StepRunner {
  public:
+  struct Input {
+    OnlyIf only_if;
+    const Variable* variable = nullptr;  // that the value is read from
+  };
   // `ran`, if given, is set to whether any input had one; without, one must.
-  MergeStep(std::vector<OnlyIf> inputs, uint8_t* ran)
+  MergeStep(std::vector<Input> inputs, uint8_t* ran)
       : inputs_(std::move(inputs)), ran_(ran) {}
   Status Run(std::span<Tensor* const> inputs,
              std::span<Tensor* const> outputs) override;
 
  private:
-  std::vector<OnlyIf> inputs_;
+  std::vector<Input> inputs_;
   uint8_t* ran_;
 };
+
+// FAILED_PRECONDITION naming the variable when it has no value yet.
+Status CheckInitialized(const Variable& variable);
 
 // Makes `to` equal `from`: in place when `to` has room of that dtype and shape
 // that nobody shares or that is the arena's, else anew.

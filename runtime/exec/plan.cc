@@ -60,13 +60,6 @@ void Plan::BindFeeds(std::span<const Tensor> feeds) {
   }
 }
 
-Status Plan::CheckInitialized(const Variable& variable) const {
-  if (variable.initialized()) return Ok();
-  return FailedPrecondition("Attempting to use uninitialized value ",
-                            variable.name(),
-                            ": run its initializer or restore it first");
-}
-
 Status Plan::RunSteps() {
   if (!conditions_.empty()) std::ranges::fill(conditions_, uint8_t{0});
   for (Step& step : steps_) {

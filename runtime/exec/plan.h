@@ -61,7 +61,6 @@ class Plan {
   };
 
   Status RunSteps();
-  Status CheckInitialized(const Variable& variable) const;
   void BindFeeds(std::span<const Tensor> feeds);
   Status TakeFetches(std::vector<Tensor>* fetches);
 

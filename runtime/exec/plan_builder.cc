@@ -411,7 +411,8 @@ Status PlanBuilder::PrepareStep(int number) {
 
 // The variables that must have a value before the step.
 void PlanBuilder::BindReads(const Pending& p, Plan::Step* step) {
-  if (p.kind == Kind::kCondition) return;
+  // A Merge reads one of its inputs only and looks at that.
+  if (p.kind == Kind::kCondition || p.kind == Kind::kMerge) return;
   for (int i = 0; i < p.node->num_inputs(); ++i) {
     const Output variable = VariableBehind(p.node->input(i));
     const bool reference = p.operands.variables[static_cast<size_t>(i)];
@@ -432,9 +433,12 @@ Status PlanBuilder::MakeRunner(Pending& p, Plan::Step* step) {
     runner = std::make_unique<ConditionStep>(ConditionByte(when_false),
                                              ConditionByte(when_true));
   } else if (p.kind == Kind::kMerge) {
-    std::vector<OnlyIf> inputs;
+    std::vector<MergeStep::Input> inputs;
     for (const Output& in : p.inputs) {
-      inputs.push_back(Bytes(conditions_->Of(in)));
+      inputs.push_back({.only_if = Bytes(conditions_->Of(in))});
+      const Output variable = VariableBehind(in);
+      if (!variable.defined()) continue;
+      LS_ASSIGN_OR_RETURN(inputs.back().variable, VariableOf(variable.node));
     }
     const int set = conditions_->SetBy(p.node);
     runner = std::make_unique<MergeStep>(

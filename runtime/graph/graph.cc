@@ -227,8 +227,8 @@ Result<Output> Graph::FindOutput(std::string_view tensor_name) const {
                     near.empty() ? "" : StrCat("; did you mean '", near, "'?"));
   }
   if (index < 0 || index >= node->num_outputs()) {
-    return InvalidArgument("node '", name, "' has ", node->num_outputs(),
-                      " outputs, asked for number ", index);
+    return InvalidArgument("there is no tensor '", tensor_name, "': node '",
+                           name, "' has ", node->num_outputs(), " outputs");
   }
   return Output{node, index};
 }

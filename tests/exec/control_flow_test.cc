@@ -90,7 +90,25 @@ TEST(CondTest, EffectsAndConstantsFollowTheBranch) {
   }
 }
 
-// a || (b && c), each decided by a cond within a cond.
+// As initial values that depend on other variables are written: the variable
+// if it has a value, else what it is to begin with.
+TEST(CondTest, TheSideNotTakenMayBeUninitialized) {
+  Graph graph;
+  Scope s(&graph);
+  const Output v = ops::Variable(s.WithName("v"), kFloat, Shape{});
+  ops::Assign(s.WithName("init"), v, 3.0f);
+  const Output known = ops::IsVariableInitialized(s, v);
+  Node* read = s.Op("Switch").In(v).In(known).Build();
+  Node* first = s.Op("Switch").In(7.0f).In(known).Build();
+  s.WithName("y").Op("Merge").In({{first, 0}, {read, 1}}).Out();
+  ASSERT_TRUE(s.ok()) << s.status().ToString();
+  auto session = Start(graph);
+  EXPECT_EQ(Get(*session, {}, "y").scalar<float>(), 7);
+  ASSERT_TRUE(session->RunTargets({"init"}).ok());
+  EXPECT_EQ(Get(*session, {}, "y").scalar<float>(), 3);
+}
+
+// p and q: a cond within a cond.
 TEST(CondTest, Nested) {
   Graph graph;
   Scope s(&graph);
