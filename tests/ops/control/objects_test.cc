@@ -26,8 +26,7 @@ TEST(StackTest, LastInFirstOut) {
   const Output first = pop(s.WithControlDependencies({b.node}));
   const Output second = pop(s.WithControlDependencies({first.node}));
   ops::Concat(s.WithName("y"), {first, second}, 0);
-  const Output third =
-      pop(s.WithName("third").WithControlDependencies({second.node}));
+  pop(s.WithName("third").WithControlDependencies({second.node}));
   ASSERT_TRUE(s.ok()) << s.status().ToString();
   // Twice: each run has a stack of its own.
   for (int i = 0; i < 2; ++i) {
