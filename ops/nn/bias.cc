@@ -7,30 +7,12 @@
 // not depend on the number of threads.
 
 #include "ops/math/elementwise.h"
+#include "ops/nn/channels.h"
 #include "ops/nn/nn.h"
 #include "runtime/graph/gradients.h"
 
 namespace lockstep {
 namespace {
-
-// The tensor as [outer, channels, inner].
-struct ChannelView {
-  int64_t outer = 1, channels = 1, inner = 1;
-};
-
-int ChannelDim(const AttrMap& attrs, int rank) {
-  const auto* format = GetIf<std::string>(attrs, "data_format");
-  return format && *format == "NCHW" ? 1 : rank - 1;
-}
-
-ChannelView ViewOf(const AttrMap& attrs, const Shape& shape) {
-  ChannelView v;
-  const int at = ChannelDim(attrs, shape.rank());
-  v.channels = shape.dim(at);
-  for (int i = 0; i < at; ++i) v.outer *= shape.dim(i);
-  for (int i = at + 1; i < shape.rank(); ++i) v.inner *= shape.dim(i);
-  return v;
-}
 
 Status BiasAddShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(const Shape value, c.WithRankAtLeast(0, 2));

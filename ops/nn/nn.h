@@ -8,6 +8,8 @@
 //   b)); Output loss = ops::SoftmaxCrossEntropyWithLogits(scope, logits,
 //   labels);
 
+#include <string>
+
 #include "runtime/graph/builder.h"
 
 namespace lockstep::ops {
@@ -16,6 +18,25 @@ namespace lockstep::ops {
 // dimension 1 for data_format "NCHW".
 Output BiasAdd(const Scope& scope, const Input& value, const Input& bias,
                const char* data_format = "NHWC");
+
+struct FusedBatchNormOptions {
+  float epsilon = 1e-4f;
+  // What is new of the moments handed on, in training.
+  float exponential_avg_factor = 1.0f;
+  std::string data_format = "NHWC";  // or NCHW, NDHWC, NCDHW
+  bool is_training = true;
+};
+struct FusedBatchNormOutputs {
+  Output y;
+  Output batch_mean, batch_variance;  // [channels]
+};
+// (x - mean) / sqrt(variance + epsilon) * scale + offset for each channel, the
+// moments being x's own in training (`mean` and `variance` may then be empty,
+// unless they move with a factor), else the given ones.
+FusedBatchNormOutputs FusedBatchNorm(const Scope& scope, const Input& x,
+                                     const Input& scale, const Input& offset,
+                                     const Input& mean, const Input& variance,
+                                     const FusedBatchNormOptions& options = {});
 
 Output Relu(const Scope& scope, const Input& features);
 Output Relu6(const Scope& scope, const Input& features);
