@@ -161,8 +161,9 @@ class LoopBuilder {
         auto is = [&](const Node* m) { return below.contains(m); };
         if (std::ranges::any_of(n->inputs(), is, &Output::node) ||
             std::ranges::any_of(n->control_inputs(), is)) {
-          below.insert(n);
           changed = true;  // inner loops go round: look again
+          const std::vector<Node*> whole = WithInnerLoop(n);
+          below.insert(whole.begin(), whole.end());
         }
       }
     }
@@ -173,6 +174,22 @@ class LoopBuilder {
       if (constant || !below.contains(n)) cond_.push_back(n);
     }
     in_body_.insert(body_.begin(), body_.end());
+  }
+
+  // The node and, when it is in a loop within this one, all of that loop.
+  std::vector<Node*> WithInnerLoop(Node* n) const {
+    const Frame* inner = InnerFrame(n);
+    if (!inner) return {n};
+    std::vector<Node*> whole;
+    for (Node* m : members_) {
+      if (InnerFrame(m) == inner) whole.push_back(m);
+    }
+    return whole;
+  }
+  const Frame* InnerFrame(const Node* n) const {
+    const Frame* f = frames_.Of(n);
+    while (f && f->parent && f->parent != frame_) f = f->parent;
+    return f == frame_ ? nullptr : f;
   }
 
   // Outputs that enter unchanged, and those of the condition's nodes that the
