@@ -12,6 +12,7 @@
 #include "ops/math/elementwise.h"
 #include "ops/reduce/reduce.h"
 #include "runtime/graph/gradients.h"
+#include "runtime/core/object.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
@@ -44,6 +45,12 @@ Status ZerosCpu(KernelContext& k) {
     LS_ASSIGN_OR_RETURN(Tensor empty,
                         Tensor::Make(kString, k.input(0).shape()));
     k.SetOutput(0, std::move(empty));
+  } else if (IsObject(y.dtype())) {
+    const auto x = k.input(0).flat<ObjectRef>();
+    for (size_t i = 0; i < x.size(); ++i) {
+      if (!x[i]) continue;
+      LS_ASSIGN_OR_RETURN(y.flat<ObjectRef>()[i], x[i]->Zeros());
+    }
   } else if (y.bytes() > 0) {
     std::memset(y.data(), 0, y.bytes());
   }

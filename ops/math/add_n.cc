@@ -6,6 +6,7 @@
 
 #include "ops/math/elementwise.h"
 #include "ops/math/math.h"
+#include "runtime/core/object.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/shape_context.h"
 
@@ -61,6 +62,25 @@ Status AddNCpu(KernelContext& k) {
   return Ok();
 }
 
+// Lists of tensors and their like.
+Status AddObjects(KernelContext& k) {
+  Tensor sum = k.input(0).Clone();
+  for (int i = 1; i < k.num_inputs(); ++i) {
+    const auto x = k.input(i).flat<ObjectRef>();
+    for (size_t j = 0; j < x.size(); ++j) {
+      ObjectRef& total = sum.flat<ObjectRef>()[j];
+      if (!x[j]) continue;
+      if (!total) {
+        total = x[j];
+      } else {
+        LS_ASSIGN_OR_RETURN(total, total->Plus(*x[j]));
+      }
+    }
+  }
+  k.SetOutput(0, std::move(sum));
+  return Ok();
+}
+
 Status AddNGradient(GradContext& g) {
   for (int i = 0; i < g.num_inputs(); ++i) {
     LS_RETURN_IF_ERROR(g.SetDx(i, g.dy(0)));
@@ -74,13 +94,14 @@ LOCKSTEP_OP("AddN")
     .Input("inputs: N * T")
     .Output("sum: T")
     .Attr("N: int >= 1")
-    .Attr("T: realnumbertype")
+    .Attr("T: {realnumbertype, variant}")
     .Shape(SameShapes)
     .Gradient(AddNGradient)
     .IdentityWhen(SingleInput)
     .InPlace(0, 0)
     .Kernels<LS_REAL_TYPES>(kCpu,
-                            []<class T>() { return KernelDef{AddNCpu<T>}; });
+                            []<class T>() { return KernelDef{AddNCpu<T>}; })
+    .Kernel(kCpu, {{"T", kVariant}}, {AddObjects});
 
 }  // namespace
 

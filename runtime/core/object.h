@@ -15,16 +15,28 @@
 #include <memory>
 #include <string>
 
+#include "runtime/core/status.h"
+
 namespace lockstep {
+
+class Object;
+// Empty: no object yet.
+using ObjectRef = std::shared_ptr<Object>;
 
 class Object {
  public:
   virtual ~Object() = default;
   // For messages: "tensor array 'a' of 3 floats".
   virtual std::string DebugString() const = 0;
+  // Gradients of objects: one like it with zeros for its values, and the sum
+  // with another of its kind. UNIMPLEMENTED for objects without values.
+  virtual Result<ObjectRef> Zeros() const {
+    return Unimplemented("there are no zeros like a ", DebugString());
+  }
+  virtual Result<ObjectRef> Plus(const Object& other) const {
+    return Unimplemented("cannot add a ", other.DebugString(), " to a ",
+                         DebugString());
+  }
 };
-
-// Empty: no object yet.
-using ObjectRef = std::shared_ptr<Object>;
 
 }  // namespace lockstep

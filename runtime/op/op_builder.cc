@@ -93,6 +93,16 @@ bool ParseArg(std::string_view spec, const OpDef& def, ArgDef* arg) {
   return true;
 }
 
+// Appends the type, or the types of the group, that `word` names.
+bool AddTypes(const std::string& word, std::vector<DType>* types) {
+  std::vector<DType> more = {DTypeFromName(word)};
+  if (word == "numbertype") more = NumberTypes();
+  if (word == "realnumbertype") more = kRealTypes;
+  if (word == "floattype") more = kFloatTypes;
+  types->insert(types->end(), more.begin(), more.end());
+  return more[0] != kInvalidType;
+}
+
 bool ParseKind(Cursor& c, AttrDef* attr) {
   static constexpr std::pair<std::string_view, AttrKind> kKinds[] = {
       {"int", AttrKind::kInt},       {"float", AttrKind::kFloat},
@@ -106,9 +116,8 @@ bool ParseKind(Cursor& c, AttrDef* attr) {
     while (!c.Eat("}")) {
       if (attr->kind == AttrKind::kString) {
         attr->allowed_strings.push_back(c.Quoted());
-      } else {
-        attr->allowed_types.push_back(DTypeFromName(c.Word()));
-        if (attr->allowed_types.back() == kInvalidType) return false;
+      } else if (!AddTypes(c.Word(), &attr->allowed_types)) {
+        return false;
       }
       if (!c.Eat(",") && c.Peek() != '}') return false;
     }
@@ -124,10 +133,7 @@ bool ParseKind(Cursor& c, AttrDef* attr) {
     if (word == "numbertype" || word == "realnumbertype" ||
         word == "floattype") {
       attr->kind = AttrKind::kType;
-      attr->allowed_types = word == "numbertype"       ? NumberTypes()
-                            : word == "realnumbertype" ? kRealTypes
-                                                       : kFloatTypes;
-      found = true;
+      found = AddTypes(word, &attr->allowed_types);
     }
     if (!found) return false;
   }
