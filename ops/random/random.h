@@ -25,4 +25,30 @@ Output RandomUniformInt(const Scope& scope, const Input& shape,
                         const Input& minval, const Input& maxval,
                         int64_t seed = 0);
 
+// The rows of value (its elements, if a vector) in a random order.
+Output RandomShuffle(const Scope& scope, const Input& value, int64_t seed = 0);
+// num_samples class numbers for each row of logits [batch, classes], by their
+// unnormalised log-probabilities.
+Output Multinomial(const Scope& scope, const Input& logits,
+                   const Input& num_samples, int64_t seed = 0,
+                   DType output_dtype = kInt64);
+
+// Functions of their inputs alone, and equal to TensorFlow's. seed: two
+// integers.
+Output StatelessRandomUniform(const Scope& scope, const Input& shape,
+                              const Input& seed, DType dtype = kFloat);
+Output StatelessRandomNormal(const Scope& scope, const Input& shape,
+                             const Input& seed, DType dtype = kFloat);
+Output StatelessTruncatedNormal(const Scope& scope, const Input& shape,
+                                const Input& seed, DType dtype = kFloat);
+Output StatelessRandomUniformInt(const Scope& scope, const Input& shape,
+                                 const Input& seed, const Input& minval,
+                                 const Input& maxval);
+// Every integer of int32, int64, uint32 or uint64.
+Output StatelessRandomUniformFullInt(const Scope& scope, const Input& shape,
+                                     const Input& seed, DType dtype = kUint64);
+Output StatelessMultinomial(const Scope& scope, const Input& logits,
+                            const Input& num_samples, const Input& seed,
+                            DType output_dtype = kInt64);
+
 }  // namespace lockstep::ops

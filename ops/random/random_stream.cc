@@ -18,12 +18,12 @@ RandomStream::RandomStream(const PrepareContext& c)
 
 LS_SIMD_CLONES
 void FillWords(const Philox& rng, uint64_t first, int64_t count,
-               uint32_t* words) {
+               uint32_t* words, uint64_t stride) {
   const Philox local = rng;
 #pragma omp simd
   for (int64_t i = 0; i < count; ++i) {
     const std::array<uint32_t, 4> block =
-        local.Block(first + static_cast<uint64_t>(i));
+        local.Block(first + static_cast<uint64_t>(i) * stride);
     words[4 * i] = block[0];
     words[4 * i + 1] = block[1];
     words[4 * i + 2] = block[2];

@@ -35,8 +35,11 @@ inline int64_t HashName(std::string_view name) {
 class RandomStream {
  public:
   explicit RandomStream(const PrepareContext& c);
+  // TensorFlow's stream of these seeds in a session's first run that draws;
+  // later ones do not go on in it, as how far one has got would then matter.
   Philox At(const RunInfo& run) const {
-    return Philox(seed_, seed2_, run.random_step);
+    return run.random_step == 0 ? Philox::At(seed_, 0, seed2_)
+                                : Philox(seed_, seed2_, run.random_step);
   }
   int64_t FirstElement(const RunInfo& run) const {
     return run.sample_offset * row_;
@@ -48,8 +51,8 @@ class RandomStream {
   int64_t row_ = 0;  // elements of a sample; 0 unless per sample
 };
 
-// The four words of blocks [first, first + count), one after the other.
+// The four words of blocks first, first + stride, ... one after the other.
 void FillWords(const Philox& rng, uint64_t first, int64_t count,
-               uint32_t* words);
+               uint32_t* words, uint64_t stride = 1);
 
 }  // namespace lockstep

@@ -6,6 +6,9 @@
 // function of (key, counter), so any thread or rank computes any part of a
 // stream. Shared by the CPU and CUDA kernels.
 //
+// Numbers are made from words as TensorFlow makes them, so that equal keys and
+// counters give its numbers.
+//
 //   Philox rng(graph_seed, op_seed, step);
 //   std::array<uint32_t, 4> four = rng.Block(element / 4);
 //   float u = UniformFloat(four[element % 4]);
@@ -26,14 +29,25 @@ class Philox {
   // The stream of one op in one step; key mixing by SplitMix64's finaliser.
   LS_HOST_DEVICE Philox(uint64_t graph_seed, uint64_t op_seed, uint64_t step)
       : key_(Mix(graph_seed * 0x9e3779b97f4a7c15ull + Mix(op_seed))),
-        step_(step) {}
+        high_(step) {}
+  // The stream that begins at a counter of 128 bits.
+  LS_HOST_DEVICE static Philox At(uint64_t key, uint64_t counter_low,
+                                  uint64_t counter_high) {
+    Philox rng;
+    rng.key_ = key;
+    rng.low_ = counter_low;
+    rng.high_ = counter_high;
+    return rng;
+  }
 
   // Four 32-bit words: number `index` of this stream.
   LS_HOST_DEVICE std::array<uint32_t, 4> Block(uint64_t index) const {
-    uint32_t c0 = static_cast<uint32_t>(index);
-    uint32_t c1 = static_cast<uint32_t>(index >> 32);
-    uint32_t c2 = static_cast<uint32_t>(step_);
-    uint32_t c3 = static_cast<uint32_t>(step_ >> 32);
+    const uint64_t low = low_ + index;
+    const uint64_t high = high_ + (low < index ? 1 : 0);
+    uint32_t c0 = static_cast<uint32_t>(low);
+    uint32_t c1 = static_cast<uint32_t>(low >> 32);
+    uint32_t c2 = static_cast<uint32_t>(high);
+    uint32_t c3 = static_cast<uint32_t>(high >> 32);
     uint32_t k0 = static_cast<uint32_t>(key_);
     uint32_t k1 = static_cast<uint32_t>(key_ >> 32);
     for (int round = 0; round < 10; ++round) {
@@ -52,23 +66,24 @@ class Philox {
   }
 
  private:
+  Philox() = default;
   LS_HOST_DEVICE static uint64_t Mix(uint64_t z) {
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
     return z ^ (z >> 31);
   }
 
-  uint64_t key_;
-  uint64_t step_;
+  uint64_t key_ = 0;
+  uint64_t low_ = 0, high_ = 0;  // the counter of block 0
 };
 
-// Uniform in [0, 1), 24 bits; in [0, 1), 53 bits from two words.
+// Uniform in [0, 1): the word's last 23 bits, and 52 bits of two words.
 LS_HOST_DEVICE inline float UniformFloat(uint32_t word) {
-  return static_cast<float>(word >> 8) * 0x1p-24f;
+  return static_cast<float>(word & 0x7fffff) * 0x1p-23f;
 }
 LS_HOST_DEVICE inline double UniformDouble(uint32_t high, uint32_t low) {
-  const uint64_t bits = (uint64_t{high} << 32 | low) >> 11;
-  return static_cast<double>(bits) * 0x1p-53;
+  const uint64_t bits = uint64_t{high & 0xfffff} << 32 | low;
+  return static_cast<double>(bits) * 0x1p-52;
 }
 
 }  // namespace lockstep

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What random ops of both kinds share beside their distributions.
+
+#include "ops/random/distributions.h"
+#include "runtime/graph/builder.h"
+#include "runtime/op/shape_context.h"
+
+namespace lockstep {
+
+// Shape rule: output 0 has the shape that input 0 says.
+inline Status RandomShape(ShapeContext& c) {
+  LS_ASSIGN_OR_RETURN(Shape shape, c.InputAsShape(0));
+  if (c.InputValue(0) != nullptr && !shape.IsFullyKnown()) {
+    return InvalidArgument("shape must not be negative, is ", shape);
+  }
+  return c.SetOutput(0, shape);
+}
+
+namespace {
+template <class I>
+inline Result<UniformInt<I>> UniformIntOf(I low, I high) {
+  if (low >= high) {
+    return InvalidArgument("Need minval < maxval, got ", low, " >= ", high);
+  }
+  using Bits = typename UniformInt<I>::Bits;
+  const Bits first = static_cast<Bits>(low);
+  return UniformInt<I>{first,
+                       static_cast<Bits>(static_cast<Bits>(high) - first)};
+}
+}  // namespace
+
+// The node, keyed by the scope's seed and its own (0: by its name).
+inline Output SeededNode(const Scope& scope, NodeBuilder& node, int64_t seed) {
+  node.Attr("seed", scope.graph_seed()).Attr("seed2", seed);
+  const Output out = node.Out();
+  if (out.defined() && seed == 0) {
+    out.node->mutable_attrs()["seed2"] = HashName(out.node->name());
+  }
+  return out;
+}
+
+}  // namespace lockstep
