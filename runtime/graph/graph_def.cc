@@ -2,6 +2,7 @@
 #include "runtime/graph/graph_def.h"
 
 #include "proto/graph.pb.h"
+#include "runtime/graph/constant_limits.h"
 #include "runtime/graph/function_def.h"
 #include "runtime/graph/node_def.h"
 #include "runtime/io/parse_proto.h"
@@ -37,6 +38,7 @@ Result<std::string> ToGraphDef(const Graph& graph) {
 }
 
 Result<Graph> FromProto(const proto::GraphDef& def) {
+  LS_RETURN_IF_ERROR(CheckRepeatedValues(def));
   Graph graph;
   FunctionSignatures signatures;
   for (const auto& f : def.library().function()) {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 
 namespace lockstep {
 namespace {
@@ -78,6 +79,24 @@ Status ParseProto(std::string_view bytes,
                          ", or cut or damaged");
 }
 
+namespace {
+
+// The text form lets names be any bytes, which the binary form then refuses.
+Status CheckUtf8(std::string_view text,
+                 const google::protobuf::Message& message) {
+  const bool plain = std::ranges::all_of(text, [](char c) {
+    return static_cast<unsigned char>(c) < 0x80 && c != '\\';
+  });
+  if (plain) return Ok();
+  LS_ASSIGN_OR_RETURN(const std::string bytes, SerializeProto(message));
+  const std::unique_ptr<google::protobuf::Message> copy(message.New());
+  if (copy->ParseFromString(bytes)) return Ok();
+  return InvalidArgument("a name in the ", message.GetTypeName(),
+                         " is not UTF-8");
+}
+
+}  // namespace
+
 Status ParseTextProto(std::string_view text, google::protobuf::Message& message,
                       UnknownFields unknown) {
   const Quiet quiet;
@@ -93,8 +112,8 @@ Status ParseTextProto(std::string_view text, google::protobuf::Message& message,
   parser.AllowUnknownField(unknown == UnknownFields::kSkip);
   google::protobuf::io::ArrayInputStream stream(text.data(),
                                                 static_cast<int>(text.size()));
-  if (parser.Parse(&stream, &message)) return Ok();
-  return InvalidArgument(error.text);
+  if (!parser.Parse(&stream, &message)) return InvalidArgument(error.text);
+  return CheckUtf8(text, message);
 }
 
 Result<std::string> SerializeProto(
