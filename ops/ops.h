@@ -17,5 +17,6 @@
 #include "ops/state/state.h"
 #include "ops/string/string.h"
 #include "ops/summary/summary.h"
+#include "ops/training/clip.h"
 #include "ops/training/optimizer.h"
 #include "ops/training/training.h"

@@ -6,12 +6,14 @@
 //   by the indices' dimensions behind the first batch_dims
 // An index out of range is INVALID_ARGUMENT. Gather is GatherV2 with axis 0,
 // ResourceGather too, from a resource variable.
-// Gradient: dy's slices summed into a zero tensor by index.
+// Gradient: dy's slices summed into a zero tensor by index; along axis 0 known
+// as IndexedSlices.
 
 #include <cstring>
 
 #include "ops/array/array.h"
 #include "ops/array/axes.h"
+#include "ops/array/indexed_slices.h"
 #include "ops/math/math.h"
 #include "ops/reduce/reduce.h"
 #include "ops/state/state.h"
@@ -138,6 +140,18 @@ Status GatherCpu(KernelContext& k) {
   return Ok();
 }
 
+// Rows of params: dy is rows of the gradient.
+Status RowsGradient(GradContext& g, Output shape) {
+  const Scope& s = g.scope();
+  const Output inner = ops::Slice(s, shape, {1}, {-1});
+  const Output rows = ops::Reshape(s, ops::Size(s, g.x(1)), {1});
+  const Output values =
+      ops::Reshape(s, g.dy(0), ops::Concat(s, {rows, inner}, 0));
+  return g.SetDx(0, ops::IndexedSlicesToDense(
+                        s, values, ops::Reshape(s, g.x(1), {-1}),
+                        ops::Squeeze(s, ops::Slice(s, shape, {0}, {1}))));
+}
+
 // For any axis and batch_dims: params as [blocks, n, inner], so that element
 // (block, index) becomes row block * n + index of a [blocks * n, inner] sum.
 Status GatherGradient(GradContext& g) {
@@ -164,6 +178,7 @@ Status GatherGradient(GradContext& g) {
   }
   const Output shape =
       resource ? ops::VariableShape(s, g.x(0)) : ops::Shape(s, g.x(0));
+  if (axis == 0 && batch == 0) return RowsGradient(g, shape);
   const int32_t at = static_cast<int32_t>(axis);
   const int32_t b = static_cast<int32_t>(batch);
   const auto product = [&](const Output& part) {

@@ -1,147 +1,142 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Optimizers: add to a graph what trains it - gradients, slot variables, and
-// one node to run at each step. Names are TensorFlow's ("w/Adam", "w/Adam_1",
-// "beta1_power", "w/Momentum"), so that checkpoints fit both ways.
+// The optimizers; what they do together is in optimizer_base.h, the formulas
+// are beside the builder functions in training.h. Arguments are TensorFlow's,
+// with its defaults; learning rates and momenta may be outputs that change.
 //
-//   ops::AdamOptimizer adam(0.001f);          // or a placeholder's Output
-//   Node* train = adam.Minimize(scope, loss, {w, b});
-//   Node* init = ops::VariablesInitializer(scope);    // after Minimize
-//   session->RunTargets({init->name()});
-//
-// Mistakes are kept in scope.status(), as builder functions do; the node is
-// then null. An optimizer serves one graph and may be applied several times.
-// Not thread-safe.
+//   ops::MomentumOptimizer momentum(0.1f, 0.9f, /*use_nesterov=*/true);
+//   Node* train = momentum.Minimize(scope, loss, {w, b}, global_step);
 
-#include <map>
-#include <string>
-#include <utility>
-#include <vector>
-
-#include "runtime/graph/builder.h"
+#include "ops/training/optimizer_base.h"
 
 namespace lockstep::ops {
-
-class Optimizer {
- public:
-  struct GradientAndVariable {
-    Output gradient;  // undefined: the variable is left alone
-    Output variable;
-  };
-
-  virtual ~Optimizer() = default;
-  Optimizer(const Optimizer&) = delete;
-  Optimizer& operator=(const Optimizer&) = delete;
-
-  // ComputeGradients, then ApplyGradients. `variables` are the references
-  // (VariableV2) to train.
-  Node* Minimize(const Scope& scope, Output loss,
-                 const std::vector<Output>& variables, Output global_step = {});
-  std::vector<GradientAndVariable> ComputeGradients(
-      const Scope& scope, Output loss, const std::vector<Output>& variables);
-  // A node that applies the gradients (change them in between, to clip them)
-  // and then adds 1 to `global_step`, if given. INVALID_ARGUMENT when no
-  // variable has a gradient.
-  Node* ApplyGradients(const Scope& scope,
-                       const std::vector<GradientAndVariable>& gradients,
-                       Output global_step = {});
-
-  const std::string& name() const { return name_; }
-  // Slot variables and the optimizer's own, in order of creation.
-  const std::vector<Output>& variables() const { return variables_; }
-  // The variable's slot ("m", "v", "momentum"); undefined when there is none.
-  Output Slot(Output variable, const std::string& slot) const;
-
- protected:
-  explicit Optimizer(std::string name) : name_(std::move(name)) {}
-
-  // Called in this order by ApplyGradients, `inner` below the optimizer's name.
-  virtual void CreateSlots(const Scope& scope,
-                           const std::vector<Output>& variables) = 0;
-  virtual void Prepare(const Scope& inner) = 0;
-  virtual Node* Apply(const Scope& scope, Output gradient, Output variable) = 0;
-  // What has to run after all updates; none by default.
-  virtual std::vector<Node*> Finish(const Scope& inner,
-                                    const std::vector<Node*>& updates);
-
-  // Zeros shaped like the variable, called "<variable>/<optimizer's name>".
-  Output ZerosSlot(Output variable, const std::string& slot);
-  // A scalar of the optimizer's own, initialised; made once.
-  Output OwnScalar(const Scope& scope, const std::string& name, float initial);
-  // A hyper-parameter as a node under `scope`, and for a variable's dtype.
-  static Output Parameter(const Scope& scope, const std::string& name,
-                          const Input& value);
-  static Output ForVariable(const Scope& scope, Output parameter,
-                            Output variable);
-
- private:
-  std::string name_;
-  Graph* graph_ = nullptr;  // of the last ApplyGradients
-  std::vector<Output> variables_;
-  std::map<std::pair<std::string, std::string>, Output> slots_;
-};
 
 class GradientDescentOptimizer : public Optimizer {
  public:
   explicit GradientDescentOptimizer(Input learning_rate,
-                                    std::string name = "GradientDescent")
-      : Optimizer(std::move(name)), learning_rate_(std::move(learning_rate)) {}
+                                    std::string name = "GradientDescent");
 
  protected:
   void CreateSlots(const Scope&, const std::vector<Output>&) override {}
-  void Prepare(const Scope& inner) override;
-  Node* Apply(const Scope& scope, Output gradient, Output variable) override;
-
- private:
-  Input learning_rate_;
-  Output lr_;
+  Node* Apply(const Scope& scope, const GradientValue& gradient,
+              Output variable) override;
 };
 
+// Slot "momentum".
 class MomentumOptimizer : public Optimizer {
  public:
   MomentumOptimizer(Input learning_rate, Input momentum,
-                    bool use_nesterov = false, std::string name = "Momentum")
-      : Optimizer(std::move(name)),
-        learning_rate_(std::move(learning_rate)),
-        momentum_(std::move(momentum)),
-        use_nesterov_(use_nesterov) {}
+                    bool use_nesterov = false, std::string name = "Momentum");
 
  protected:
   void CreateSlots(const Scope& scope,
                    const std::vector<Output>& variables) override;
-  void Prepare(const Scope& inner) override;
-  Node* Apply(const Scope& scope, Output gradient, Output variable) override;
+  Node* Apply(const Scope& scope, const GradientValue& gradient,
+              Output variable) override;
 
  private:
-  Input learning_rate_, momentum_;
   bool use_nesterov_;
-  Output lr_, momentum_value_;
 };
 
+// Slot "accumulator".
+class AdagradOptimizer : public Optimizer {
+ public:
+  explicit AdagradOptimizer(Input learning_rate,
+                            float initial_accumulator_value = 0.1f,
+                            std::string name = "Adagrad");
+
+ protected:
+  void CreateSlots(const Scope& scope,
+                   const std::vector<Output>& variables) override;
+  Node* Apply(const Scope& scope, const GradientValue& gradient,
+              Output variable) override;
+
+ private:
+  float initial_;
+};
+
+// Slots "accum" and "accum_update".
+class AdadeltaOptimizer : public Optimizer {
+ public:
+  explicit AdadeltaOptimizer(Input learning_rate = 0.001f, Input rho = 0.95f,
+                             Input epsilon = 1e-8f,
+                             std::string name = "Adadelta");
+
+ protected:
+  void CreateSlots(const Scope& scope,
+                   const std::vector<Output>& variables) override;
+  Node* Apply(const Scope& scope, const GradientValue& gradient,
+              Output variable) override;
+};
+
+// Slots "rms" and "momentum", between them "mg" when centred.
+class RMSPropOptimizer : public Optimizer {
+ public:
+  explicit RMSPropOptimizer(Input learning_rate, Input decay = 0.9f,
+                            Input momentum = 0.0f, Input epsilon = 1e-10f,
+                            bool centered = false,
+                            std::string name = "RMSProp");
+
+ protected:
+  void CreateSlots(const Scope& scope,
+                   const std::vector<Output>& variables) override;
+  Node* Apply(const Scope& scope, const GradientValue& gradient,
+              Output variable) override;
+
+ private:
+  bool centered_;
+};
+
+// Slots "accum" and "linear".
+class FtrlOptimizer : public Optimizer {
+ public:
+  struct Options {
+    float learning_rate_power = -0.5f;
+    float initial_accumulator_value = 0.1f;
+    float l1_regularization_strength = 0;
+    float l2_regularization_strength = 0;
+    // An L2 penalty that shrinks weights, beside the one that keeps them small.
+    float l2_shrinkage_regularization_strength = 0;
+  };
+  explicit FtrlOptimizer(Input learning_rate)
+      : FtrlOptimizer(learning_rate, {}) {}
+  FtrlOptimizer(Input learning_rate, const Options& options,
+                std::string name = "Ftrl");
+
+ protected:
+  void CreateSlots(const Scope& scope,
+                   const std::vector<Output>& variables) override;
+  Node* Apply(const Scope& scope, const GradientValue& gradient,
+              Output variable) override;
+
+ private:
+  Options options_;
+};
+
+// Slots "m" and "v", and "vhat" for AMSGrad; variables beta1_power and
+// beta2_power. A gradient of rows moves all of the variable, by the moments it
+// still has, as in TensorFlow.
 class AdamOptimizer : public Optimizer {
  public:
   explicit AdamOptimizer(Input learning_rate = 0.001f, float beta1 = 0.9f,
                          float beta2 = 0.999f, float epsilon = 1e-8f,
-                         std::string name = "Adam")
-      : Optimizer(std::move(name)),
-        learning_rate_(std::move(learning_rate)),
-        beta1_(beta1),
-        beta2_(beta2),
-        epsilon_(epsilon) {}
+                         std::string name = "Adam", bool amsgrad = false);
 
  protected:
   void CreateSlots(const Scope& scope,
                    const std::vector<Output>& variables) override;
-  void Prepare(const Scope& inner) override;
-  Node* Apply(const Scope& scope, Output gradient, Output variable) override;
+  Node* Apply(const Scope& scope, const GradientValue& gradient,
+              Output variable) override;
   std::vector<Node*> Finish(const Scope& inner,
                             const std::vector<Node*>& updates) override;
 
  private:
-  Input learning_rate_;
-  float beta1_, beta2_, epsilon_;
-  Output lr_, beta1_value_, beta2_value_, epsilon_value_;
+  Node* ApplyComposed(const Scope& scope, const GradientValue& gradient,
+                      Output variable);
+
+  float beta1_, beta2_;
+  bool amsgrad_;
   Output beta1_power_, beta2_power_;
 };
 
