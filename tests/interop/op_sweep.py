@@ -20,6 +20,7 @@ import sys
 import tempfile
 
 import peer
+from op_sweep_steps import Steps
 
 try:
     import numpy as np
@@ -35,11 +36,6 @@ TOLERANCE = {  # relative, absolute
     np.dtype(np.float16): (4e-3, 4e-3), np.dtype(BFLOAT16): (3e-2, 3e-2),
     np.dtype(np.float32): (2e-5, 2e-6), np.dtype(np.float64): (1e-10, 1e-11),
     np.dtype(np.complex64): (2e-5, 2e-6), np.dtype(np.complex128): (1e-10, 1e-11)}
-
-
-class Steps(list):
-    """What a case may return instead of outputs: a list of lists of tensors and
-    operations, each run after the other in one session."""
 
 
 class Case:
@@ -112,7 +108,7 @@ class Sweep:
                     continue
                 steps = made if isinstance(made, Steps) else [made]
                 case.steps = [s if isinstance(s, (list, tuple)) else [s] for s in steps]
-                case.steps = [[x for x in s if x is not None] for s in case.steps]
+                case.steps = [[as_fetch(x) for x in s if x is not None] for s in case.steps]
                 case.graph_def = graph.as_graph_def()
                 try:
                     with tf.Session(graph=graph) as session:
@@ -122,6 +118,11 @@ class Sweep:
                     continue
             ready.append(case)
         self.cases = ready
+
+
+def as_fetch(x):
+    """A tensor or an operation; variables are read."""
+    return x if isinstance(x, (tf.Tensor, tf.Operation)) else tf.convert_to_tensor(x)
 
 
 # What TensorFlow says of types that it lacks and Lockstep may have.
