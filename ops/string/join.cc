@@ -91,7 +91,9 @@ Status PrepareReduceJoin(PrepareContext& c) {
   const auto dim = [&x](int d) {
     return JoinState::Dim{x.dim(d), DimProduct(x, d + 1, x.rank())};
   };
-  for (const int64_t a : axes) {
+  // The first axis given runs fastest.
+  for (size_t i = axes.size(); i-- > 0;) {
+    const int64_t a = axes[i];
     s.joined.push_back(dim(static_cast<int>(a < 0 ? a + x.rank() : a)));
   }
   for (int d = 0; d < x.rank(); ++d) {

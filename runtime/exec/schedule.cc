@@ -3,17 +3,28 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "runtime/graph/control_flow.h"
 
 namespace lockstep {
 namespace {
 
+// One that reads a variable, or null for a fetch.
+struct VariableRead {
+  Node* reader = nullptr;
+  // Through which node the value was taken (the reader itself when it takes
+  // the reference directly).
+  Node* through = nullptr;
+  // The control inputs of the reader and of the aliases on the way.
+  std::vector<Node*> waits_for = {};
+  // Writers whose value is meant, as some of waits_for come after them.
+  std::set<const Node*> meant = {};
+};
+
 struct VariableUses {
   std::vector<Node*> writers;
-  // Who reads, and through which node the value was taken (the reader itself
-  // when it takes the reference directly).
-  std::vector<std::pair<Node*, Node*>> reads;
+  std::vector<VariableRead> reads;
 };
 
 class Scheduler {
@@ -25,9 +36,7 @@ class Scheduler {
     for (size_t i = 0; i < order.size(); ++i) position_[order[i]] = i;
     for (const auto& [id, uses] : CollectUses(order)) {
       for (Node* writer : uses.writers) {
-        for (const auto& [reader, through] : uses.reads) {
-          OrderRead(reader, through, writer);
-        }
+        for (const VariableRead& read : uses.reads) OrderRead(read, writer);
       }
     }
     LS_ASSIGN_OR_RETURN(schedule_.order, graph_.TopologicalOrder());
@@ -50,30 +59,64 @@ class Scheduler {
             (types.ok() && IsHandle((*types)[static_cast<size_t>(i)]));
         if (handle && n->traits().alias.first < 0) {
           if (n->traits().only_reads) {
-            u.reads.emplace_back(n, n);
+            u.reads.push_back({n, n});
           } else {
             u.writers.push_back(n);
           }
         } else if (n->traits().alias.second == i) {
           // The readers behind an alias are met on their own.
         } else {
-          u.reads.emplace_back(n, TakenBy(n, n->input(i)));
+          u.reads.push_back(ReadOf(n, n->input(i)));
         }
       }
     }
     // A fetched alias is read after everything else.
+    std::vector<std::pair<VariableUses*, VariableRead>> fetched;
     for (const Output& f : plan_.fetches) {
       const Output variable = VariableBehind(f);
       if (!variable.defined() || IsHandle(f.dtype())) continue;
       auto it = uses.find(variable.node->id());
-      if (it != uses.end() && !it->second.writers.empty()) {
-        Node* through = TakenBy(nullptr, f);
-        for (Node* w : it->second.writers) {
-          if (!Reaches(w, through)) Snapshot(through, w);
+      if (it == uses.end()) continue;
+      fetched.emplace_back(&it->second, ReadOf(nullptr, f));
+      FindMeant(it->second.writers, &fetched.back().second);
+    }
+    for (auto& [id, u] : uses) {
+      for (VariableRead& read : u.reads) FindMeant(u.writers, &read);
+    }
+    // From here on edges are added, which say nothing of what is meant.
+    for (const auto& [u, read] : fetched) {
+      for (Node* w : u->writers) {
+        if (!read.meant.contains(w) && !Reaches(w, read.through)) {
+          Snapshot(read.through, w);
         }
       }
     }
     return uses;
+  }
+
+  // What TensorFlow makes under control_dependencies([v.assign(x)]) sees the
+  // new value, though it may take it through an older read of `v`. What comes
+  // later only because of other data sees the value from before.
+  void FindMeant(const std::vector<Node*>& writers, VariableRead* read) const {
+    for (const Node* c : read->waits_for) {
+      for (const Node* w : writers) {
+        if (Reaches(w, c)) read->meant.insert(w);
+      }
+    }
+  }
+
+  static VariableRead ReadOf(Node* reader, Output o) {
+    VariableRead read{reader, TakenBy(reader, o)};
+    const auto add = [&](const Node* n) {
+      const auto& inputs = n->control_inputs();
+      read.waits_for.insert(read.waits_for.end(), inputs.begin(), inputs.end());
+    };
+    if (reader) add(reader);
+    while (o.node->traits().alias.second >= 0 && !IsHandle(o.dtype())) {
+      add(o.node);
+      o = o.node->input(o.node->traits().alias.second);
+    }
+    return read;
   }
 
   // The first alias node on the way from the variable to `o`; `reader` when
@@ -87,7 +130,9 @@ class Scheduler {
     return taken;
   }
 
-  void OrderRead(Node* reader, Node* through, Node* writer) {
+  void OrderRead(const VariableRead& read, Node* writer) {
+    Node* const reader = read.reader;
+    Node* const through = read.through;
     if (reader == writer) {  // e.g. AssignAdd(v, v): one step
       // A function may read its argument after it has updated the variable.
       if (RunsFunctions(*writer) && through != writer) {
@@ -99,7 +144,7 @@ class Scheduler {
       if (!Reaches(writer, through)) AddEdge(through, writer);
       return;
     }
-    if (Reaches(writer, through)) return;  // meant to see the new value
+    if (read.meant.contains(writer) || Reaches(writer, through)) return;
     if (Reaches(writer, reader)) {
       Snapshot(through, writer);
     } else {

@@ -2,6 +2,7 @@
 #include "runtime/io/tensor_proto.h"
 
 #include <algorithm>
+#include <complex>
 
 #include "proto/tensor.pb.h"
 #include "proto/tensor_shape.pb.h"
@@ -39,6 +40,24 @@ Status FillBits(const proto::TensorProto& m, Tensor* out) {
   });
 }
 
+// Real and imaginary parts take turns in the list.
+template <class Complex, class List>
+Status FillComplex(const List& list, Tensor* out) {
+  auto to = out->flat<Complex>();
+  const size_t n = static_cast<size_t>(list.size()) / 2;
+  if (list.size() % 2 != 0 || n > to.size()) {
+    return InvalidArgument("tensor of shape ", out->shape(), " has ",
+                           list.size(), " parts of complex values");
+  }
+  for (size_t i = 0; i < n; ++i) {
+    const int at = static_cast<int>(2 * i);
+    to[i] = Complex(list[at], list[at + 1]);
+  }
+  const Complex last = n > 0 ? to[n - 1] : Complex();
+  std::fill(to.begin() + static_cast<std::ptrdiff_t>(n), to.end(), last);
+  return Ok();
+}
+
 Status FillValues(const proto::TensorProto& m, Tensor* out) {
   switch (out->dtype()) {
     case kFloat: return FillPlain<float>(m.float_val(), out);
@@ -54,6 +73,10 @@ Status FillValues(const proto::TensorProto& m, Tensor* out) {
     case kUint64: return FillPlain<uint64_t>(m.uint64_val(), out);
     case kHalf: return FillBits<Half>(m, out);
     case kBfloat16: return FillBits<BFloat16>(m, out);
+    case kComplex64:
+      return FillComplex<std::complex<float>>(m.scomplex_val(), out);
+    case kComplex128:
+      return FillComplex<std::complex<double>>(m.dcomplex_val(), out);
     case kString:
       return FillFrom<std::string>(m.string_val(), out,
                                    [](const std::string& s) { return s; });

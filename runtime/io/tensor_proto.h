@@ -28,7 +28,7 @@ Result<Shape> FromProto(const proto::TensorShapeProto& shape);
 // for handles and variants.
 Status ToProto(const Tensor& tensor, proto::TensorProto* out);
 // INVALID_ARGUMENT when values and shape disagree; RESOURCE_EXHAUSTED above
-// kMaxRepeatedBytes; UNIMPLEMENTED for complex and handle types.
+// kMaxRepeatedBytes; UNIMPLEMENTED for handle types.
 Result<Tensor> FromProto(const proto::TensorProto& tensor);
 
 }  // namespace lockstep

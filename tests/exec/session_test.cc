@@ -138,6 +138,24 @@ TEST_F(SessionTest, AReadThatCrossesAnUpdateIsASnapshot) {
   }
 }
 
+// As TensorFlow builds tf.identity(v) under control_dependencies([v.assign(5)]).
+TEST_F(SessionTest, AReadThatWaitsForAnUpdateSeesItThroughAnOlderRead) {
+  Output v = ops::InitializedVariable(root_.WithName("v"), 1.0f);
+  Output old_read = ops::Identity(root_.WithName("old"), v);
+  Output assigned = ops::Assign(root_.WithName("assign"), v, 5.0f);
+  const Scope later = root_.WithControlDependencies({assigned.node});
+  ops::Identity(later.WithName("y"), old_read);
+  ops::Mul(later.WithName("twice"), old_read, 2.0f);
+  Node* init = ops::VariablesInitializer(root_);
+  auto session = Open(graph_);
+  for (const char* fetch : {"y:0", "twice:0"}) {
+    ASSERT_TRUE(session->RunTargets({init->name()}).ok());
+    auto out = session->RunOne({}, fetch);
+    ASSERT_TRUE(out.ok()) << out.status().ToString();
+    EXPECT_EQ(out->scalar<float>(), fetch[0] == 'y' ? 5 : 10);
+  }
+}
+
 TEST_F(SessionTest, ReadsNeedNoCopyWhenTheOrderSuffices) {
   Output v = ops::InitializedVariable(root_.WithName("v"), 1.0f);
   Output read = ops::Identity(root_.WithName("read"), v);

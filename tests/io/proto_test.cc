@@ -4,6 +4,7 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <complex>
 #include <filesystem>
 #include <string>
 
@@ -13,6 +14,7 @@
 #include "proto/saved_model.pb.h"
 #include "runtime/io/event_reader.h"
 #include "runtime/io/parse_proto.h"
+#include "runtime/io/tensor_proto.h"
 #include "tests/testing/test_files.h"
 
 namespace lockstep {
@@ -119,6 +121,22 @@ void ParseBinary(const std::string& path) {
   Message again;
   EXPECT_TRUE(again.ParseFromString(m.SerializeAsString())) << path;
   EXPECT_EQ(m.ByteSizeLong(), again.ByteSizeLong()) << path;
+}
+
+TEST(TensorProtoTest, ComplexValuesAreReadFromPairsAndFromBytes) {
+  using Complex = std::complex<float>;
+  proto::TensorProto message;
+  message.set_dtype(proto::DT_COMPLEX64);
+  message.mutable_tensor_shape()->add_dim()->set_size(3);
+  for (float part : {1.0f, 2.0f, 3.0f, -4.0f}) message.add_scomplex_val(part);
+  const Tensor want =
+      Tensor::Of<Complex>({3}, {{1, 2}, {3, -4}, {3, -4}});  // the last goes on
+  EXPECT_TRUE(BitwiseEqual(FromProto(message).value(), want));
+  proto::TensorProto bytes;
+  ASSERT_TRUE(ToProto(want, &bytes).ok());
+  EXPECT_TRUE(BitwiseEqual(FromProto(bytes).value(), want));
+  message.add_scomplex_val(5);
+  EXPECT_EQ(FromProto(message).code(), Code::kInvalidArgument);
 }
 
 TEST(ProtoFixtureTest, EveryRecordedFileParses) {

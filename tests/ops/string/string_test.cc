@@ -43,8 +43,8 @@ TEST(ReduceJoinTest, JoinsAlongAxesInTheirOrder) {
   join(false, "").In(x).In(I({}, {0})).Want(S({2}, {"ac", "bd"}));
   join(false, ".").In(x).In(I({1}, {-1})).Want(S({2}, {"a.b", "c.d"}));
   join(true, "").In(x).In(I({1}, {1})).Want(S({2, 1}, {"ab", "cd"}));
-  join(false, "").In(x).In(I({2}, {0, 1})).Want(S({}, {"abcd"}));
-  join(false, "").In(x).In(I({2}, {1, 0})).Want(S({}, {"acbd"}));
+  join(false, "").In(x).In(I({2}, {0, 1})).Want(S({}, {"acbd"}));
+  join(false, "").In(x).In(I({2}, {1, 0})).Want(S({}, {"abcd"}));
   join(false, "").In(x).In(I({0}, {})).Want(x);
   join(false, "").In(x).In(I({}, {2})).WantError(Code::kInvalidArgument, "2");
   Op("UnsortedSegmentJoin", {{"separator", ":"}})
