@@ -57,8 +57,12 @@ class PlanBuilder {
 
   Result<std::unique_ptr<Plan>> Build() {
     LS_RETURN_IF_ERROR(Optimize());
+    // Edges that the schedule adds, between the branches of a condition too,
+    // are about order alone.
+    LS_ASSIGN_OR_RETURN(const std::vector<Node*> order,
+                        work_.graph.TopologicalOrder());
+    conditions_ = std::make_unique<Conditions>(order);
     LS_ASSIGN_OR_RETURN(schedule_, MakeSchedule(&work_));
-    conditions_ = std::make_unique<Conditions>(schedule_.order);
     plan_->conditions_.resize(static_cast<size_t>(conditions_->count()));
     for (Node* n : schedule_.order) LS_RETURN_IF_ERROR(MakeValues(n));
     MarkUses();

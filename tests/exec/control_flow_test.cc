@@ -92,6 +92,32 @@ TEST(CondTest, EffectsAndConstantsFollowTheBranch) {
 
 // As initial values that depend on other variables are written: the variable
 // if it has a value, else what it is to begin with.
+// The order between reads of one branch and updates of the other makes none of
+// them depend on the other branch.
+TEST(CondTest, BothSidesUpdateAndReadOneVariable) {
+  Graph graph;
+  Scope s(&graph);
+  const Output p = ops::Placeholder(s.WithName("p"), kBool, Shape{});
+  const Output v = ops::VarHandleOp(s.WithName("v"), kFloat, Shape{});
+  ops::AssignVariableOp(s.WithName("init"), v, 1.0f);
+  std::vector<Output> sides;
+  for (const int side : {0, 1}) {
+    Node* data = s.Op("Switch").In(v).In(p).Build();
+    const Output handle{data, side};
+    Node* update = s.Op("AssignAddVariableOp").In(handle)
+                       .In(Input(side == 1 ? 2.0f : -5.0f)).Build();
+    sides.push_back(ops::ReadVariableOp(
+        s.WithControlDependencies({update}), handle, kFloat));
+  }
+  s.WithName("y").Op("Merge").In(sides).Out();
+  ASSERT_TRUE(s.ok()) << s.status().ToString();
+  auto session = Start(graph);
+  for (const bool side : {true, false}) {
+    ASSERT_TRUE(session->RunTargets({"init"}).ok());
+    EXPECT_EQ(Get(*session, {{"p", side}}, "y").scalar<float>(), side ? 3 : -4);
+  }
+}
+
 TEST(CondTest, TheSideNotTakenMayBeUninitialized) {
   Graph graph;
   Scope s(&graph);
