@@ -27,6 +27,25 @@ std::unique_ptr<CheckpointReader> OpenGolden(const std::string& name) {
       .value();
 }
 
+// Written by data/make_objects.py.
+TEST(CheckpointGoldenTest, VariablesOfTensorFlow2AreFoundByName) {
+  const auto reader = OpenGolden("objects");
+  EXPECT_EQ(reader->Read("global_step").value().scalar<int64_t>(), 7);
+  EXPECT_EQ(reader->Read("deep/w").value().scalar<float>(), 8);
+  // Three are called "kernel": they are found by their places.
+  EXPECT_EQ(reader->Find("kernel"), nullptr);
+  EXPECT_THAT(reader->Read("model/layers/1/kernel").value().flat<float>(),
+              ElementsAre(3, 2));
+  EXPECT_EQ(reader->Read("model/extra/x/y.z").value().scalar<float>(), 9);
+  EXPECT_EQ(reader->Find("deep/w")->name,
+            "model/w/.ATTRIBUTES/VARIABLE_VALUE");
+  EXPECT_EQ(reader->Find("deep/w")->variable, "deep/w");
+  EXPECT_EQ(reader->Find("model/w/.ATTRIBUTES/VARIABLE_VALUE"),
+            reader->Find("deep/w"));
+  EXPECT_THAT(reader->Read("deep/v").status().message(),
+              HasSubstr("nearest: 'deep/w'"));
+}
+
 TEST(CheckpointGoldenTest, EveryTypeIsRead) {
   const std::pair<const char*, Tensor> want[] = {
       {"t/bfloat16", Tensor::Of<BFloat16>({2}, {1.5f, -8.0f})},
