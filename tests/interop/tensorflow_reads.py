@@ -57,7 +57,9 @@ class ModelTest(unittest.TestCase):
             self.assertEqual(v1.train.latest_checkpoint(self.path()),
                              self.path("model.ckpt-3"))
             saver.restore(session, self.path("model.ckpt-3"))
-            self.assertEqual(session.run("global_step:0"), 3)
+            (step,) = [v for v in v1.global_variables()
+                       if v.op.name == "global_step"]
+            self.assertEqual(session.run(step), 3)
             train = v1.get_collection("train_op")[0]
             for step in range(3, 6):
                 self.check_step(session, step, train)
@@ -97,6 +99,10 @@ class ShardedModelTest(ModelTest):
     folder = "sharded"
 
 
+class ResourceModelTest(ModelTest):
+    folder = "resources"
+
+
 class TypesTest(unittest.TestCase):
     """Checkpoint of all types, read tensor by tensor."""
 
@@ -117,4 +123,4 @@ class TypesTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    peer.run([ModelTest, ShardedModelTest, TypesTest])
+    peer.run([ModelTest, ShardedModelTest, ResourceModelTest, TypesTest])

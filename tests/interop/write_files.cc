@@ -2,6 +2,7 @@
 // Writes one of each kind of file into a folder, with the values that TensorFlow
 // and TensorBoard have to find in them. The Python tests beside it read them.
 //   interop_write_files FOLDER
+//   interop_write_files --copy FROM TO     reads a graph, writes it as GraphDef
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -42,20 +43,30 @@ struct Model {
   Node* init = nullptr;
 };
 
-void BuildModel(Model& m, const std::string& device) {
+// What varies from one written model to the next.
+struct Kind {
+  std::string folder;
+  bool sharded = false;
+  bool resources = false;
+};
+
+void BuildModel(Model& m, const Kind& kind) {
+  const auto make =
+      kind.resources ? ops::InitializedResource : ops::InitializedVariable;
+  const std::string device = kind.sharded ? "/device:CPU:0" : "";
   Scope root(&m.graph);
   m.x = ops::Placeholder(root.WithName("x"), kFloat, {-1, 4});
   m.labels = ops::Placeholder(root.WithName("labels"), kInt64, {-1});
   const Scope layer = root.SubScope("layer");
-  Output w1 = ops::InitializedVariable(layer.WithName("w"), Numbers({4, 5}));
-  Output b1 = ops::InitializedVariable(layer.WithName("b"), Numbers({5}));
-  Output w2 = ops::InitializedVariable(
-      root.WithName("w").WithDevice(device), Numbers({5, 3}));
-  Output step = ops::InitializedVariable(root.WithName("global_step"),
-                                         int64_t{0});
+  Output w1 = make(layer.WithName("w"), Numbers({4, 5}));
+  Output b1 = make(layer.WithName("b"), Numbers({5}));
+  Output w2 = make(root.WithName("w").WithDevice(device), Numbers({5, 3}));
+  Output step = make(root.WithName("global_step"), int64_t{0});
   Output hidden = ops::Relu(
-      layer, ops::BiasAdd(layer, ops::MatMul(layer, m.x, w1), b1));
-  Output logits = ops::MatMul(root.WithName("logits"), hidden, w2);
+      layer, ops::BiasAdd(layer, ops::MatMul(layer, m.x, ops::ReadVariable(layer, w1)),
+                          ops::ReadVariable(layer, b1)));
+  Output logits = ops::MatMul(root.WithName("logits"), hidden,
+                              ops::ReadVariable(root, w2));
   m.probabilities = ops::Softmax(root.WithName("probabilities"), logits);
   Output losses =
       ops::SparseSoftmaxCrossEntropyWithLogits(root, logits, m.labels);
@@ -78,7 +89,10 @@ std::vector<VariableInfo> Infos(const std::vector<Output>& variables) {
     const std::string& name = v.node->name();
     infos.push_back({.variable = name + ":0",
                      .initializer = name + "/Assign",
-                     .snapshot = name + "/read:0"});
+                     .snapshot = name + (v.dtype() == kResource
+                                             ? "/Read/ReadVariableOp:0"
+                                             : "/read:0"),
+                     .is_resource = v.dtype() == kResource});
   }
   return infos;
 }
@@ -100,13 +114,14 @@ Status Record(Session& session, const Model& m, const std::string& dir, int i,
 }
 
 // Trains, saves, trains on: TensorFlow has to arrive at the same after loading.
-Status WriteModel(const std::string& dir, bool sharded) {
+Status WriteModel(const std::string& root, const Kind& kind) {
+  const std::string dir = StrCat(root, "/", kind.folder);
   LS_RETURN_IF_ERROR(env().CreateDirs(dir));
   Model m;
-  BuildModel(m, sharded ? "/device:CPU:0" : "");
+  BuildModel(m, kind);
   LS_ASSIGN_OR_RETURN(Saver saver,
                       Saver::Create(Scope(&m.graph), m.all,
-                                    {.max_to_keep = 3, .sharded = sharded}));
+                                    {.max_to_keep = 3, .sharded = kind.sharded}));
   LS_ASSIGN_OR_RETURN(auto session, Session::Create(m.graph));
   LS_RETURN_IF_ERROR(session->RunTargets({m.init->name()}));
   for (int i = 0; i < 3; ++i) {
@@ -178,7 +193,7 @@ Status WriteTypes(const std::string& dir) {
 Status WriteEvents(const std::string& dir) {
   LS_ASSIGN_OR_RETURN(auto events, EventWriter::Open(env(), dir));
   Model m;
-  BuildModel(m, "");
+  BuildModel(m, {});
   LS_ASSIGN_OR_RETURN(const std::string graph_def, ToGraphDef(m.graph));
   LS_RETURN_IF_ERROR(events->AddGraph(graph_def));
   Tensor picture(kUint8, Shape{1, 2, 3, 3});
@@ -203,24 +218,38 @@ Status WriteEvents(const std::string& dir) {
 
 Status WriteAll(const std::string& dir) {
   // What an earlier run left: a second event file would be read too.
-  for (const char* part : {"/model", "/sharded", "/types", "/events"}) {
+  for (const char* part :
+       {"/model", "/sharded", "/resources", "/types", "/events"}) {
     std::filesystem::remove_all(dir + part);
   }
-  LS_RETURN_IF_ERROR(WriteModel(dir + "/model", /*sharded=*/false));
-  LS_RETURN_IF_ERROR(WriteModel(dir + "/sharded", /*sharded=*/true));
+  LS_RETURN_IF_ERROR(WriteModel(dir, {.folder = "model"}));
+  LS_RETURN_IF_ERROR(WriteModel(dir, {.folder = "sharded", .sharded = true}));
+  LS_RETURN_IF_ERROR(
+      WriteModel(dir, {.folder = "resources", .resources = true}));
   LS_RETURN_IF_ERROR(WriteTypes(dir + "/types"));
   return WriteEvents(dir + "/events");
+}
+
+Status Copy(const std::string& from, const std::string& to) {
+  LS_ASSIGN_OR_RETURN(const MetaGraph meta, ReadGraphFile(env(), from));
+  LS_ASSIGN_OR_RETURN(const std::string bytes, ToGraphDef(meta.graph));
+  return env().WriteFileAtomically(to, bytes);
 }
 
 }  // namespace
 }  // namespace lockstep
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: interop_write_files FOLDER\n");
+  lockstep::Status status;
+  if (argc == 2) {
+    status = lockstep::WriteAll(argv[1]);
+  } else if (argc == 4 && std::string_view(argv[1]) == "--copy") {
+    status = lockstep::Copy(argv[2], argv[3]);
+  } else {
+    std::fprintf(stderr, "usage: interop_write_files FOLDER\n"
+                         "       interop_write_files --copy FROM TO\n");
     return 2;
   }
-  const lockstep::Status status = lockstep::WriteAll(argv[1]);
   if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
   return status.ok() ? 0 : 1;
 }
