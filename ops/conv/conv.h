@@ -49,29 +49,56 @@ Output DepthwiseConv2dNative(const Scope& scope, const Input& input,
                              const std::vector<int64_t>& strides,
                              const std::string& padding,
                              const Conv2DOptions& options = {});
-Output DepthwiseConv2dNativeBackpropInput(const Scope& scope,
-                                          const Input& input_sizes,
-                                          const Input& filter,
-                                          const Input& out_backprop,
-                                          const std::vector<int64_t>& strides,
-                                          const std::string& padding,
-                                          const Conv2DOptions& options = {});
-Output DepthwiseConv2dNativeBackpropFilter(const Scope& scope,
-                                           const Input& input,
-                                           const Input& filter_sizes,
-                                           const Input& out_backprop,
-                                           const std::vector<int64_t>& strides,
-                                           const std::string& padding,
-                                           const Conv2DOptions& options = {});
+Output DepthwiseConv2dNativeBackpropInput(
+    const Scope& scope, const Input& input_sizes, const Input& filter,
+    const Input& out_backprop, const std::vector<int64_t>& strides,
+    const std::string& padding, const Conv2DOptions& options = {});
+Output DepthwiseConv2dNativeBackpropFilter(
+    const Scope& scope, const Input& input, const Input& filter_sizes,
+    const Input& out_backprop, const std::vector<int64_t>& strides,
+    const std::string& padding, const Conv2DOptions& options = {});
 
 Output MaxPool(const Scope& scope, const Input& input,
                const std::vector<int64_t>& ksize,
                const std::vector<int64_t>& strides, const std::string& padding,
                const std::string& data_format = "NHWC");
+// With ksize and strides, int32 [4], that the graph computes.
+Output MaxPoolV2(const Scope& scope, const Input& input, const Input& ksize,
+                 const Input& strides, const std::string& padding,
+                 const std::string& data_format = "NHWC");
+struct MaxPoolWithArgmaxOutputs {
+  Output output;
+  Output argmax;  // (y W + x) C + c of the input element, int64
+};
+MaxPoolWithArgmaxOutputs MaxPoolWithArgmax(const Scope& scope,
+                                           const Input& input,
+                                           const std::vector<int64_t>& ksize,
+                                           const std::vector<int64_t>& strides,
+                                           const std::string& padding,
+                                           bool include_batch_in_index = false);
 // The mean over the part of each window that is inside the image.
 Output AvgPool(const Scope& scope, const Input& value,
                const std::vector<int64_t>& ksize,
                const std::vector<int64_t>& strides, const std::string& padding,
                const std::string& data_format = "NHWC");
+
+// Compositions. Conv1D: [N,W,C] ("NWC") or [N,C,W] ("NCW") with filters
+// [W,in,out]. Conv2DTranspose: the gradient of a Conv2D by its input, with
+// filters [H,W,out,in] and the shape to make. SeparableConv2D: depthwise, then
+// a 1 by 1 convolution.
+Output Conv1D(const Scope& scope, const Input& input, const Input& filters,
+              int64_t stride, const std::string& padding,
+              const std::string& data_format = "NWC", int64_t dilation = 1);
+Output Conv2DTranspose(const Scope& scope, const Input& input,
+                       const Input& filters, const Input& output_shape,
+                       const std::vector<int64_t>& strides,
+                       const std::string& padding = "SAME",
+                       const Conv2DOptions& options = {});
+Output SeparableConv2D(const Scope& scope, const Input& input,
+                       const Input& depthwise_filter,
+                       const Input& pointwise_filter,
+                       const std::vector<int64_t>& strides,
+                       const std::string& padding,
+                       const Conv2DOptions& options = {});
 
 }  // namespace lockstep::ops

@@ -6,6 +6,8 @@
 //   orig_input, orig_output, grad -> as orig_input
 // MaxPoolGradGrad: its transpose, each window takes the value at its first
 // largest input.   orig_input, orig_output, grad (as orig_input) -> as output
+// MaxPoolV2, MaxPoolGradV2, MaxPoolGradGradV2: with ksize and strides, int32
+// [4], as last inputs.
 
 #include "ops/conv/conv.h"
 #include "ops/conv/max_pool_rows.h"
@@ -14,19 +16,48 @@
 namespace lockstep {
 namespace {
 
+// Attributes with the ksize and strides that the second versions have as their
+// last two inputs; false when those are not known.
+Result<bool> PoolAttrsOf(const ShapeContext& c, AttrMap* attrs) {
+  *attrs = c.attrs();
+  const int n = c.num_inputs();
+  if (attrs->contains("ksize")) return true;
+  LS_ASSIGN_OR_RETURN(auto ksize, c.InputInts(n - 2));
+  LS_ASSIGN_OR_RETURN(auto strides, c.InputInts(n - 1));
+  if (!ksize || !strides) return false;
+  (*attrs)["ksize"] = *ksize;
+  (*attrs)["strides"] = *strides;
+  return true;
+}
+
+Status MaxPoolShape(ShapeContext& c) {
+  LS_ASSIGN_OR_RETURN(const Shape image, c.WithRank(0, 4));
+  AttrMap attrs;
+  LS_ASSIGN_OR_RETURN(const bool known, PoolAttrsOf(c, &attrs));
+  if (!known) return c.SetOutput(0, Shape::UnknownOfRank(4));
+  LS_ASSIGN_OR_RETURN(const auto d, PoolDims::From(attrs, image));
+  return c.SetOutput(0, d.output);
+}
+
 Status MaxPoolGradShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(const Shape image, c.WithRank(0, 4));
   LS_ASSIGN_OR_RETURN(const Shape pooled, c.WithRank(1, 4));
   LS_ASSIGN_OR_RETURN(const Shape dy, c.WithRank(2, 4));
-  LS_RETURN_IF_ERROR(CheckPooled(c.attrs(), image, pooled));
-  LS_RETURN_IF_ERROR(CheckPooled(c.attrs(), image, dy));
+  AttrMap attrs;
+  LS_ASSIGN_OR_RETURN(const bool known, PoolAttrsOf(c, &attrs));
+  if (known) {
+    LS_RETURN_IF_ERROR(CheckPooled(attrs, image, pooled));
+    LS_RETURN_IF_ERROR(CheckPooled(attrs, image, dy));
+  }
   return c.SetOutput(0, image);
 }
 
 Status MaxPoolGradGradShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(const Shape image, c.WithRank(0, 4));
   LS_ASSIGN_OR_RETURN(const Shape pooled, c.WithRank(1, 4));
-  LS_RETURN_IF_ERROR(CheckPooled(c.attrs(), image, pooled));
+  AttrMap attrs;
+  LS_ASSIGN_OR_RETURN(const bool known, PoolAttrsOf(c, &attrs));
+  if (known) LS_RETURN_IF_ERROR(CheckPooled(attrs, image, pooled));
   auto taken = Shape::Merge(image, c.Input(2));
   if (!taken.ok()) {
     return InvalidArgument("grad has shape ", c.Input(2), ", the input ",
@@ -36,8 +67,14 @@ Status MaxPoolGradGradShape(ShapeContext& c) {
 }
 
 Status MaxPoolPrepare(PrepareContext& p) {
+  AttrMap attrs = p.attrs();
+  if (!attrs.contains("ksize")) {
+    const int n = p.num_inputs();
+    LS_ASSIGN_OR_RETURN(attrs["ksize"], ToInt64s(*p.input_value(n - 2)));
+    LS_ASSIGN_OR_RETURN(attrs["strides"], ToInt64s(*p.input_value(n - 1)));
+  }
   LS_ASSIGN_OR_RETURN(p.MakeState<PoolDims>(),
-                      PoolDims::From(p.attrs(), p.input_shape(0)));
+                      PoolDims::From(attrs, p.input_shape(0)));
   return Ok();
 }
 
@@ -135,15 +172,20 @@ Status MaxPoolGradGradRun(KernelContext& k) {
   return Ok();
 }
 
-// A node of `op` on (x, y, third) with the attributes of the one
-// differentiated.
+// A node of `op` on (x, y, third) with the window of the one differentiated.
 Output PoolNode(GradContext& g, const char* op, Output x, Output y,
                 Output third) {
-  NodeBuilder node = g.scope().Op(op);
+  const bool v2 = g.node()->op().ends_with("V2");
+  NodeBuilder node = g.scope().Op(StrCat(op, v2 ? "V2" : ""));
   node.In(x).In(y).In(third);
+  const int n = g.num_inputs();
+  if (v2) node.In(g.x(n - 2)).In(g.x(n - 1));
   for (const char* name :
        {"ksize", "strides", "padding", "explicit_paddings", "data_format"}) {
-    node.Attr(name, g.node()->attrs().find(name)->second);
+    const AttrMap& attrs = g.node()->attrs();
+    if (auto it = attrs.find(name); it != attrs.end()) {
+      node.Attr(name, it->second);
+    }
   }
   return node.Out();
 }
@@ -158,42 +200,51 @@ Status MaxPoolGradGradGradient(GradContext& g) {
   return g.SetDx(2, PoolNode(g, "MaxPoolGrad", g.x(0), g.x(1), g.dy(0)));
 }
 
-#define LS_MAX_POOL_ATTRS                             \
-  .Attr("T: realnumbertype = DT_FLOAT")               \
-      .Attr("ksize: list(int) >= 4")                  \
-      .Attr("strides: list(int) >= 4")                \
-      .Attr("padding: {'SAME', 'VALID', 'EXPLICIT'}") \
-      .Attr("explicit_paddings: list(int) = []")      \
-      .Attr("data_format: {'NHWC', 'NCHW'} = 'NHWC'")
-#define LS_POOL_TYPES float, double, Half, BFloat16, int32_t, int64_t
+// One of the three ops, in both versions.
+struct MaxPoolOps {
+  MaxPoolOps(const char* name, std::initializer_list<const char*> inputs,
+             ShapeFn shape, GradientFn gradient,
+             void (*add_kernels)(OpBuilder&)) {
+    for (const bool v2 : {false, true}) {
+      OpBuilder b(StrCat(name, v2 ? "V2" : ""));
+      for (const char* input : inputs) b.Input(input);
+      if (v2) {
+        b.Input("ksize: int32").Input("strides: int32").NeedsValue({-2, -1});
+      } else {
+        b.Attr("ksize: list(int) >= 4").Attr("strides: list(int) >= 4");
+        b.Attr("explicit_paddings: list(int) = []");
+      }
+      b.Output("output: T")
+          .Attr("T: realnumbertype = DT_FLOAT")
+          .Attr(v2 ? "padding: {'SAME', 'VALID'}"
+                   : "padding: {'SAME', 'VALID', 'EXPLICIT'}")
+          .Attr("data_format: {'NHWC', 'NCHW'} = 'NHWC'")
+          .Shape(shape)
+          .Gradient(gradient);
+      add_kernels(b);
+      OpRegistrar registrar(b);
+    }
+  }
+};
 
-LOCKSTEP_OP("MaxPool")
-    .Input("input: T")
-    .Output("output: T") LS_MAX_POOL_ATTRS.Shape(PoolShape)
-    .Gradient(MaxPoolGradient)
-    .Kernels<LS_POOL_TYPES>(kCpu, []<class T>() {
-      return KernelDef{MaxPoolRun<T>, MaxPoolPrepare};
-    });
+#define LS_POOL_KERNELS(Run)                                          \
+  [](OpBuilder& b) {                                                  \
+    b.Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {                    \
+      return KernelDef{Run<T>, MaxPoolPrepare, {"ksize", "strides"}}; \
+    });                                                               \
+  }
 
-LOCKSTEP_OP("MaxPoolGrad")
-    .Input("orig_input: T")
-    .Input("orig_output: T")
-    .Input("grad: T")
-    .Output("output: T") LS_MAX_POOL_ATTRS.Shape(MaxPoolGradShape)
-    .Gradient(MaxPoolGradGradient)
-    .Kernels<LS_POOL_TYPES>(kCpu, []<class T>() {
-      return KernelDef{MaxPoolGradRun<T>, MaxPoolPrepare};
-    });
-
-LOCKSTEP_OP("MaxPoolGradGrad")
-    .Input("orig_input: T")
-    .Input("orig_output: T")
-    .Input("grad: T")
-    .Output("output: T") LS_MAX_POOL_ATTRS.Shape(MaxPoolGradGradShape)
-    .Gradient(MaxPoolGradGradGradient)
-    .Kernels<LS_POOL_TYPES>(kCpu, []<class T>() {
-      return KernelDef{MaxPoolGradGradRun<T>, MaxPoolPrepare};
-    });
+const MaxPoolOps kMaxPool("MaxPool", {"input: T"}, MaxPoolShape,
+                          MaxPoolGradient, LS_POOL_KERNELS(MaxPoolRun));
+const MaxPoolOps kMaxPoolGrad("MaxPoolGrad",
+                              {"orig_input: T", "orig_output: T", "grad: T"},
+                              MaxPoolGradShape, MaxPoolGradGradient,
+                              LS_POOL_KERNELS(MaxPoolGradRun));
+const MaxPoolOps kMaxPoolGradGrad("MaxPoolGradGrad",
+                                  {"orig_input: T", "orig_output: T",
+                                   "grad: T"},
+                                  MaxPoolGradGradShape, MaxPoolGradGradGradient,
+                                  LS_POOL_KERNELS(MaxPoolGradGradRun));
 
 }  // namespace
 
@@ -206,6 +257,19 @@ Output ops::MaxPool(const Scope& scope, const Input& input,
       .In(input)
       .Attr("ksize", ksize)
       .Attr("strides", strides)
+      .Attr("padding", padding)
+      .Attr("data_format", data_format)
+      .Out();
+}
+
+Output ops::MaxPoolV2(const Scope& scope, const Input& input,
+                      const Input& ksize, const Input& strides,
+                      const std::string& padding,
+                      const std::string& data_format) {
+  return scope.Op("MaxPoolV2")
+      .In(input)
+      .In(ksize)
+      .In(strides)
       .Attr("padding", padding)
       .Attr("data_format", data_format)
       .Out();

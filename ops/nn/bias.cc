@@ -91,11 +91,13 @@ Status BiasAddRun(KernelContext& k) {
 
 Status BiasAddGradient(GradContext& g) {
   LS_RETURN_IF_ERROR(g.SetDx(0, g.dy(0)));
-  return g.SetDx(1, g.scope()
-                        .Op("BiasAddGrad")
-                        .In(g.dy(0))
-                        .Attr("data_format", g.Attr<std::string>("data_format"))
-                        .Out());
+  return g.SetDx(
+      1, g.scope()
+             .Op("BiasAddGrad")
+             .In(g.dy(0))
+             .Attr("data_format",
+                   GetOr<std::string>(g.node()->attrs(), "data_format", "NHWC"))
+             .Out());
 }
 
 // How BiasAddGrad cuts its work: `blocks` partial sums of [channels], then
@@ -211,6 +213,19 @@ LOCKSTEP_OP("BiasAdd")
     .Output("output: T")
     .Attr("T: numbertype")
     .Attr("data_format: {'NHWC', 'NCHW'} = 'NHWC'")
+    .Shape(BiasAddShape)
+    .Gradient(BiasAddGradient)
+    .InPlace(0, 0)
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+      return KernelDef{BiasAddRun<T>, BiasAddPrepare};
+    });
+
+// Without data_format: channels are last.
+LOCKSTEP_OP("BiasAddV1")
+    .Input("value: T")
+    .Input("bias: T")
+    .Output("output: T")
+    .Attr("T: numbertype")
     .Shape(BiasAddShape)
     .Gradient(BiasAddGradient)
     .InPlace(0, 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// InTopKV2: whether targets[i] is among the k largest of predictions[i].
+// InTopKV2; InTopK, where k is an attribute: whether targets[i] is among the k
+// largest of predictions[i].
 //   predictions: [batch, classes]  targets: [batch]  k: []  -> [batch] bool
 // Ties count as in; a target outside [0, classes) or a row whose target or
 // other element is not finite gives false. No gradient.
@@ -17,7 +18,7 @@ namespace {
 Status InTopKShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(const Shape predictions, c.WithRank(0, 2));
   LS_ASSIGN_OR_RETURN(const Shape targets, c.WithRank(1, 1));
-  LS_RETURN_IF_ERROR(c.WithRank(2, 0).status());
+  if (c.num_inputs() > 2) LS_RETURN_IF_ERROR(c.WithRank(2, 0).status());
   auto batch = Shape::Merge(Shape{predictions.dim(0)}, targets);
   if (!batch.ok()) {
     return InvalidArgument(
@@ -40,10 +41,16 @@ bool IsIn(const float* row, int64_t classes, int64_t target, int64_t k) {
   return above < k;
 }
 
+Status InTopKPrepare(PrepareContext& p) {
+  p.MakeState<int64_t>(GetOr<int64_t>(p.attrs(), "k", 0));
+  return Ok();
+}
+
 template <class T>
 Status InTopKRun(KernelContext& k) {
   const int64_t classes = k.input(0).shape().dim(1);
-  const int64_t wanted = IntAt(k.input(2), 0);
+  const int64_t wanted =
+      k.num_inputs() > 2 ? IntAt(k.input(2), 0) : k.state<int64_t>();
   bool* out = k.out<bool>(0);
   for (int64_t r = 0; r < k.output(0).NumElements(); ++r) {
     out[r] = IsIn(k.in<float>(0) + r * classes, classes, k.in<T>(1)[r], wanted);
@@ -60,7 +67,18 @@ LOCKSTEP_OP("InTopKV2")
     .Shape(InTopKShape)
     .NoGradient()
     .Kernels<int32_t, int64_t>(kCpu, []<class T>() {
-      return KernelDef{InTopKRun<T>};
+      return KernelDef{InTopKRun<T>, InTopKPrepare};
+    });
+LOCKSTEP_OP("InTopK")
+    .Input("predictions: float")
+    .Input("targets: T")
+    .Output("precision: bool")
+    .Attr("k: int")
+    .Attr("T: {int32, int64} = DT_INT32")
+    .Shape(InTopKShape)
+    .NoGradient()
+    .Kernels<int32_t, int64_t>(kCpu, []<class T>() {
+      return KernelDef{InTopKRun<T>, InTopKPrepare};
     });
 
 }  // namespace

@@ -9,6 +9,7 @@
 //   labels);
 
 #include <string>
+#include <vector>
 
 #include "runtime/graph/builder.h"
 
@@ -65,6 +66,42 @@ Output SparseSoftmaxCrossEntropyWithLogits(const Scope& scope,
 // Whether targets[i] is among the k largest of predictions[i] (ties count).
 Output InTopK(const Scope& scope, const Input& predictions,
               const Input& targets, const Input& k);
+
+// Local response normalisation of [N,H,W,C] across channels: input / (bias +
+// alpha * sum of squares of depth_radius channels to each side) ^ beta.
+Output LRN(const Scope& scope, const Input& input, int64_t depth_radius = 5,
+           float bias = 1.0f, float alpha = 1.0f, float beta = 0.5f);
+
+// Compositions of simpler ops, as in TensorFlow. Axes may be negative.
+// x / sqrt(max(sum of squares over axes, epsilon))
+Output L2Normalize(const Scope& scope, const Input& x,
+                   const std::vector<int32_t>& axes, float epsilon = 1e-12f);
+struct MomentsOutputs {
+  Output mean, variance;  // variance is the biased one
+};
+MomentsOutputs Moments(const Scope& scope, const Input& x,
+                       const std::vector<int32_t>& axes,
+                       bool keep_dims = false);
+// (x - mean) / sqrt(variance + epsilon) * scale + offset; all are broadcast,
+// undefined scale and offset are left out.
+Output BatchNormalization(const Scope& scope, const Input& x, const Input& mean,
+                          const Input& variance, const Output& offset,
+                          const Output& scale, float epsilon);
+// The same with the moments of each row along the last axis.
+Output LayerNorm(const Scope& scope, const Input& x, const Output& scale,
+                 const Output& offset, float epsilon = 1e-3f);
+// x times the normal distribution's function of x, or an approximation by tanh.
+Output Gelu(const Scope& scope, const Input& x, bool approximate = false);
+// Element by element; labels are probabilities, logits any numbers.
+Output SigmoidCrossEntropyWithLogits(const Scope& scope, const Input& labels,
+                                     const Input& logits);
+// With positive labels counting pos_weight times.
+Output WeightedCrossEntropyWithLogits(const Scope& scope, const Input& labels,
+                                      const Input& logits,
+                                      const Input& pos_weight);
+// -labels log(p + epsilon) - (1 - labels) log(1 - p + epsilon)
+Output LogLoss(const Scope& scope, const Input& labels,
+               const Input& predictions, float epsilon = 1e-7f);
 
 // x with each element dropped with probability `rate` and the others scaled
 // by 1 / (1 - rate).

@@ -48,8 +48,11 @@ struct XentState {
   // Elements to the next row and column of features and labels.
   int64_t feature_row = 0, feature_column = 0;
   int64_t label_row = 0, label_column = 0;
+  int64_t features = 0, labels = 0;  // elements
 };
 
+// 16-bit floats are computed in float, in scratch memory.
+template <class T>
 Status XentPrepare(PrepareContext& p) {
   auto& s = p.MakeState<XentState>();
   const Shape& out = p.output_shape(1);
@@ -63,7 +66,49 @@ Status XentPrepare(PrepareContext& p) {
   if (p.input_shape(1).rank() == 2) {
     strides(p.input_shape(1), &s.label_row, &s.label_column);
   }
+  s.features = p.input_shape(0).NumElements();
+  s.labels = p.input_shape(1).NumElements();
+  if constexpr (kIsFloat16<T>) {
+    p.RequestScratch(
+        sizeof(float) *
+        static_cast<size_t>(s.features + s.labels + s.rows * (s.classes + 1)));
+  }
   return Ok();
+}
+
+template <class T, class L>
+struct XentOperands {
+  const T* features;
+  const L* labels;
+  T* loss;
+  T* backprop;
+};
+
+// Calls f(operands), in float for 16-bit floats.
+template <class T, class L, class F>
+void WithOperands(KernelContext& k, const XentState& s, const F& f) {
+  if constexpr (kIsFloat16<T>) {
+    const auto copy = [](const auto* from, auto* to, int64_t n) {
+      for (int64_t i = 0; i < n; ++i) {
+        to[i] = std::remove_reference_t<decltype(*to)>(from[i]);
+      }
+    };
+    float* features = static_cast<float*>(k.scratch());
+    float* labels = features + s.features;
+    float* loss = labels + s.labels;
+    float* backprop = loss + s.rows;
+    copy(k.in<T>(0), features, s.features);
+    if constexpr (std::is_same_v<L, T>) {
+      copy(k.in<T>(1), labels, s.labels);
+      f(XentOperands<float, float>{features, labels, loss, backprop});
+    } else {
+      f(XentOperands<float, L>{features, k.in<L>(1), loss, backprop});
+    }
+    copy(loss, k.out<T>(0), s.rows);
+    copy(backprop, k.out<T>(1), s.rows * s.classes);
+  } else {
+    f(XentOperands<T, L>{k.in<T>(0), k.in<L>(1), k.out<T>(0), k.out<T>(1)});
+  }
 }
 
 // Sets *dot = sum(labels * d), *mass = sum(labels).
@@ -153,15 +198,12 @@ void SparseXentRows(const XentState& s, const T* features, const L* labels,
   }
 }
 
-// Runs f(features, labels, loss, backprop, begin, end) over blocks of rows.
-template <class T, class L, class F>
-void ForRowBlocks(KernelContext& k, const XentState& s, const F& f) {
+// Runs f(begin, end) over blocks of rows.
+template <class F>
+void ForRowBlocks(const XentState& s, const F& f) {
   const int64_t step = SoftmaxRowsAtOnce(s.classes);
   ParallelFor(s.rows, step, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; r += step) {
-      f(s, k.in<T>(0), k.in<L>(1), k.out<T>(0), k.out<T>(1), r,
-        std::min(end, r + step));
-    }
+    for (int64_t r = begin; r < end; r += step) f(r, std::min(end, r + step));
   });
 }
 
@@ -172,7 +214,11 @@ Status XentRun(KernelContext& k) {
     std::fill_n(k.out<T>(0), s.rows, T(0));
     return Ok();
   }
-  ForRowBlocks<T, T>(k, s, XentRows<T>);
+  WithOperands<T, T>(k, s, [&](const auto& o) {
+    ForRowBlocks(s, [&](int64_t begin, int64_t end) {
+      XentRows(s, o.features, o.labels, o.loss, o.backprop, begin, end);
+    });
+  });
   return Ok();
 }
 
@@ -187,7 +233,11 @@ Status SparseXentRun(KernelContext& k) {
                              s.classes, "): label ", r, " of ", s.rows);
     }
   }
-  ForRowBlocks<T, L>(k, s, SparseXentRows<T, L>);
+  WithOperands<T, L>(k, s, [&](const auto& o) {
+    ForRowBlocks(s, [&](int64_t begin, int64_t end) {
+      SparseXentRows(s, o.features, o.labels, o.loss, o.backprop, begin, end);
+    });
+  });
   return Ok();
 }
 
@@ -242,13 +292,13 @@ LOCKSTEP_OP("SoftmaxCrossEntropyWithLogits")
     .Attr("T: {half, bfloat16, float, double}")
     .Shape(XentShape)
     .Gradient(XentGradient)
-    .Kernels<float, double>(kCpu, []<class T>() {
-      return KernelDef{XentRun<T>, XentPrepare};
+    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+      return KernelDef{XentRun<T>, XentPrepare<T>};
     });
 
 #define LS_SPARSE_XENT(T, L)                                               \
   Kernel(kCpu, {{"T", DTypeOf<T>::value}, {"Tlabels", DTypeOf<L>::value}}, \
-         {SparseXentRun<T, L>, XentPrepare})
+         {SparseXentRun<T, L>, XentPrepare<T>})
 LOCKSTEP_OP("SparseSoftmaxCrossEntropyWithLogits")
     .Input("features: T")
     .Input("labels: Tlabels")
@@ -261,7 +311,11 @@ LOCKSTEP_OP("SparseSoftmaxCrossEntropyWithLogits")
     .LS_SPARSE_XENT(float, int32_t)
     .LS_SPARSE_XENT(float, int64_t)
     .LS_SPARSE_XENT(double, int32_t)
-    .LS_SPARSE_XENT(double, int64_t);
+    .LS_SPARSE_XENT(double, int64_t)
+    .LS_SPARSE_XENT(Half, int32_t)
+    .LS_SPARSE_XENT(Half, int64_t)
+    .LS_SPARSE_XENT(BFloat16, int32_t)
+    .LS_SPARSE_XENT(BFloat16, int64_t);
 
 Output LossOf(NodeBuilder& node, Output* backprop) {
   const Output loss = node.Out(0);
