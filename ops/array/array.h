@@ -97,6 +97,18 @@ Output GatherNd(const Scope& scope, const Input& params, const Input& indices);
 // Zeros of `shape` to which the slices of `updates` are added.
 Output ScatterNd(const Scope& scope, const Input& indices, const Input& updates,
                  const Input& shape);
+// `tensor` with slices of `updates` put in, added, subtracted, or the larger
+// or smaller of both.
+Output TensorScatterUpdate(const Scope& scope, const Input& tensor,
+                           const Input& indices, const Input& updates);
+Output TensorScatterAdd(const Scope& scope, const Input& tensor,
+                        const Input& indices, const Input& updates);
+Output TensorScatterSub(const Scope& scope, const Input& tensor,
+                        const Input& indices, const Input& updates);
+Output TensorScatterMax(const Scope& scope, const Input& tensor,
+                        const Input& indices, const Input& updates);
+Output TensorScatterMin(const Scope& scope, const Input& tensor,
+                        const Input& indices, const Input& updates);
 // Output p: the slices of `data` whose partition is p, in order.
 std::vector<Output> DynamicPartition(const Scope& scope, const Input& data,
                                      const Input& partitions,
@@ -132,6 +144,27 @@ Output SpaceToBatch(const Scope& scope, const Input& input,
                     const Input& paddings, int block_size);
 Output BatchToSpace(const Scope& scope, const Input& input, const Input& crops,
                     int block_size);
+// Blocks of block_size x block_size positions to the channels and back.
+Output SpaceToDepth(const Scope& scope, const Input& input, int block_size,
+                    const std::string& data_format = "NHWC");
+Output DepthToSpace(const Scope& scope, const Input& input, int block_size,
+                    const std::string& data_format = "NHWC");
+// Moved along axes; what is pushed out enters at the other end.
+Output Roll(const Scope& scope, const Input& input, const Input& shift,
+            const Input& axis);
+// Of each slice along batch_dim, the first elements along seq_dim reversed.
+Output ReverseSequence(const Scope& scope, const Input& input,
+                       const Input& seq_lengths, int seq_dim,
+                       int batch_dim = 0);
+// Where each value would go in its sorted row: before (behind) its equals.
+Output LowerBound(const Scope& scope, const Input& sorted, const Input& values,
+                  DType out_type = kInt32);
+Output UpperBound(const Scope& scope, const Input& sorted, const Input& values,
+                  DType out_type = kInt32);
+// The shape that two shapes broadcast to.
+Output BroadcastArgs(const Scope& scope, const Input& s0, const Input& s1);
+// The same bytes as another dtype.
+Output Bitcast(const Scope& scope, const Input& input, DType type);
 // The positions of what is not zero, one a row, int64.
 Output Where(const Scope& scope, const Input& condition);
 

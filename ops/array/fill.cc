@@ -100,7 +100,7 @@ LOCKSTEP_OP("OnesLike")
     .Shape(UnchangedShape)
     .NoGradient()
     .InPlace(0, 0)
-    .Kernels<LS_REAL_TYPES, bool>(kCpu, []<class T>() {
+    .Kernels<LS_NUMBER_TYPES, bool>(kCpu, []<class T>() {
       return KernelDef{OnesCpu<T>};
     });
 

@@ -4,9 +4,7 @@
 //   params: T, rank >= k   indices: int32|int64 [..., k]
 //   output: [indices' shape without k, params' shape behind its first k axes]
 // ResourceGatherNd: of a resource variable.
-// ScatterNd: the other way: slices of `updates` added into zeros.
-//   indices: [..., k]   updates: T   shape: int32|int64 [rank]
-// A position out of range is INVALID_ARGUMENT. Gradients: of one, the other.
+// A position out of range is INVALID_ARGUMENT. Gradient: ScatterNd.
 
 #include <cstring>
 
@@ -25,16 +23,6 @@ Status GatherNdShape(ShapeContext& c) {
   return c.SetOutput(0, y);
 }
 
-Status ScatterNdShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(Shape whole, c.InputAsShape(2));
-  LS_ASSIGN_OR_RETURN(Shape slices, NdIndex::SlicesShape(c.Input(0), whole));
-  if (!slices.IsCompatibleWith(c.Input(1))) {
-    return InvalidArgument("updates have shape ", c.Input(1), ", indices ",
-                           c.Input(0), " into ", whole, " need ", slices);
-  }
-  return c.SetOutput(0, whole);
-}
-
 Status PrepareGatherNd(PrepareContext& c) {
   if (c.input_dtype(0) == kResource) {
     LS_RETURN_IF_ERROR(RequireVariable(c));
@@ -42,11 +30,6 @@ Status PrepareGatherNd(PrepareContext& c) {
   c.MakeState<NdIndex>(c.input_shape(1), c.input_shape(0));
   return Ok();
 }
-Status PrepareScatterNd(PrepareContext& c) {
-  c.MakeState<NdIndex>(c.input_shape(0), c.output_shape(0));
-  return Ok();
-}
-
 template <class I>
 Status GatherNdCpu(KernelContext& k) {
   const NdIndex& s = k.state<NdIndex>();
@@ -76,26 +59,6 @@ Status GatherNdCpu(KernelContext& k) {
   return Ok();
 }
 
-// One row after the other: equal positions add up in a fixed order.
-template <class T, class I>
-Status ScatterNdCpu(KernelContext& k) {
-  using C = ArithmeticType<T>;
-  const NdIndex& s = k.state<NdIndex>();
-  T* y = k.out<T>(0);
-  std::fill_n(y, k.output(0).NumElements(), T{});
-  if (k.input(1).NumElements() == 0) return Ok();
-  LS_RETURN_IF_ERROR(s.Check<I>(k.input(0)));
-  const I* index = k.in<I>(0);
-  const T* from = k.in<T>(1);
-  for (int64_t row = 0; row < s.rows; ++row, from += s.slice) {
-    T* to = y + s.OffsetOf(index, row);
-    for (int64_t i = 0; i < s.slice; ++i) {
-      to[i] = static_cast<T>(static_cast<C>(to[i]) + static_cast<C>(from[i]));
-    }
-  }
-  return Ok();
-}
-
 Status GatherNdGradient(GradContext& g) {
   const Scope& s = g.scope();
   const DType type = BaseOf(g.x(1).dtype());
@@ -103,9 +66,6 @@ Status GatherNdGradient(GradContext& g) {
                            ? ops::VariableShape(s, g.x(0), type)
                            : ops::Shape(s, g.x(0), type);
   return g.SetDx(0, ops::ScatterNd(s, g.x(1), g.dy(0), shape));
-}
-Status ScatterNdGradient(GradContext& g) {
-  return g.SetDx(1, ops::GatherNd(g.scope(), g.dy(0), g.x(0)));
 }
 
 LOCKSTEP_OP("GatherNd")
@@ -133,30 +93,6 @@ LOCKSTEP_OP("ResourceGatherNd")
     .Kernel<int32_t>(kCpu, {GatherNdCpu<int32_t>, PrepareGatherNd}, "Tindices")
     .Kernel<int64_t>(kCpu, {GatherNdCpu<int64_t>, PrepareGatherNd}, "Tindices");
 
-OpBuilder ScatterNdOp() {
-  OpBuilder b("ScatterNd");
-  b.Input("indices: Tindices").Input("updates: T").Input("shape: Tindices");
-  b.Output("output: T")
-      .Attr("T: realnumbertype")
-      .Attr("Tindices: {int32, int64}")
-      .Attr("bad_indices_policy: string = ''")
-      .Shape(ScatterNdShape)
-      .Gradient(ScatterNdGradient)
-      .NeedsValue({2});
-  auto add = [&b]<class T>() {
-    b.Kernel(kCpu, {{"T", DTypeOf<T>::value}, {"Tindices", kInt32}},
-             {ScatterNdCpu<T, int32_t>, PrepareScatterNd, {"shape"}});
-    b.Kernel(kCpu, {{"T", DTypeOf<T>::value}, {"Tindices", kInt64}},
-             {ScatterNdCpu<T, int64_t>, PrepareScatterNd, {"shape"}});
-  };
-  [&]<class... Ts>(std::type_identity<std::tuple<Ts...>>) {
-    (add.template operator()<Ts>(), ...);
-  }(std::type_identity<std::tuple<LS_REAL_TYPES>>());
-  return b;
-}
-
-const OpRegistrar kScatterNd = ScatterNdOp();
-
 }  // namespace
 
 namespace ops {
@@ -172,10 +108,6 @@ Output ResourceGatherNd(const Scope& scope, const Input& handle,
       .In(indices)
       .Attr("dtype", VariableDType(variable))
       .Out();
-}
-Output ScatterNd(const Scope& scope, const Input& indices, const Input& updates,
-                 const Input& shape) {
-  return scope.Op("ScatterNd").In(indices).In(updates).In(shape).Out();
 }
 
 }  // namespace ops

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// BatchMatMulV2: z[i] = x[i] y[i] for matrices in the last two dimensions,
-// either adjoined (transposed) first; leading dimensions broadcast.
+// BatchMatMul, V2, V3: z[i] = x[i] y[i] for matrices in the last two
+// dimensions, either adjoined (transposed, and conjugated if complex) first;
+// leading dimensions broadcast (V1: are equal). V3's dtypes may differ in
+// TensorFlow; here they are one.
 //   x: [..., m,k]  y: [..., k,n]  z: [..., m,n]
 // Gradient: two products, summed over the dimensions that were broadcast.
 
@@ -27,7 +29,9 @@ Status BatchMatMulShape(ShapeContext& c) {
   }
   const Shape batch_x(x.dims().first(static_cast<size_t>(rx - 2)));
   const Shape batch_y(y.dims().first(static_cast<size_t>(ry - 2)));
-  LS_ASSIGN_OR_RETURN(Shape z, Shape::Broadcast(batch_x, batch_y));
+  LS_ASSIGN_OR_RETURN(Shape z, c.def().name == "BatchMatMul"
+                                   ? Shape::Merge(batch_x, batch_y)
+                                   : Shape::Broadcast(batch_x, batch_y));
   z.AddDim(x.dim(ax ? rx - 1 : rx - 2));
   z.AddDim(y.dim(ay ? ry - 2 : ry - 1));
   return c.SetOutput(0, z);
@@ -36,9 +40,11 @@ Status BatchMatMulShape(ShapeContext& c) {
 template <class T>
 Status BatchMatMulPrepare(PrepareContext& p) {
   LS_ASSIGN_OR_RETURN(
-      const auto dims,
+      auto dims,
       detail::MatMulDimsOf(p.input_shape(0), p.input_shape(1),
                            p.Attr<bool>("adj_x"), p.Attr<bool>("adj_y")));
+  dims.conjugate_a = kIsComplex<T> && dims.transpose_a;
+  dims.conjugate_b = kIsComplex<T> && dims.transpose_b;
   return detail::PrepareMatMul<T>(p, dims, {});
 }
 
@@ -56,21 +62,63 @@ Status BatchMatMulGradient(GradContext& g) {
   return g.SetDx(1, SumToShapeOf(s, dy, y, dy, true));
 }
 
-LOCKSTEP_OP("BatchMatMulV2")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("output: T")
-    .Attr("T: {bfloat16, half, float, double, int32, int64}")
-    .Attr("adj_x: bool = false")
-    .Attr("adj_y: bool = false")
-    .Attr("grad_x: bool = false")
-    .Attr("grad_y: bool = false")
-    .Shape(BatchMatMulShape)
-    .Gradient(BatchMatMulGradient)
-    .Kernels<float, double, int32_t, int64_t, Half, BFloat16>(
-        kCpu, []<class T>() {
-          return KernelDef{detail::RunMatMul<T>, BatchMatMulPrepare<T>};
-        });
+template <class... Ts>
+OpBuilder BatchMatMulOp(const char* name, const char* types) {
+  OpBuilder b(name);
+  b.Input("x: T").Input("y: T").Output("output: T").Attr(types);
+  b.Attr("adj_x: bool = false")
+      .Attr("adj_y: bool = false")
+      .Attr("grad_x: bool = false")
+      .Attr("grad_y: bool = false")
+      .Shape(BatchMatMulShape)
+      .Gradient(BatchMatMulGradient);
+  return b.Kernels<Ts...>(kCpu, []<class T>() {
+    return KernelDef{detail::RunMatMul<T>, BatchMatMulPrepare<T>};
+  });
+}
+
+const OpRegistrar kBatchMatMul =
+    BatchMatMulOp<LS_FLOAT_TYPES, int32_t, int64_t, LS_COMPLEX_TYPES>(
+        "BatchMatMul",
+        "T: {bfloat16, half, float, double, int32, int64, complex64, "
+        "complex128}");
+const OpRegistrar kBatchMatMulV2 =
+    BatchMatMulOp<LS_FLOAT_TYPES, int16_t, int32_t, int64_t, uint8_t, uint16_t,
+                  uint32_t, uint64_t, LS_COMPLEX_TYPES>(
+        "BatchMatMulV2",
+        "T: {bfloat16, half, float, double, int16, int32, int64, uint8, "
+        "uint16, uint32, uint64, complex64, complex128}");
+
+OpBuilder BatchMatMulV3Op() {
+  OpBuilder b("BatchMatMulV3");
+  b.Input("x: Ta").Input("y: Tb").Output("output: Tout");
+  b.Attr(
+       "Ta: {bfloat16, half, float, double, uint8, int8, int16, int32, "
+       "int64, complex64, complex128}")
+      .Attr(
+          "Tb: {bfloat16, half, float, double, uint8, int8, int16, int32, "
+          "int64, complex64, complex128}")
+      .Attr(
+          "Tout: {bfloat16, half, float, double, int16, int32, int64, "
+          "complex64, complex128}")
+      .Attr("adj_x: bool = false")
+      .Attr("adj_y: bool = false")
+      .Attr("grad_x: bool = false")
+      .Attr("grad_y: bool = false")
+      .Shape(BatchMatMulShape)
+      .Gradient(BatchMatMulGradient);
+  auto add = [&b]<class T>() {
+    constexpr DType t = DTypeOf<T>::value;
+    b.Kernel(kCpu, {{"Ta", t}, {"Tb", t}, {"Tout", t}},
+             {detail::RunMatMul<T>, BatchMatMulPrepare<T>});
+  };
+  [&]<class... Ts>(std::type_identity<std::tuple<Ts...>>) {
+    (add.template operator()<Ts>(), ...);
+  }(std::type_identity<std::tuple<LS_FLOAT_TYPES, int16_t, int32_t, int64_t,
+                                  LS_COMPLEX_TYPES>>());
+  return b;
+}
+const OpRegistrar kBatchMatMulV3 = BatchMatMulV3Op();
 
 }  // namespace
 

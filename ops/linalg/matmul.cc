@@ -5,7 +5,7 @@
 
 #include "ops/linalg/linalg.h"
 #include "ops/linalg/matmul_kernel.h"
-#include "runtime/graph/gradients.h"
+#include "ops/math/binary_gradient.h"
 
 namespace lockstep {
 namespace {
@@ -35,7 +35,7 @@ Status MatMulPrepare(PrepareContext& p) {
 
 Status MatMulGradient(GradContext& g) {
   const Scope& s = g.scope();
-  const Output a = g.x(0), b = g.x(1), dy = g.dy(0);
+  const Output a = Conjugate(s, g.x(0)), b = Conjugate(s, g.x(1)), dy = g.dy(0);
   const bool ta = g.Attr<bool>("transpose_a");
   const bool tb = g.Attr<bool>("transpose_b");
   const Output da =
@@ -52,15 +52,17 @@ LOCKSTEP_OP("MatMul")
     .Output("product: T")
     .Attr("transpose_a: bool = false")
     .Attr("transpose_b: bool = false")
-    .Attr("T: {bfloat16, half, float, double, int32, int64}")
+    .Attr(
+        "T: {bfloat16, half, float, double, int32, int64, uint8, uint16, "
+        "uint32, uint64, complex64, complex128}")
     .Attr("grad_a: bool = false")
     .Attr("grad_b: bool = false")
     .Shape(MatMulShape)
     .Gradient(MatMulGradient)
-    .Kernels<float, double, int32_t, int64_t, Half, BFloat16>(
-        kCpu, []<class T>() {
-          return KernelDef{detail::RunMatMul<T>, MatMulPrepare<T>};
-        });
+    .Kernels<LS_FLOAT_TYPES, int32_t, int64_t, uint8_t, uint16_t, uint32_t,
+             uint64_t, LS_COMPLEX_TYPES>(kCpu, []<class T>() {
+      return KernelDef{detail::RunMatMul<T>, MatMulPrepare<T>};
+    });
 
 }  // namespace
 

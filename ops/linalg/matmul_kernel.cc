@@ -9,44 +9,31 @@ namespace {
 
 using dnnl::memory;
 
-// The type products are summed in: float for the short floats, unsigned for
-// integers, whose overflow wraps.
-template <class T>
-struct Accumulator {
-  using type = T;
-};
-template <>
-struct Accumulator<Half> {
-  using type = float;
-};
-template <>
-struct Accumulator<BFloat16> {
-  using type = float;
-};
-template <>
-struct Accumulator<int32_t> {
-  using type = uint32_t;
-};
-template <>
-struct Accumulator<int64_t> {
-  using type = uint64_t;
-};
-
 constexpr int64_t kColumns = 256;  // of a block held in the first cache
+
+template <class A>
+A Factor(A a, bool conjugate) {
+  if constexpr (kIsComplex<A>) {
+    return conjugate ? std::conj(a) : a;
+  } else {
+    return a;
+  }
+}
 
 // Rows [begin, end) of c = a b. a's element (i, l) is a[i * row + l * step];
 // b: [k, n], already of the accumulator's type. c: [m, n].
 template <class T, class A>
 LS_SIMD_CLONES void MultiplyRows(T* c, const T* a, int64_t row, int64_t step,
-                                 const A* b, int64_t begin, int64_t end,
-                                 int64_t n, int64_t k) {
+                                 bool conjugate, const A* b, int64_t begin,
+                                 int64_t end, int64_t n, int64_t k) {
   A sums[kColumns];
   for (int64_t i = begin; i < end; ++i) {
     for (int64_t j0 = 0; j0 < n; j0 += kColumns) {
       const int64_t width = std::min(kColumns, n - j0);
       for (int64_t j = 0; j < width; ++j) sums[j] = A(0);
       for (int64_t l = 0; l < k; ++l) {
-        const A factor = static_cast<A>(a[i * row + l * step]);
+        const A factor =
+            Factor(static_cast<A>(a[i * row + l * step]), conjugate);
         const A* bl = b + l * n + j0;
         for (int64_t j = 0; j < width; ++j) sums[j] += factor * bl[j];
       }
@@ -59,34 +46,16 @@ LS_SIMD_CLONES void MultiplyRows(T* c, const T* a, int64_t row, int64_t step,
 // packed: [k, n] = b, transposed and widened.
 template <class T, class A>
 void PackRight(const MatMulDims& d, const T* b, A* packed) {
-  ParallelFor(d.k, std::max<int64_t>(1, 16384 / std::max<int64_t>(d.n, 1)),
-              [&](int64_t begin, int64_t end) {
-                for (int64_t l = begin; l < end; ++l) {
-                  for (int64_t j = 0; j < d.n; ++j) {
-                    packed[l * d.n + j] = static_cast<A>(
-                        d.transpose_b ? b[j * d.k + l] : b[l * d.n + j]);
-                  }
-                }
-              });
-}
-
-template <class T>
-void Multiply(const MatMulDims& d, const T* a, const T* b, T* c,
-              void* scratch) {
-  using A = typename Accumulator<T>::type;
-  const A* right = nullptr;
-  if (d.transpose_b || sizeof(A) != sizeof(T)) {
-    PackRight(d, b, static_cast<A*>(scratch));
-    right = static_cast<const A*>(scratch);
-  } else {
-    right = reinterpret_cast<const A*>(b);  // T or its unsigned twin
-  }
-  const int64_t row = d.transpose_a ? 1 : d.k;
-  const int64_t step = d.transpose_a ? d.m : 1;
-  const int64_t work = std::max<int64_t>(d.n * d.k, 1);
   ParallelFor(
-      d.m, std::max<int64_t>(1, 32768 / work), [&](int64_t begin, int64_t end) {
-        MultiplyRows<T, A>(c, a, row, step, right, begin, end, d.n, d.k);
+      d.k, std::max<int64_t>(1, 16384 / std::max<int64_t>(d.n, 1)),
+      [&](int64_t begin, int64_t end) {
+        for (int64_t l = begin; l < end; ++l) {
+          for (int64_t j = 0; j < d.n; ++j) {
+            packed[l * d.n + j] = Factor(
+                static_cast<A>(d.transpose_b ? b[j * d.k + l] : b[l * d.n + j]),
+                d.conjugate_b);
+          }
+        }
       });
 }
 
@@ -183,6 +152,27 @@ Result<MatMulDims> MatMulDimsOf(const Shape& a, const Shape& b,
 }
 
 template <class T>
+void MultiplyPlain(const MatMulDims& d, const T* a, const T* b, T* c,
+                   void* scratch) {
+  using A = ArithmeticType<T>;
+  const A* right = nullptr;
+  if (d.transpose_b || d.conjugate_b || sizeof(A) != sizeof(T)) {
+    PackRight(d, b, static_cast<A*>(scratch));
+    right = static_cast<const A*>(scratch);
+  } else {
+    right = reinterpret_cast<const A*>(b);  // T or its unsigned twin
+  }
+  const int64_t row = d.transpose_a ? 1 : d.k;
+  const int64_t step = d.transpose_a ? d.m : 1;
+  const int64_t work = std::max<int64_t>(d.n * d.k, 1);
+  ParallelFor(d.m, std::max<int64_t>(1, 32768 / work),
+              [&](int64_t begin, int64_t end) {
+                MultiplyRows<T, A>(c, a, row, step, d.conjugate_a, right, begin,
+                                   end, d.n, d.k);
+              });
+}
+
+template <class T>
 Status PrepareMatMul(PrepareContext& p, const MatMulDims& dims,
                      const MatMulEpilogue& epilogue) {
   auto& s = p.MakeState<MatMulState>();
@@ -198,8 +188,7 @@ Status PrepareMatMul(PrepareContext& p, const MatMulDims& dims,
     for (size_t i = 0; i < a.size(); ++i) {
       s.offsets.push_back({a[i] * dims.m * dims.k, b[i] * dims.k * dims.n});
     }
-    p.RequestScratch(static_cast<size_t>(dims.k * dims.n) *
-                     sizeof(typename Accumulator<T>::type));
+    p.RequestScratch(MultiplyPlainScratch<T>(dims));
   }
   return Ok();
 }
@@ -219,23 +208,33 @@ Status RunMatMul(KernelContext& k) {
     const MatMulDims& d = s.dims;
     T* c = k.out<T>(0);
     for (const auto& [a, b] : s.offsets) {
-      Multiply(d, k.in<T>(0) + a, k.in<T>(1) + b, c, k.scratch());
+      MultiplyPlain(d, k.in<T>(0) + a, k.in<T>(1) + b, c, k.scratch());
       c += d.m * d.n;
     }
     return Ok();
   }
 }
 
-#define LS_INSTANTIATE(T)                                              \
-  template Status PrepareMatMul<T>(PrepareContext&, const MatMulDims&, \
-                                   const MatMulEpilogue&);             \
-  template Status RunMatMul<T>(KernelContext&);
+#define LS_INSTANTIATE(T)                                                   \
+  template Status PrepareMatMul<T>(PrepareContext&, const MatMulDims&,      \
+                                   const MatMulEpilogue&);                  \
+  template Status RunMatMul<T>(KernelContext&);                             \
+  template void MultiplyPlain<T>(const MatMulDims&, const T*, const T*, T*, \
+                                 void*);
 LS_INSTANTIATE(float)
 LS_INSTANTIATE(double)
+LS_INSTANTIATE(int8_t)
+LS_INSTANTIATE(int16_t)
 LS_INSTANTIATE(int32_t)
 LS_INSTANTIATE(int64_t)
+LS_INSTANTIATE(uint8_t)
+LS_INSTANTIATE(uint16_t)
+LS_INSTANTIATE(uint32_t)
+LS_INSTANTIATE(uint64_t)
 LS_INSTANTIATE(Half)
 LS_INSTANTIATE(BFloat16)
+LS_INSTANTIATE(std::complex<float>)
+LS_INSTANTIATE(std::complex<double>)
 #undef LS_INSTANTIATE
 
 }  // namespace lockstep::detail

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ops/dnnl/dnnl_create.h"
+#include "ops/math/elementwise.h"
 #include "runtime/op/kernel.h"
 
 namespace lockstep::detail {
@@ -21,6 +22,7 @@ namespace lockstep::detail {
 struct MatMulDims {
   int64_t m = 0, n = 0, k = 0;
   bool transpose_a = false, transpose_b = false;
+  bool conjugate_a = false, conjugate_b = false;  // of complex numbers
   Shape batch_a, batch_b, batch;
 };
 
@@ -40,6 +42,16 @@ struct MatMulState {
   DnnlProgram program;  // float with elements to multiply
   std::vector<std::array<int64_t, 2>> offsets;  // others: of a and b, a batch
 };
+
+// One product c = a b by loops of our own, for every dtype; `scratch` has
+// MultiplyPlainScratch bytes.
+template <class T>
+void MultiplyPlain(const MatMulDims& dims, const T* a, const T* b, T* c,
+                   void* scratch);
+template <class T>
+size_t MultiplyPlainScratch(const MatMulDims& dims) {
+  return static_cast<size_t>(dims.k * dims.n) * sizeof(ArithmeticType<T>);
+}
 
 // Makes the kernel's MatMulState and requests its scratch.
 template <class T>

@@ -16,16 +16,16 @@ struct TanhGradFn {
   template <class T>
   static T Apply(T y, T dy) {
     using V = ValueType<T>;
-    const V v = y;
-    return T(static_cast<V>(dy) * (V{1} - v * v));
+    const V v = ConjOf(static_cast<V>(y));
+    return T(static_cast<V>(dy) * (V(1) - v * v));
   }
 };
 struct SigmoidGradFn {
   template <class T>
   static T Apply(T y, T dy) {
     using V = ValueType<T>;
-    const V v = y;
-    return T(static_cast<V>(dy) * v * (V{1} - v));
+    const V v = ConjOf(static_cast<V>(y));
+    return T(static_cast<V>(dy) * v * (V(1) - v));
   }
 };
 
@@ -44,29 +44,20 @@ Status SigmoidGradGradient(GradContext& g) {
   return g.SetDx(1, s.Op("SigmoidGrad").In(y).In(dz).Out());
 }
 
-LOCKSTEP_OP("TanhGrad")
-    .Input("y: T")
-    .Input("dy: T")
-    .Output("z: T")
-    .Attr("T: floattype")
-    .Shape(SameShapes)
-    .Gradient(TanhGradGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_FLOAT_TYPES>(kCpu,
-                             []<class T>() { return Binary<TanhGradFn, T>(); });
-LOCKSTEP_OP("SigmoidGrad")
-    .Input("y: T")
-    .Input("dy: T")
-    .Output("z: T")
-    .Attr("T: floattype")
-    .Shape(SameShapes)
-    .Gradient(SigmoidGradGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
-      return Binary<SigmoidGradFn, T>();
-    });
+template <class F>
+OpBuilder ActivationGradOp(const char* name, GradientFn gradient) {
+  OpBuilder b(name);
+  b.Input("y: T").Input("dy: T").Output("z: T");
+  b.Attr("T: {bfloat16, half, float, double, complex64, complex128}");
+  b.Shape(SameShapes).Gradient(gradient).InPlace(0, 0).InPlace(0, 1);
+  return b.Kernels<LS_FLOAT_TYPES, LS_COMPLEX_TYPES>(
+      kCpu, []<class T>() { return Binary<F, T>(); });
+}
+
+const OpRegistrar kTanhGrad =
+    ActivationGradOp<TanhGradFn>("TanhGrad", TanhGradGradient);
+const OpRegistrar kSigmoidGrad =
+    ActivationGradOp<SigmoidGradFn>("SigmoidGrad", SigmoidGradGradient);
 
 }  // namespace
 }  // namespace lockstep

@@ -94,13 +94,13 @@ LOCKSTEP_OP("AddN")
     .Input("inputs: N * T")
     .Output("sum: T")
     .Attr("N: int >= 1")
-    .Attr("T: {realnumbertype, variant}")
+    .Attr("T: {numbertype, variant}")
     .Shape(SameShapes)
     .Gradient(AddNGradient)
     .IdentityWhen(SingleInput)
     .InPlace(0, 0)
-    .Kernels<LS_REAL_TYPES>(kCpu,
-                            []<class T>() { return KernelDef{AddNCpu<T>}; })
+    .Kernels<LS_NUMBER_TYPES>(kCpu,
+                              []<class T>() { return KernelDef{AddNCpu<T>}; })
     .Kernel(kCpu, {{"T", kVariant}}, {AddObjects});
 
 }  // namespace

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Add, AddV2, Sub, Mul, SquaredDifference: with NumPy broadcasting.
-//   x, y: real numbers of one dtype   z: their broadcast shape
-// Integers wrap around.
+//   x, y: numbers of one dtype, Add also strings   z: their broadcast shape
+// Integers wrap around. SquaredDifference of complex numbers is |x - y|^2.
 
 #include "ops/math/binary_gradient.h"
 #include "ops/math/elementwise.h"
@@ -38,7 +38,11 @@ struct SquaredDifferenceFn {
   static T Apply(T a, T b) {
     using C = ArithmeticType<T>;
     const C d = static_cast<C>(static_cast<C>(a) - static_cast<C>(b));
-    return static_cast<T>(d * d);
+    if constexpr (kIsComplex<T>) {
+      return std::conj(d) * d;
+    } else {
+      return static_cast<T>(d * d);
+    }
   }
 };
 
@@ -52,8 +56,9 @@ Status SubGradient(GradContext& g) {
 
 // dx = dz * y, dy = dz * x.
 Status MulGradient(GradContext& g) {
-  return SetBroadcastGradients(g, ops::Mul(g.scope(), g.dy(0), g.x(1)),
-                               ops::Mul(g.scope(), g.dy(0), g.x(0)));
+  const Scope& s = g.scope();
+  return SetBroadcastGradients(g, ops::Mul(s, g.dy(0), Conjugate(s, g.x(1))),
+                               ops::Mul(s, g.dy(0), Conjugate(s, g.x(0))));
 }
 
 // dx = 2 dz (x - y) = -dy.
@@ -64,58 +69,44 @@ Status SquaredDifferenceGradient(GradContext& g) {
   return SetBroadcastGradients(g, d, ops::Neg(s, d));
 }
 
-LOCKSTEP_OP("Add")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: T")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .Gradient(AddGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return Binary<AddFn, T>(); });
-LOCKSTEP_OP("AddV2")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: T")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .Gradient(AddGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return Binary<AddFn, T>(); });
-LOCKSTEP_OP("Sub")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: T")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .Gradient(SubGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return Binary<SubFn, T>(); });
-LOCKSTEP_OP("Mul")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: T")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .Gradient(MulGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return Binary<MulFn, T>(); });
-LOCKSTEP_OP("SquaredDifference")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: T")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .Gradient(SquaredDifferenceGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return Binary<SquaredDifferenceFn, T>();
-    });
+// Strings are joined.
+Status ConcatenateCpu(KernelContext& k) {
+  const BroadcastWalk& w = k.state<BroadcastWalk>();
+  const std::string* a = k.in<std::string>(0);
+  const std::string* b = k.in<std::string>(1);
+  std::string* z = k.out<std::string>(0);
+  w.ForRuns(kCheapGrain, [&](int64_t at, const int64_t* from, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) {
+      z[at + i] = a[from[0] + i * w.step(0)] + b[from[1] + i * w.step(1)];
+    }
+  });
+  return Ok();
+}
+
+const OpRegistrar kAdd =
+    BinaryOp("Add",
+             "{bfloat16, half, float, double, uint8, uint16, uint32, uint64, "
+             "int8, int16, int32, int64, complex64, complex128, string}",
+             AddGradient)
+        .Kernels<LS_NUMBER_TYPES>(kCpu,
+                                  []<class T>() { return Binary<AddFn, T>(); })
+        .Kernel<std::string>(kCpu, {ConcatenateCpu, PrepareBinary});
+const OpRegistrar kAddV2 = BinaryOp("AddV2", "numbertype", AddGradient)
+                               .Kernels<LS_NUMBER_TYPES>(kCpu, []<class T>() {
+                                 return Binary<AddFn, T>();
+                               });
+const OpRegistrar kSub = BinaryOp("Sub", "numbertype", SubGradient)
+                             .Kernels<LS_NUMBER_TYPES>(kCpu, []<class T>() {
+                               return Binary<SubFn, T>();
+                             });
+const OpRegistrar kMul = BinaryOp("Mul", "numbertype", MulGradient)
+                             .Kernels<LS_NUMBER_TYPES>(kCpu, []<class T>() {
+                               return Binary<MulFn, T>();
+                             });
+const OpRegistrar kSquaredDifference =
+    BinaryOp("SquaredDifference", "numbertype", SquaredDifferenceGradient)
+        .Kernels<LS_NUMBER_TYPES>(
+            kCpu, []<class T>() { return Binary<SquaredDifferenceFn, T>(); });
 
 }  // namespace
 

@@ -7,6 +7,12 @@
 
 namespace lockstep {
 
+// The complex conjugate; of a real x, x itself.
+inline Output Conjugate(const Scope& s, Output x) {
+  return x.defined() && IsComplex(BaseOf(x.dtype())) ? s.Op("Conj").In(x).Out()
+                                                     : x;
+}
+
 // Sets the gradients of inputs 0 and 1 to dx and dy, each summed back to its
 // input's shape.
 inline Status SetBroadcastGradients(GradContext& g, Output dx, Output dy) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Cast: to another dtype, element by element.
-//   x: SrcT (numbers, bool)   y: DstT, same shape
+//   x: SrcT (numbers, bool)   y: DstT, same shape; of complex numbers the real
+//   part
 // Floats to integers truncate; what does not fit becomes what an x86 processor
 // makes of it: the least integer for int32 and int64 (NaN too), the low bits
 // of that for narrower ones. To bool: whether it is not 0 (NaN is true).
@@ -25,7 +26,13 @@ I Truncate(F x) {
 template <class D, class S>
 D Convert(S s) {
   const ValueType<S> x = s;
-  if constexpr (std::is_same_v<D, bool>) {
+  if constexpr (kIsComplex<S> && kIsComplex<D>) {
+    return D(x);
+  } else if constexpr (kIsComplex<S> && !std::is_same_v<D, bool>) {
+    return Convert<D>(x.real());
+  } else if constexpr (kIsComplex<D>) {
+    return D(static_cast<typename D::value_type>(x));
+  } else if constexpr (std::is_same_v<D, bool>) {
     return x != ValueType<S>{0};
   } else if constexpr (kIsFloat16<D>) {
     return D(static_cast<float>(x));
@@ -68,10 +75,17 @@ struct CastState {
   void (*run)(const void*, void*, int64_t, int64_t) = nullptr;
 };
 
+template <class F>
+Status VisitNumber(DType t, const F& f) {
+  if (t == kComplex64) return f(std::type_identity<std::complex<float>>());
+  if (t == kComplex128) return f(std::type_identity<std::complex<double>>());
+  return VisitDType(t, f);
+}
+
 Status PrepareCast(PrepareContext& c) {
   CastState& state = c.MakeState<CastState>();
-  return VisitDType(c.input_dtype(0), [&]<class S>(std::type_identity<S>) {
-    return VisitDType(c.output_dtype(0), [&]<class D>(std::type_identity<D>) {
+  return VisitNumber(c.input_dtype(0), [&]<class S>(std::type_identity<S>) {
+    return VisitNumber(c.output_dtype(0), [&]<class D>(std::type_identity<D>) {
       state.run = CastRun<D, S>;
       return Ok();
     });
@@ -89,7 +103,10 @@ Status CastCpu(KernelContext& k) {
 
 Status CastGradient(GradContext& g) {
   const DType from = BaseOf(g.x(0).dtype());
-  if (!IsFloating(from) || !IsFloating(g.y(0).dtype())) return Ok();
+  const auto differentiable = [](DType t) {
+    return IsFloating(t) || IsComplex(t);
+  };
+  if (!differentiable(from) || !differentiable(g.y(0).dtype())) return Ok();
   return g.SetDx(0, ops::Cast(g.scope(), g.dy(0), from));
 }
 

@@ -103,68 +103,27 @@ KernelDef Equality() {
   return {RunEquality<F, T>, PrepareEquality};
 }
 
-LOCKSTEP_OP("Equal")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: bool")
-    .Attr("T: type")
-    .Attr("incompatible_shape_error: bool = true")
-    .Shape(EqualityShape)
-    .NoGradient()
-    .Kernels<LS_REAL_TYPES, bool, std::string>(kCpu, []<class T>() {
-      return Equality<EqualFn, T>();
-    });
-LOCKSTEP_OP("NotEqual")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: bool")
-    .Attr("T: type")
-    .Attr("incompatible_shape_error: bool = true")
-    .Shape(EqualityShape)
-    .NoGradient()
-    .Kernels<LS_REAL_TYPES, bool, std::string>(kCpu, []<class T>() {
-      return Equality<NotEqualFn, T>();
-    });
-LOCKSTEP_OP("Less")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: bool")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .NoGradient()
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return Binary<LessFn, T, bool>();
-    });
-LOCKSTEP_OP("LessEqual")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: bool")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .NoGradient()
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return Binary<LessEqualFn, T, bool>();
-    });
-LOCKSTEP_OP("Greater")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: bool")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .NoGradient()
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return Binary<GreaterFn, T, bool>();
-    });
-LOCKSTEP_OP("GreaterEqual")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: bool")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .NoGradient()
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return Binary<GreaterEqualFn, T, bool>();
-    });
+template <class F>
+OpBuilder EqualityOp(const char* name) {
+  return BinaryOp(name, "type", nullptr, "bool")
+      .Attr("incompatible_shape_error: bool = true")
+      .Shape(EqualityShape)
+      .template Kernels<LS_NUMBER_TYPES, bool, std::string>(
+          kCpu, []<class T>() { return Equality<F, T>(); });
+}
+template <class F>
+OpBuilder OrderOp(const char* name) {
+  return BinaryOp(name, "realnumbertype", nullptr, "bool")
+      .template Kernels<LS_REAL_TYPES>(
+          kCpu, []<class T>() { return Binary<F, T, bool>(); });
+}
+
+const OpRegistrar kEqual = EqualityOp<EqualFn>("Equal");
+const OpRegistrar kNotEqual = EqualityOp<NotEqualFn>("NotEqual");
+const OpRegistrar kLess = OrderOp<LessFn>("Less");
+const OpRegistrar kLessEqual = OrderOp<LessEqualFn>("LessEqual");
+const OpRegistrar kGreater = OrderOp<GreaterFn>("Greater");
+const OpRegistrar kGreaterEqual = OrderOp<GreaterEqualFn>("GreaterEqual");
 
 }  // namespace
 

@@ -2,7 +2,7 @@
 
 // Div, RealDiv, TruncateDiv, FloorDiv, DivNoNan, FloorMod, Mod, TruncateMod:
 // with NumPy broadcasting.
-//   x, y: real numbers of one dtype   z: their broadcast shape
+//   x, y: numbers of one dtype   z: their broadcast shape
 // Div divides floats and truncates integers. An integer divided by zero is
 // INVALID_ARGUMENT; the least integer divided by -1 wraps around.
 // Gradients: Div, RealDiv: dx = dz / y, dy = dz * -x / y / y. FloorMod and Mod:
@@ -20,7 +20,7 @@ namespace {
 struct IntegerDivisor {
   template <class T>
   static Status Check(const T* b, int64_t n) {
-    if constexpr (!kIsFloat<T>) {
+    if constexpr (std::is_integral_v<T>) {
       bool zero = false;
       for (int64_t i = 0; i < n; ++i) zero |= b[i] == 0;
       if (zero) return InvalidArgument("Integer division by zero");
@@ -50,7 +50,7 @@ struct IntegerDivisor {
 struct DivFn : IntegerDivisor {
   template <class T>
   static T Apply(T a, T b) {
-    if constexpr (kIsFloat<T>) {
+    if constexpr (!std::is_integral_v<T>) {
       return static_cast<T>(static_cast<ValueType<T>>(a) /
                             static_cast<ValueType<T>>(b));
     } else {
@@ -120,25 +120,25 @@ struct FloorModFn : IntegerDivisor {
 
 Status DivGradient(GradContext& g) {
   const Scope& s = g.scope();
-  const Output slope =
-      ops::Div(s, ops::Div(s, ops::Neg(s, g.x(0)), g.x(1)), g.x(1));
-  return SetBroadcastGradients(g, ops::Div(s, g.dy(0), g.x(1)),
+  const Output x = Conjugate(s, g.x(0)), y = Conjugate(s, g.x(1));
+  const Output slope = ops::Div(s, ops::Div(s, ops::Neg(s, x), y), y);
+  return SetBroadcastGradients(g, ops::Div(s, g.dy(0), y),
                                ops::Mul(s, g.dy(0), slope));
 }
 
 Status RealDivGradient(GradContext& g) {
   const Scope& s = g.scope();
-  const Output slope =
-      ops::RealDiv(s, ops::RealDiv(s, ops::Neg(s, g.x(0)), g.x(1)), g.x(1));
-  return SetBroadcastGradients(g, ops::RealDiv(s, g.dy(0), g.x(1)),
+  const Output x = Conjugate(s, g.x(0)), y = Conjugate(s, g.x(1));
+  const Output slope = ops::RealDiv(s, ops::RealDiv(s, ops::Neg(s, x), y), y);
+  return SetBroadcastGradients(g, ops::RealDiv(s, g.dy(0), y),
                                ops::Mul(s, g.dy(0), slope));
 }
 
 Status DivNoNanGradient(GradContext& g) {
   const Scope& s = g.scope();
-  const Output slope =
-      ops::DivNoNan(s, ops::DivNoNan(s, ops::Neg(s, g.x(0)), g.x(1)), g.x(1));
-  return SetBroadcastGradients(g, ops::DivNoNan(s, g.dy(0), g.x(1)),
+  const Output x = Conjugate(s, g.x(0)), y = Conjugate(s, g.x(1));
+  const Output slope = ops::DivNoNan(s, ops::DivNoNan(s, ops::Neg(s, x), y), y);
+  return SetBroadcastGradients(g, ops::DivNoNan(s, g.dy(0), y),
                                ops::Mul(s, g.dy(0), slope));
 }
 
@@ -154,95 +154,40 @@ Status TruncateModGradient(GradContext& g) {
   return SetBroadcastGradients(g, g.dy(0), ops::Mul(s, g.dy(0), q));
 }
 
-LOCKSTEP_OP("Div")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: T")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .Gradient(DivGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return Binary<DivFn, T>(); });
-LOCKSTEP_OP("RealDiv")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: T")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .Gradient(RealDivGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return Binary<DivFn, T>(); });
-LOCKSTEP_OP("TruncateDiv")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: T")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .NoGradient()
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return Binary<TruncateDivFn, T>();
-    });
-LOCKSTEP_OP("FloorDiv")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: T")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .NoGradient()
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(kCpu,
-                            []<class T>() { return Binary<FloorDivFn, T>(); });
-LOCKSTEP_OP("DivNoNan")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: T")
-    .Attr("T: floattype")
-    .Shape(BroadcastShape)
-    .Gradient(DivNoNanGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_FLOAT_TYPES>(kCpu,
-                             []<class T>() { return Binary<DivNoNanFn, T>(); });
-LOCKSTEP_OP("FloorMod")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: T")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .Gradient(FloorModGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(kCpu,
-                            []<class T>() { return Binary<FloorModFn, T>(); });
-LOCKSTEP_OP("Mod")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: T")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .Gradient(TruncateModGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return Binary<TruncateModFn, T>();
-    });
-LOCKSTEP_OP("TruncateMod")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: T")
-    .Attr("T: realnumbertype")
-    .Shape(BroadcastShape)
-    .Gradient(TruncateModGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return Binary<TruncateModFn, T>();
-    });
+const OpRegistrar kDiv = BinaryOp("Div", "numbertype", DivGradient)
+                             .Kernels<LS_NUMBER_TYPES>(kCpu, []<class T>() {
+                               return Binary<DivFn, T>();
+                             });
+const OpRegistrar kRealDiv = BinaryOp("RealDiv", "numbertype", RealDivGradient)
+                                 .Kernels<LS_NUMBER_TYPES>(kCpu, []<class T>() {
+                                   return Binary<DivFn, T>();
+                                 });
+const OpRegistrar kTruncateDiv =
+    BinaryOp("TruncateDiv", "numbertype", nullptr)
+        .Kernels<LS_REAL_TYPES>(
+            kCpu, []<class T>() { return Binary<TruncateDivFn, T>(); });
+const OpRegistrar kFloorDiv = BinaryOp("FloorDiv", "numbertype", nullptr)
+                                  .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+                                    return Binary<FloorDivFn, T>();
+                                  });
+const OpRegistrar kDivNoNan =
+    BinaryOp("DivNoNan",
+             "{half, float, bfloat16, double, complex64, complex128}",
+             DivNoNanGradient)
+        .Kernels<LS_FLOAT_TYPES, LS_COMPLEX_TYPES>(
+            kCpu, []<class T>() { return Binary<DivNoNanFn, T>(); });
+const OpRegistrar kFloorMod =
+    BinaryOp("FloorMod", "realnumbertype", FloorModGradient)
+        .Kernels<LS_REAL_TYPES>(
+            kCpu, []<class T>() { return Binary<FloorModFn, T>(); });
+const OpRegistrar kMod = BinaryOp("Mod", "realnumbertype", TruncateModGradient)
+                             .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+                               return Binary<TruncateModFn, T>();
+                             });
+const OpRegistrar kTruncateMod =
+    BinaryOp("TruncateMod", "realnumbertype", TruncateModGradient)
+        .Kernels<LS_REAL_TYPES>(
+            kCpu, []<class T>() { return Binary<TruncateModFn, T>(); });
 
 }  // namespace
 

@@ -18,18 +18,23 @@
 // Loops may run in place: every element is read before it is written.
 
 #include <cmath>
+#include <complex>
 #include <cstdint>
 #include <type_traits>
 
 #include "ops/math/broadcast.h"
 #include "runtime/core/simd.h"
 #include "runtime/op/kernel.h"
+#include "runtime/op/shape_context.h"
 
-// The C++ types of the "realnumbertype" and "floattype" attributes.
+// The C++ types of the "numbertype", "realnumbertype" and "floattype"
+// attributes.
 #define LS_FLOAT_TYPES float, double, Half, BFloat16
 #define LS_SIGNED_TYPES int8_t, int16_t, int32_t, int64_t
 #define LS_INTEGER_TYPES LS_SIGNED_TYPES, uint8_t, uint16_t, uint32_t, uint64_t
 #define LS_REAL_TYPES LS_FLOAT_TYPES, LS_INTEGER_TYPES
+#define LS_COMPLEX_TYPES std::complex<float>, std::complex<double>
+#define LS_NUMBER_TYPES LS_REAL_TYPES, LS_COMPLEX_TYPES
 
 namespace lockstep {
 
@@ -38,6 +43,9 @@ inline constexpr bool kIsFloat16 =
     std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
 template <class T>
 inline constexpr bool kIsFloat = std::is_floating_point_v<T> || kIsFloat16<T>;
+template <class T>
+inline constexpr bool kIsComplex = std::is_same_v<T, std::complex<float>> ||
+                                   std::is_same_v<T, std::complex<double>>;
 
 namespace detail {
 template <class T>
@@ -54,6 +62,10 @@ struct ArithmeticTypeOf<float> {
 template <>
 struct ArithmeticTypeOf<double> {
   using type = double;
+};
+template <class F>
+struct ArithmeticTypeOf<std::complex<F>> {
+  using type = std::complex<F>;
 };
 template <>
 struct ArithmeticTypeOf<Half> {
@@ -72,6 +84,16 @@ using ArithmeticType = typename detail::ArithmeticTypeOf<T>::type;
 // What T is compared and divided in.
 template <class T>
 using ValueType = std::conditional_t<kIsFloat16<T>, float, T>;
+
+// The complex conjugate; of a real v, v itself.
+template <class V>
+V ConjOf(V v) {
+  if constexpr (kIsComplex<V>) {
+    return std::conj(v);
+  } else {
+    return v;
+  }
+}
 
 // Elements worth a thread, for cheap and for transcendental functions.
 inline constexpr int64_t kCheapGrain = 32768;
@@ -185,6 +207,25 @@ KernelDef Binary() {
 template <class F, class T, class R = T, int64_t kGrain = kCheapGrain>
 KernelDef Unary() {
   return {RunUnary<F, T, R, kGrain>};
+}
+
+// The registration of y = f(x) or z = f(x, y), but for its kernels: `types` are
+// attribute T's, `gradient` null for none, `result` the output's dtype.
+inline OpBuilder UnaryOp(const char* name, std::string_view types,
+                         GradientFn gradient, std::string_view result = "T") {
+  OpBuilder b(name);
+  b.Input("x: T").Output(StrCat("y: ", result)).Attr(StrCat("T: ", types));
+  b.Shape(UnchangedShape);
+  if (result == "T") b.InPlace(0, 0);
+  return gradient != nullptr ? b.Gradient(gradient) : b.NoGradient();
+}
+inline OpBuilder BinaryOp(const char* name, std::string_view types,
+                          GradientFn gradient, std::string_view result = "T") {
+  OpBuilder b(name);
+  b.Input("x: T").Input("y: T").Output(StrCat("z: ", result));
+  b.Attr(StrCat("T: ", types)).Shape(BroadcastShape);
+  if (result == "T") b.InPlace(0, 0).InPlace(0, 1);
+  return gradient != nullptr ? b.Gradient(gradient) : b.NoGradient();
 }
 
 }  // namespace lockstep

@@ -37,6 +37,17 @@ Output Pow(const Scope& scope, const Input& x, const Input& y);
 Output SquaredDifference(const Scope& scope, const Input& x, const Input& y);
 Output Atan2(const Scope& scope, const Input& y, const Input& x);
 
+// 0 where x (MulNoNan: y) is 0: x log y, x log(1 + y), x / y, x y.
+Output Xlogy(const Scope& scope, const Input& x, const Input& y);
+Output Xlog1py(const Scope& scope, const Input& x, const Input& y);
+Output Xdivy(const Scope& scope, const Input& x, const Input& y);
+Output MulNoNan(const Scope& scope, const Input& x, const Input& y);
+// x's neighbour towards y.
+Output NextAfter(const Scope& scope, const Input& x, const Input& y);
+// t brought into [low, high]; the bounds are scalars or of t's shape.
+Output ClipByValue(const Scope& scope, const Input& t, const Input& low,
+                   const Input& high);
+
 Output Neg(const Scope& scope, const Input& x);
 Output Abs(const Scope& scope, const Input& x);
 Output Sign(const Scope& scope, const Input& x);
@@ -62,9 +73,21 @@ Output Atan(const Scope& scope, const Input& x);
 Output Sinh(const Scope& scope, const Input& x);
 Output Cosh(const Scope& scope, const Input& x);
 Output Tanh(const Scope& scope, const Input& x);
+Output Asinh(const Scope& scope, const Input& x);
+Output Acosh(const Scope& scope, const Input& x);
+Output Atanh(const Scope& scope, const Input& x);
 Output Sigmoid(const Scope& scope, const Input& x);
 Output Erf(const Scope& scope, const Input& x);
 Output Erfc(const Scope& scope, const Input& x);
+Output Erfinv(const Scope& scope, const Input& x);
+// The quantile of the standard normal distribution.
+Output Ndtri(const Scope& scope, const Input& x);
+// log|gamma(x)|, its derivative, and that one's a-th derivative.
+Output Lgamma(const Scope& scope, const Input& x);
+Output Digamma(const Scope& scope, const Input& x);
+Output Polygamma(const Scope& scope, const Input& a, const Input& x);
+// The sum of 1 / (q + i)^x.
+Output Zeta(const Scope& scope, const Input& x, const Input& q);
 Output IsNan(const Scope& scope, const Input& x);
 Output IsInf(const Scope& scope, const Input& x);
 Output IsFinite(const Scope& scope, const Input& x);
@@ -75,9 +98,28 @@ Output Less(const Scope& scope, const Input& x, const Input& y);
 Output LessEqual(const Scope& scope, const Input& x, const Input& y);
 Output Greater(const Scope& scope, const Input& x, const Input& y);
 Output GreaterEqual(const Scope& scope, const Input& x, const Input& y);
+Output ApproximateEqual(const Scope& scope, const Input& x, const Input& y,
+                        float tolerance = 1e-5f);
 Output LogicalAnd(const Scope& scope, const Input& x, const Input& y);
 Output LogicalOr(const Scope& scope, const Input& x, const Input& y);
 Output LogicalNot(const Scope& scope, const Input& x);
+
+// Of integers. Shifts beyond the width act as one by width - 1.
+Output BitwiseAnd(const Scope& scope, const Input& x, const Input& y);
+Output BitwiseOr(const Scope& scope, const Input& x, const Input& y);
+Output BitwiseXor(const Scope& scope, const Input& x, const Input& y);
+Output LeftShift(const Scope& scope, const Input& x, const Input& y);
+Output RightShift(const Scope& scope, const Input& x, const Input& y);
+Output Invert(const Scope& scope, const Input& x);
+Output PopulationCount(const Scope& scope, const Input& x);
+
+// Complex numbers and their parts; Conj of real numbers is the numbers.
+Output Complex(const Scope& scope, const Input& real, const Input& imag);
+Output Real(const Scope& scope, const Input& x);
+Output Imag(const Scope& scope, const Input& x);
+Output ComplexAbs(const Scope& scope, const Input& x);
+Output Angle(const Scope& scope, const Input& x);
+Output Conj(const Scope& scope, const Input& x);
 
 // x where the condition holds, y elsewhere. Select (TensorFlow 1): x and y of
 // one shape, the condition of that shape, a scalar or one value a row.

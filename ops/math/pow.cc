@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Pow: z = x ^ y; Atan2: the angle of (x, y). With NumPy broadcasting.
-//   x, y: float, double, half, bfloat16 (Pow: also int32, int64)
+//   x, y: float, double, half, bfloat16 (Pow: also signed
+//   integers and complex)
 // An integer to a negative power is INVALID_ARGUMENT; integers wrap around.
 // Gradient of Pow: dx = dz * y * x^(y-1), dy = dz * log(x) * z (0 where x <=
 // 0).
@@ -19,7 +20,7 @@ namespace {
 struct PowFn {
   template <class T>
   static Status Check(const T* b, int64_t n) {
-    if constexpr (!kIsFloat<T>) {
+    if constexpr (std::is_integral_v<T>) {
       bool negative = false;
       for (int64_t i = 0; i < n; ++i) negative |= b[i] < 0;
       if (negative) {
@@ -35,6 +36,8 @@ struct PowFn {
       return T(std::pow(static_cast<float>(a), static_cast<float>(b)));
     } else if constexpr (kIsFloat<T>) {
       return vm::Pow(a, b);
+    } else if constexpr (kIsComplex<T>) {
+      return std::pow(a, b);
     } else {
       using C = ArithmeticType<T>;
       C result = 1, base = static_cast<C>(a);
@@ -60,14 +63,18 @@ struct Atan2Fn {
 
 Status PowGradient(GradContext& g) {
   const Scope& s = g.scope();
-  const Output x = g.x(0), y = g.x(1), dz = g.dy(0);
+  const Output x = Conjugate(s, g.x(0)), y = Conjugate(s, g.x(1)),
+               z = Conjugate(s, g.y(0)), dz = g.dy(0);
   const Output dx =
-      ops::Mul(s, ops::Mul(s, dz, y), ops::Pow(s, x, ops::Sub(s, y, 1.0f)));
-  const Output positive = ops::Greater(s, x, 0.0f);
-  const Output safe = ops::Select(s, positive, x, ops::OnesLike(s, x));
-  const Output log =
-      ops::Select(s, positive, ops::Log(s, safe), ops::ZerosLike(s, x));
-  const Output dy = ops::Mul(s, ops::Mul(s, dz, g.y(0)), log);
+      ops::Mul(s, ops::Mul(s, dz, y),
+               ops::Pow(s, x, ops::Sub(s, y, ops::OnesLike(s, y))));
+  // Complex logarithms are finite but for that of 0.
+  const Output zero = ops::ZerosLike(s, x);
+  const Output usable = IsComplex(BaseOf(x.dtype())) ? ops::NotEqual(s, x, zero)
+                                                     : ops::Greater(s, x, zero);
+  const Output safe = ops::Select(s, usable, x, ops::OnesLike(s, x));
+  const Output log = ops::Select(s, usable, ops::Log(s, safe), zero);
+  const Output dy = ops::Mul(s, ops::Mul(s, dz, z), log);
   return SetBroadcastGradients(g, dx, dy);
 }
 
@@ -81,18 +88,14 @@ Status Atan2Gradient(GradContext& g) {
                                ops::Neg(s, ops::Mul(s, scaled, y)));
 }
 
-LOCKSTEP_OP("Pow")
-    .Input("x: T")
-    .Input("y: T")
-    .Output("z: T")
-    .Attr("T: {bfloat16, float, half, double, int32, int64}")
-    .Shape(BroadcastShape)
-    .Gradient(PowGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_FLOAT_TYPES, int32_t, int64_t>(kCpu, []<class T>() {
-      return Binary<PowFn, T, T, kCostlyGrain>();
-    });
+const OpRegistrar kPow =
+    BinaryOp("Pow",
+             "{bfloat16, float, half, double, int8, int16, int32, int64, "
+             "complex64, complex128}",
+             PowGradient)
+        .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES, LS_COMPLEX_TYPES>(
+            kCpu,
+            []<class T>() { return Binary<PowFn, T, T, kCostlyGrain>(); });
 LOCKSTEP_OP("Atan2")
     .Input("y: T")
     .Input("x: T")

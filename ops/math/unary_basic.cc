@@ -2,11 +2,13 @@
 
 // Neg, Abs, Sign, Square, Floor, Ceil, Round, Rint, IsNan, IsInf, IsFinite.
 //   x: signed numbers (Floor, Ceil, Rint, Is*: floats)   y: same shape
-// Integers wrap around. Sign of NaN is 0. Round and Rint go to the even
+// Integers wrap around. Sign of NaN is NaN, of a complex
+// x it is x / |x|. Round and Rint go to the even
 // neighbour from a half. Gradients: Neg: -dy; Abs: dy * sign(x); Sign: 0;
 // Square: dy * 2x; the others are steps and have none.
 
 #include "ops/array/array.h"
+#include "ops/math/binary_gradient.h"
 #include "ops/math/elementwise.h"
 #include "ops/math/math.h"
 #include "runtime/graph/gradients.h"
@@ -40,8 +42,15 @@ struct SignFn {
   template <class T>
   static T Apply(T x) {
     const ValueType<T> v = x;
-    return static_cast<T>(
-        static_cast<float>(static_cast<int>(v > 0) - static_cast<int>(v < 0)));
+    if constexpr (kIsComplex<T>) {
+      return v == T{} ? T{} : v / std::abs(v);
+    } else if constexpr (kIsFloat<T>) {
+      return v != v ? x
+                    : static_cast<T>(static_cast<float>(
+                          static_cast<int>(v > 0) - static_cast<int>(v < 0)));
+    } else {
+      return static_cast<T>(static_cast<int>(v > 0) - static_cast<int>(v < 0));
+    }
   }
 };
 struct SquareFn {
@@ -107,153 +116,81 @@ Status SignGradient(GradContext& g) {
 }
 Status SquareGradient(GradContext& g) {
   const Scope& s = g.scope();
-  return g.SetDx(0, ops::Mul(s, g.dy(0), ops::Mul(s, 2.0f, g.x(0))));
+  const Output x = Conjugate(s, g.x(0));
+  return g.SetDx(0, ops::Mul(s, g.dy(0), ops::Add(s, x, x)));
 }
 
+constexpr const char* kSignedReals =
+    "{bfloat16, half, float, double, int8, int16, int32, int64}";
 constexpr const char* kSignedNumbers =
-    "T: {bfloat16, half, float, double, int8, int16, int32, int64}";
+    "{bfloat16, half, float, double, int8, int16, int32, int64, complex64, "
+    "complex128}";
 
-LOCKSTEP_OP("Neg")
-    .Input("x: T")
-    .Output("y: T")
-    .Attr(kSignedNumbers)
-    .Shape(UnchangedShape)
-    .Gradient(NegGradient)
-    .InPlace(0, 0)
-    .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES>(kCpu, []<class T>() {
-      return Unary<NegFn, T>();
-    });
-LOCKSTEP_OP("Abs")
-    .Input("x: T")
-    .Output("y: T")
-    .Attr(kSignedNumbers)
-    .Shape(UnchangedShape)
-    .Gradient(AbsGradient)
-    .InPlace(0, 0)
-    .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES>(kCpu, []<class T>() {
-      return Unary<AbsFn, T>();
-    });
-LOCKSTEP_OP("Sign")
-    .Input("x: T")
-    .Output("y: T")
-    .Attr(kSignedNumbers)
-    .Shape(UnchangedShape)
-    .Gradient(SignGradient)
-    .InPlace(0, 0)
-    .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES>(kCpu, []<class T>() {
-      return Unary<SignFn, T>();
-    });
-LOCKSTEP_OP("Square")
-    .Input("x: T")
-    .Output("y: T")
-    .Attr("T: realnumbertype")
-    .Shape(UnchangedShape)
-    .Gradient(SquareGradient)
-    .InPlace(0, 0)
-    .Kernels<LS_REAL_TYPES>(kCpu,
-                            []<class T>() { return Unary<SquareFn, T>(); });
-LOCKSTEP_OP("Floor")
-    .Input("x: T")
-    .Output("y: T")
-    .Attr("T: floattype")
-    .Shape(UnchangedShape)
-    .NoGradient()
-    .InPlace(0, 0)
-    .Kernels<LS_FLOAT_TYPES>(kCpu,
-                             []<class T>() { return Unary<FloorFn, T>(); });
-LOCKSTEP_OP("Ceil")
-    .Input("x: T")
-    .Output("y: T")
-    .Attr("T: floattype")
-    .Shape(UnchangedShape)
-    .NoGradient()
-    .InPlace(0, 0)
-    .Kernels<LS_FLOAT_TYPES>(kCpu,
-                             []<class T>() { return Unary<CeilFn, T>(); });
-LOCKSTEP_OP("Rint")
-    .Input("x: T")
-    .Output("y: T")
-    .Attr("T: floattype")
-    .Shape(UnchangedShape)
-    .NoGradient()
-    .InPlace(0, 0)
-    .Kernels<LS_FLOAT_TYPES>(kCpu,
-                             []<class T>() { return Unary<RintFn, T>(); });
-LOCKSTEP_OP("Round")
-    .Input("x: T")
-    .Output("y: T")
-    .Attr(kSignedNumbers)
-    .Shape(UnchangedShape)
-    .NoGradient()
-    .InPlace(0, 0)
-    .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES>(kCpu, []<class T>() {
-      return Unary<RintFn, T>();
-    });
-LOCKSTEP_OP("IsNan")
-    .Input("x: T")
-    .Output("y: bool")
-    .Attr("T: floattype")
-    .Shape(UnchangedShape)
-    .NoGradient()
-    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
-      return Unary<IsNanFn, T, bool>();
-    });
-LOCKSTEP_OP("IsInf")
-    .Input("x: T")
-    .Output("y: bool")
-    .Attr("T: floattype")
-    .Shape(UnchangedShape)
-    .NoGradient()
-    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
-      return Unary<IsInfFn, T, bool>();
-    });
-LOCKSTEP_OP("IsFinite")
-    .Input("x: T")
-    .Output("y: bool")
-    .Attr("T: floattype")
-    .Shape(UnchangedShape)
-    .NoGradient()
-    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
-      return Unary<IsFiniteFn, T, bool>();
-    });
+const OpRegistrar kNeg =
+    UnaryOp("Neg", kSignedNumbers, NegGradient)
+        .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES, LS_COMPLEX_TYPES>(
+            kCpu, []<class T>() { return Unary<NegFn, T>(); });
+const OpRegistrar kAbs =
+    UnaryOp("Abs", kSignedReals, AbsGradient)
+        .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES>(
+            kCpu, []<class T>() { return Unary<AbsFn, T>(); });
+const OpRegistrar kSign =
+    UnaryOp("Sign", kSignedNumbers, SignGradient)
+        .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES, LS_COMPLEX_TYPES>(
+            kCpu, []<class T>() { return Unary<SignFn, T>(); });
+const OpRegistrar kSquare = UnaryOp("Square", "numbertype", SquareGradient)
+                                .Kernels<LS_NUMBER_TYPES>(kCpu, []<class T>() {
+                                  return Unary<SquareFn, T>();
+                                });
+const OpRegistrar kFloor = UnaryOp("Floor", "floattype", nullptr)
+                               .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+                                 return Unary<FloorFn, T>();
+                               });
+const OpRegistrar kCeil = UnaryOp("Ceil", "floattype", nullptr)
+                              .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+                                return Unary<CeilFn, T>();
+                              });
+const OpRegistrar kRint = UnaryOp("Rint", "floattype", nullptr)
+                              .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+                                return Unary<RintFn, T>();
+                              });
+const OpRegistrar kRound =
+    UnaryOp("Round", kSignedNumbers, nullptr)
+        .Kernels<LS_FLOAT_TYPES, LS_SIGNED_TYPES>(
+            kCpu, []<class T>() { return Unary<RintFn, T>(); });
+const OpRegistrar kIsNan = UnaryOp("IsNan", "floattype", nullptr, "bool")
+                               .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+                                 return Unary<IsNanFn, T, bool>();
+                               });
+const OpRegistrar kIsInf = UnaryOp("IsInf", "floattype", nullptr, "bool")
+                               .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+                                 return Unary<IsInfFn, T, bool>();
+                               });
+const OpRegistrar kIsFinite = UnaryOp("IsFinite", "floattype", nullptr, "bool")
+                                  .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+                                    return Unary<IsFiniteFn, T, bool>();
+                                  });
 
 }  // namespace
 
 namespace ops {
 
-Output Neg(const Scope& scope, const Input& x) {
-  return scope.Op("Neg").In(x).Out();
-}
-Output Abs(const Scope& scope, const Input& x) {
-  return scope.Op("Abs").In(x).Out();
-}
-Output Sign(const Scope& scope, const Input& x) {
-  return scope.Op("Sign").In(x).Out();
-}
-Output Square(const Scope& scope, const Input& x) {
-  return scope.Op("Square").In(x).Out();
-}
-Output Floor(const Scope& scope, const Input& x) {
-  return scope.Op("Floor").In(x).Out();
-}
-Output Ceil(const Scope& scope, const Input& x) {
-  return scope.Op("Ceil").In(x).Out();
-}
-Output Rint(const Scope& scope, const Input& x) {
-  return scope.Op("Rint").In(x).Out();
-}
-Output Round(const Scope& scope, const Input& x) {
-  return scope.Op("Round").In(x).Out();
-}
-Output IsNan(const Scope& scope, const Input& x) {
-  return scope.Op("IsNan").In(x).Out();
-}
-Output IsInf(const Scope& scope, const Input& x) {
-  return scope.Op("IsInf").In(x).Out();
-}
-Output IsFinite(const Scope& scope, const Input& x) {
-  return scope.Op("IsFinite").In(x).Out();
-}
+#define LS_UNARY_BUILDER(Name)                      \
+  Output Name(const Scope& scope, const Input& x) { \
+    return scope.Op(#Name).In(x).Out();             \
+  }
+LS_UNARY_BUILDER(Neg)
+LS_UNARY_BUILDER(Abs)
+LS_UNARY_BUILDER(Sign)
+LS_UNARY_BUILDER(Square)
+LS_UNARY_BUILDER(Floor)
+LS_UNARY_BUILDER(Ceil)
+LS_UNARY_BUILDER(Rint)
+LS_UNARY_BUILDER(Round)
+LS_UNARY_BUILDER(IsNan)
+LS_UNARY_BUILDER(IsInf)
+LS_UNARY_BUILDER(IsFinite)
+#undef LS_UNARY_BUILDER
 
 }  // namespace ops
 }  // namespace lockstep

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Sqrt, Rsqrt, Reciprocal and their gradient ops.
-//   x: floats   y: same shape
+// Sqrt, Rsqrt, Reciprocal (also called Inv) and their gradient ops.
+//   x: floats, complex, Reciprocal also integers   y: same shape
 // SqrtGrad(y, dy) = dy / 2y, RsqrtGrad(y, dy) = -dy y^3 / 2,
 // ReciprocalGrad(y, dy) = -dy y^2, each differentiable again.
 
@@ -30,29 +30,33 @@ struct ReciprocalFn {
   template <class T>
   static T Apply(T x) {
     using V = ValueType<T>;
-    return T(V{1} / static_cast<V>(x));
+    if constexpr (std::is_integral_v<T>) {
+      return x == 1 || x == -1 ? x : T{0};
+    } else {
+      return T(V{1} / static_cast<V>(x));
+    }
   }
 };
 struct SqrtGradFn {
   template <class T>
   static T Apply(T y, T dy) {
     using V = ValueType<T>;
-    return T(V{0.5} * static_cast<V>(dy) / static_cast<V>(y));
+    return T(V(0.5f) * static_cast<V>(dy) / ConjOf(static_cast<V>(y)));
   }
 };
 struct RsqrtGradFn {
   template <class T>
   static T Apply(T y, T dy) {
     using V = ValueType<T>;
-    const V v = y;
-    return T(V{-0.5} * static_cast<V>(dy) * v * v * v);
+    const V v = ConjOf(static_cast<V>(y));
+    return T(V(-0.5f) * static_cast<V>(dy) * v * v * v);
   }
 };
 struct ReciprocalGradFn {
   template <class T>
   static T Apply(T y, T dy) {
     using V = ValueType<T>;
-    const V v = y;
+    const V v = ConjOf(static_cast<V>(y));
     return T(-static_cast<V>(dy) * v * v);
   }
 };
@@ -95,69 +99,46 @@ Status ReciprocalGradGradient(GradContext& g) {
   return g.SetDx(1, s.Op("ReciprocalGrad").In(y).In(dz).Out());
 }
 
-LOCKSTEP_OP("Sqrt")
-    .Input("x: T")
-    .Output("y: T")
-    .Attr("T: floattype")
-    .Shape(UnchangedShape)
-    .Gradient(SqrtGradient)
-    .InPlace(0, 0)
-    .Kernels<LS_FLOAT_TYPES>(kCpu,
-                             []<class T>() { return Unary<SqrtFn, T>(); });
-LOCKSTEP_OP("Rsqrt")
-    .Input("x: T")
-    .Output("y: T")
-    .Attr("T: floattype")
-    .Shape(UnchangedShape)
-    .Gradient(RsqrtGradient)
-    .InPlace(0, 0)
-    .Kernels<LS_FLOAT_TYPES>(kCpu,
-                             []<class T>() { return Unary<RsqrtFn, T>(); });
-LOCKSTEP_OP("Reciprocal")
-    .Input("x: T")
-    .Output("y: T")
-    .Attr("T: floattype")
-    .Shape(UnchangedShape)
-    .Gradient(ReciprocalGradient)
-    .InPlace(0, 0)
-    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
-      return Unary<ReciprocalFn, T>();
-    });
-LOCKSTEP_OP("SqrtGrad")
-    .Input("y: T")
-    .Input("dy: T")
-    .Output("z: T")
-    .Attr("T: floattype")
-    .Shape(SameShapes)
-    .Gradient(SqrtGradGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_FLOAT_TYPES>(kCpu,
-                             []<class T>() { return Binary<SqrtGradFn, T>(); });
-LOCKSTEP_OP("RsqrtGrad")
-    .Input("y: T")
-    .Input("dy: T")
-    .Output("z: T")
-    .Attr("T: floattype")
-    .Shape(SameShapes)
-    .Gradient(RsqrtGradGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
-      return Binary<RsqrtGradFn, T>();
-    });
-LOCKSTEP_OP("ReciprocalGrad")
-    .Input("y: T")
-    .Input("dy: T")
-    .Output("z: T")
-    .Attr("T: floattype")
-    .Shape(SameShapes)
-    .Gradient(ReciprocalGradGradient)
-    .InPlace(0, 0)
-    .InPlace(0, 1)
-    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
-      return Binary<ReciprocalGradFn, T>();
-    });
+constexpr const char* kRoots =
+    "{bfloat16, half, float, double, complex64, complex128}";
+constexpr const char* kSigned =
+    "{bfloat16, half, float, double, int8, int16, int32, int64, complex64, "
+    "complex128}";
+
+OpBuilder ReciprocalOp(const char* name) {
+  return UnaryOp(name, kSigned, ReciprocalGradient)
+      .Kernels<LS_FLOAT_TYPES, LS_COMPLEX_TYPES, LS_SIGNED_TYPES>(
+          kCpu, []<class T>() { return Unary<ReciprocalFn, T>(); });
+}
+
+template <class F>
+OpBuilder RootGradOp(const char* name, GradientFn gradient) {
+  OpBuilder b(name);
+  b.Input("y: T").Input("dy: T").Output("z: T");
+  b.Attr(StrCat("T: ", kRoots)).Shape(SameShapes).Gradient(gradient);
+  b.InPlace(0, 0).InPlace(0, 1);
+  return b.Kernels<LS_FLOAT_TYPES, LS_COMPLEX_TYPES>(
+      kCpu, []<class T>() { return Binary<F, T>(); });
+}
+
+const OpRegistrar kSqrt =
+    UnaryOp("Sqrt", kRoots, SqrtGradient)
+        .Kernels<LS_FLOAT_TYPES, LS_COMPLEX_TYPES>(
+            kCpu, []<class T>() { return Unary<SqrtFn, T>(); });
+const OpRegistrar kRsqrt =
+    UnaryOp("Rsqrt", kRoots, RsqrtGradient)
+        .Kernels<LS_FLOAT_TYPES, LS_COMPLEX_TYPES>(
+            kCpu, []<class T>() { return Unary<RsqrtFn, T>(); });
+const OpRegistrar kReciprocal = ReciprocalOp("Reciprocal");
+const OpRegistrar kInv = ReciprocalOp("Inv");
+const OpRegistrar kSqrtGrad =
+    RootGradOp<SqrtGradFn>("SqrtGrad", SqrtGradGradient);
+const OpRegistrar kRsqrtGrad =
+    RootGradOp<RsqrtGradFn>("RsqrtGrad", RsqrtGradGradient);
+const OpRegistrar kReciprocalGrad =
+    RootGradOp<ReciprocalGradFn>("ReciprocalGrad", ReciprocalGradGradient);
+const OpRegistrar kInvGrad =
+    RootGradOp<ReciprocalGradFn>("InvGrad", ReciprocalGradGradient);
 
 }  // namespace
 

@@ -20,28 +20,12 @@ struct LogicalMonoid {
   static bool Finish(Acc a, int64_t) { return a != 0; }
 };
 
-LOCKSTEP_OP("All")
-    .Input("input: bool")
-    .Input("reduction_indices: Tidx")
-    .Output("output: bool")
-    .Attr("keep_dims: bool = false")
-    .Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(ReductionShape)
-    .NoGradient()
-    .IdentityWhen(ReducesNothing)
-    .NeedsValue({1})
-    .Kernel(kCpu, Reduction<LogicalMonoid<true>, bool>());
-LOCKSTEP_OP("Any")
-    .Input("input: bool")
-    .Input("reduction_indices: Tidx")
-    .Output("output: bool")
-    .Attr("keep_dims: bool = false")
-    .Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(ReductionShape)
-    .NoGradient()
-    .IdentityWhen(ReducesNothing)
-    .NeedsValue({1})
-    .Kernel(kCpu, Reduction<LogicalMonoid<false>, bool>());
+const OpRegistrar kAll =
+    ReductionOp("All", nullptr, nullptr)
+        .Kernel(kCpu, Reduction<LogicalMonoid<true>, bool>());
+const OpRegistrar kAny =
+    ReductionOp("Any", nullptr, nullptr)
+        .Kernel(kCpu, Reduction<LogicalMonoid<false>, bool>());
 
 }  // namespace
 
@@ -49,11 +33,11 @@ namespace ops {
 
 Output All(const Scope& scope, const Input& x, const Input& axes,
            bool keep_dims) {
-  return scope.Op("All").In(x).In(axes).Attr("keep_dims", keep_dims).Out();
+  return Reduce(scope, "All", x, axes, keep_dims);
 }
 Output Any(const Scope& scope, const Input& x, const Input& axes,
            bool keep_dims) {
-  return scope.Op("Any").In(x).In(axes).Attr("keep_dims", keep_dims).Out();
+  return Reduce(scope, "Any", x, axes, keep_dims);
 }
 
 }  // namespace ops

@@ -47,34 +47,14 @@ Status ExtremeGradient(GradContext& g) {
   return g.SetDx(0, ops::Mul(s, ops::RealDiv(s, hits, count), dy));
 }
 
-LOCKSTEP_OP("Max")
-    .Input("input: T")
-    .Input("reduction_indices: Tidx")
-    .Output("output: T")
-    .Attr("keep_dims: bool = false")
-    .Attr("T: realnumbertype")
-    .Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(ReductionShape)
-    .Gradient(ExtremeGradient)
-    .IdentityWhen(ReducesNothing)
-    .NeedsValue({1})
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return Reduction<ExtremeMonoid<T, true>, T>();
-    });
-LOCKSTEP_OP("Min")
-    .Input("input: T")
-    .Input("reduction_indices: Tidx")
-    .Output("output: T")
-    .Attr("keep_dims: bool = false")
-    .Attr("T: realnumbertype")
-    .Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(ReductionShape)
-    .Gradient(ExtremeGradient)
-    .IdentityWhen(ReducesNothing)
-    .NeedsValue({1})
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return Reduction<ExtremeMonoid<T, false>, T>();
-    });
+const OpRegistrar kMax = ReductionOp("Max", "realnumbertype", ExtremeGradient)
+                             .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+                               return Reduction<ExtremeMonoid<T, true>, T>();
+                             });
+const OpRegistrar kMin = ReductionOp("Min", "realnumbertype", ExtremeGradient)
+                             .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+                               return Reduction<ExtremeMonoid<T, false>, T>();
+                             });
 
 }  // namespace
 
@@ -82,11 +62,11 @@ namespace ops {
 
 Output Max(const Scope& scope, const Input& x, const Input& axes,
            bool keep_dims) {
-  return scope.Op("Max").In(x).In(axes).Attr("keep_dims", keep_dims).Out();
+  return Reduce(scope, "Max", x, axes, keep_dims);
 }
 Output Min(const Scope& scope, const Input& x, const Input& axes,
            bool keep_dims) {
-  return scope.Op("Min").In(x).In(axes).Attr("keep_dims", keep_dims).Out();
+  return Reduce(scope, "Min", x, axes, keep_dims);
 }
 
 }  // namespace ops

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Prod: the product over the axes in `reduction_indices`; of nothing 1.
-//   input: real numbers, any rank   reduction_indices: int32|int64, rank <= 1
+//   input: numbers, any rank   reduction_indices: int32|int64, rank <= 1
 // Floats are multiplied in double; integers wrap around.
 // Gradient: dy times the product of the other elements, right also where some
 // are zero.
 
 #include "ops/array/array.h"
+#include "ops/math/binary_gradient.h"
 #include "ops/math/math.h"
 #include "ops/reduce/reduce.h"
 #include "ops/reduce/reduction.h"
@@ -69,24 +70,15 @@ Status ProdGradient(GradContext& g) {
   const Output others = ops::Mul(s, ops::Cumprod(s, flat, 0, true, false),
                                  ops::Cumprod(s, flat, 0, true, true));
   const Output dy = ops::Reshape(s, g.dy(0), {1, -1});
-  const Output dx = ops::Reshape(s, ops::Mul(s, others, dy), shape);
+  const Output dx =
+      ops::Reshape(s, ops::Mul(s, Conjugate(s, others), dy), shape);
   return g.SetDx(0, ops::Transpose(s, dx, ops::InvertPermutation(s, perm)));
 }
 
-LOCKSTEP_OP("Prod")
-    .Input("input: T")
-    .Input("reduction_indices: Tidx")
-    .Output("output: T")
-    .Attr("keep_dims: bool = false")
-    .Attr("T: realnumbertype")
-    .Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(ReductionShape)
-    .Gradient(ProdGradient)
-    .IdentityWhen(ReducesNothing)
-    .NeedsValue({1})
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return Reduction<ProdMonoid<T>, T>();
-    });
+const OpRegistrar kProd = ReductionOp("Prod", "numbertype", ProdGradient)
+                              .Kernels<LS_NUMBER_TYPES>(kCpu, []<class T>() {
+                                return Reduction<ProdMonoid<T>, T>();
+                              });
 
 }  // namespace
 
@@ -94,7 +86,7 @@ namespace ops {
 
 Output Prod(const Scope& scope, const Input& x, const Input& axes,
             bool keep_dims) {
-  return scope.Op("Prod").In(x).In(axes).Attr("keep_dims", keep_dims).Out();
+  return Reduce(scope, "Prod", x, axes, keep_dims);
 }
 
 }  // namespace ops

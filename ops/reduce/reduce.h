@@ -9,6 +9,8 @@
 //   Output total = ops::Sum(s, x, ops::ReduceAll(s, x));
 //   Output guess = ops::ArgMax(s, logits, 1);
 
+#include <vector>
+
 #include "runtime/graph/builder.h"
 
 namespace lockstep::ops {
@@ -22,6 +24,9 @@ Output Mean(const Scope& scope, const Input& x, const Input& axes,
             bool keep_dims = false);
 Output Prod(const Scope& scope, const Input& x, const Input& axes,
             bool keep_dims = false);
+// The root of the sum of |x|^2.
+Output EuclideanNorm(const Scope& scope, const Input& x, const Input& axes,
+                     bool keep_dims = false);
 Output Max(const Scope& scope, const Input& x, const Input& axes,
            bool keep_dims = false);
 Output Min(const Scope& scope, const Input& x, const Input& axes,
@@ -43,6 +48,10 @@ Output Cumsum(const Scope& scope, const Input& x, const Input& axis,
               bool exclusive = false, bool reverse = false);
 Output Cumprod(const Scope& scope, const Input& x, const Input& axis,
                bool exclusive = false, bool reverse = false);
+
+Output CumulativeLogsumexp(const Scope& scope, const Input& x,
+                           const Input& axis, bool exclusive = false,
+                           bool reverse = false);
 
 // sum(x ^ 2) / 2, a scalar.
 Output L2Loss(const Scope& scope, const Input& x);
@@ -76,6 +85,17 @@ Output SparseSegmentMean(const Scope& scope, const Input& data,
 // The sum divided by the root of the number of rows.
 Output SparseSegmentSqrtN(const Scope& scope, const Input& data,
                           const Input& indices, const Input& segment_ids);
+
+// How often each number below `size` occurs, or the sum of its weights.
+Output Bincount(const Scope& scope, const Input& numbers, const Input& size,
+                const Input& weights);
+// The number of values in each of nbins equal parts of value_range.
+Output HistogramFixedWidth(const Scope& scope, const Input& values,
+                           const Input& value_range, const Input& nbins,
+                           DType dtype = kInt32);
+// The number of boundaries that are not above each element.
+Output Bucketize(const Scope& scope, const Input& input,
+                 const std::vector<float>& boundaries);
 
 // The k largest elements of each row in descending order, and their positions;
 // of equals the first.

@@ -51,6 +51,18 @@ Result<ReducePlan> MakeReducePlan(const PrepareContext& c) {
   return ReducePlan(c.input_shape(0), reduced);
 }
 
+OpBuilder ReductionOp(const char* name, const char* types,
+                      GradientFn gradient) {
+  const std::string t = types == nullptr ? "bool" : "T";
+  OpBuilder b(name);
+  b.Input("input: " + t).Input("reduction_indices: Tidx");
+  b.Output("output: " + t).Attr("keep_dims: bool = false");
+  if (types != nullptr) b.Attr(StrCat("T: ", types));
+  b.Attr("Tidx: {int32, int64} = DT_INT32");
+  b.Shape(ReductionShape).IdentityWhen(ReducesNothing).NeedsValue({1});
+  return gradient != nullptr ? b.Gradient(gradient) : b.NoGradient();
+}
+
 // The shape of the same reduction that keeps its axes: known as soon as x's
 // shape and the axes are, so that the reduction itself is hardly ever run.
 Output KeptShape(GradContext& g) {

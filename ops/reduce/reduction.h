@@ -42,9 +42,20 @@ KernelDef Reduction() {
   return {RunReduction<M, T>, PrepareReduction<M>, {"reduction_indices"}};
 }
 
+// The registration of a reduction, but for its kernels: `types` are attribute
+// T's, null for bool; `gradient` null for none.
+OpBuilder ReductionOp(const char* name, const char* types, GradientFn gradient);
+// A node of such an op.
+inline Output Reduce(const Scope& scope, const char* op, const Input& x,
+                     const Input& axes, bool keep_dims) {
+  return scope.Op(op).In(x).In(axes).Attr("keep_dims", keep_dims).Out();
+}
+
 // Sums of floats are accumulated in double, of integers in their own width.
 template <class T>
-using SumType = std::conditional_t<kIsFloat<T>, double, ArithmeticType<T>>;
+using SumType = std::conditional_t<
+    kIsFloat<T>, double,
+    std::conditional_t<kIsComplex<T>, std::complex<double>, ArithmeticType<T>>>;
 
 template <class T>
 struct SumMonoid {

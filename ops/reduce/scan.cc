@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Cumsum, Cumprod: running totals along one axis.
-//   x: real numbers, rank >= 1   axis: int32|int64 []   out: same shape
+// Cumsum, Cumprod, CumulativeLogsumexp: running totals along one axis.
+//   x: numbers (the last: floats), rank >= 1   axis: int32|int64 []   out: same
+//   shape
 // exclusive: each element is left out of its own total. reverse: from the end.
 // Floats are accumulated in double.
 // Gradients: of Cumsum, the Cumsum of dy the other way round; of Cumprod,
-// the like of dy * y, divided by x.
+// the like of dy * y, divided by x; of
+// CumulativeLogsumexp, exp(x) times the like of dy / exp(y).
 
+#include "ops/array/array.h"
 #include "ops/array/axes.h"
+#include "ops/math/binary_gradient.h"
 #include "ops/math/math.h"
 #include "ops/reduce/reduce.h"
 #include "ops/reduce/reduction.h"
@@ -38,7 +42,41 @@ Status PrepareScan(PrepareContext& c) {
   return Ok();
 }
 
-template <class T, bool kProduct>
+// What is accumulated: Init, the total of nothing, and Step, one element more.
+struct CumsumFn {
+  template <class Acc>
+  static Acc Init() {
+    return Acc{0};
+  }
+  template <class Acc>
+  static Acc Step(Acc total, Acc v) {
+    return total + v;
+  }
+};
+struct CumprodFn {
+  template <class Acc>
+  static Acc Init() {
+    return Acc{1};
+  }
+  template <class Acc>
+  static Acc Step(Acc total, Acc v) {
+    return total * v;
+  }
+};
+struct LogsumexpFn {
+  template <class Acc>
+  static Acc Init() {
+    return -std::numeric_limits<Acc>::infinity();
+  }
+  template <class Acc>
+  static Acc Step(Acc total, Acc v) {
+    const Acc high = std::max(total, v), low = std::min(total, v);
+    return std::isinf(low) && low < 0 ? high
+                                      : high + std::log1p(std::exp(low - high));
+  }
+};
+
+template <class T, class F>
 Status ScanCpu(KernelContext& k) {
   using Acc = SumType<T>;
   const ScanState& s = k.state<ScanState>();
@@ -49,12 +87,12 @@ Status ScanCpu(KernelContext& k) {
       [&](int64_t begin, int64_t end) {
         for (int64_t line = begin; line < end; ++line) {
           const int64_t at = line / s.inner * s.n * s.inner + line % s.inner;
-          Acc total = kProduct ? Acc{1} : Acc{0};
+          Acc total = F::template Init<Acc>();
           for (int64_t i = 0; i < s.n; ++i) {
             const int64_t j = at + (s.reverse ? s.n - 1 - i : i) * s.inner;
             const Acc before = total;
             const Acc v = static_cast<Acc>(x[j]);
-            total = kProduct ? total * v : total + v;
+            total = F::template Step<Acc>(total, v);
             y[j] = SumMonoid<T>::Finish(s.exclusive ? before : total, 0);
           }
         }
@@ -70,57 +108,72 @@ Status CumsumGradient(GradContext& g) {
 
 Status CumprodGradient(GradContext& g) {
   const Scope& s = g.scope();
-  const Output weighted = ops::Mul(s, g.y(0), g.dy(0));
+  const Output weighted = ops::Mul(s, Conjugate(s, g.y(0)), g.dy(0));
   const Output sum = ops::Cumsum(s, weighted, g.x(1), g.Attr<bool>("exclusive"),
                                  !g.Attr<bool>("reverse"));
-  return g.SetDx(0, ops::DivNoNan(s, sum, g.x(0)));
+  return g.SetDx(0, ops::DivNoNan(s, sum, Conjugate(s, g.x(0))));
 }
 
-template <bool kProduct>
-OpBuilder ScanOp(const char* name, GradientFn gradient) {
+// y = log of the sum of exp(x): dx = sum of dy * exp(x - y), by the signs of dy
+// so that logarithms can be taken.
+Status LogsumexpGradient(GradContext& g) {
+  const Scope& s = g.scope();
+  const Output dy = g.dy(0), zero = ops::ZerosLike(s, dy);
+  const auto part = [&](Output dy_of_one_sign) {
+    const Output total = ops::CumulativeLogsumexp(
+        s, ops::Sub(s, ops::Log(s, dy_of_one_sign), g.y(0)), g.x(1),
+        g.Attr<bool>("exclusive"), !g.Attr<bool>("reverse"));
+    return ops::Exp(s, ops::Add(s, total, g.x(0)));
+  };
+  return g.SetDx(0, ops::Sub(s, part(ops::Maximum(s, dy, zero)),
+                             part(ops::Maximum(s, ops::Neg(s, dy), zero))));
+}
+
+template <class F, class... Ts>
+OpBuilder ScanOp(const char* name, const char* types, GradientFn gradient) {
   OpBuilder b(name);
   b.Input("x: T")
       .Input("axis: Tidx")
       .Output("out: T")
       .Attr("exclusive: bool = false")
       .Attr("reverse: bool = false")
-      .Attr("T: realnumbertype")
+      .Attr(StrCat("T: ", types))
       .Attr("Tidx: {int32, int64} = DT_INT32")
       .Shape(ScanShape)
       .Gradient(gradient)
       .InPlace(0, 0)
       .NeedsValue({1})
-      .template Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-        return KernelDef{ScanCpu<T, kProduct>, PrepareScan, {"axis"}};
+      .template Kernels<Ts...>(kCpu, []<class T>() {
+        return KernelDef{ScanCpu<T, F>, PrepareScan, {"axis"}};
       });
   return b;
 }
 
-const OpRegistrar kCumsum = ScanOp<false>("Cumsum", CumsumGradient);
-const OpRegistrar kCumprod = ScanOp<true>("Cumprod", CumprodGradient);
+const OpRegistrar kCumsum =
+    ScanOp<CumsumFn, LS_NUMBER_TYPES>("Cumsum", "numbertype", CumsumGradient);
+const OpRegistrar kCumprod = ScanOp<CumprodFn, LS_NUMBER_TYPES>(
+    "Cumprod", "numbertype", CumprodGradient);
+const OpRegistrar kLogsumexp = ScanOp<LogsumexpFn, LS_FLOAT_TYPES>(
+    "CumulativeLogsumexp", "floattype", LogsumexpGradient);
 
 }  // namespace
 
 namespace ops {
 
-Output Cumsum(const Scope& scope, const Input& x, const Input& axis,
-              bool exclusive, bool reverse) {
-  return scope.Op("Cumsum")
-      .In(x)
-      .In(axis)
-      .Attr("exclusive", exclusive)
-      .Attr("reverse", reverse)
-      .Out();
-}
-Output Cumprod(const Scope& scope, const Input& x, const Input& axis,
-               bool exclusive, bool reverse) {
-  return scope.Op("Cumprod")
-      .In(x)
-      .In(axis)
-      .Attr("exclusive", exclusive)
-      .Attr("reverse", reverse)
-      .Out();
-}
+#define LS_SCAN_BUILDER(Name)                                        \
+  Output Name(const Scope& scope, const Input& x, const Input& axis, \
+              bool exclusive, bool reverse) {                        \
+    return scope.Op(#Name)                                           \
+        .In(x)                                                       \
+        .In(axis)                                                    \
+        .Attr("exclusive", exclusive)                                \
+        .Attr("reverse", reverse)                                    \
+        .Out();                                                      \
+  }
+LS_SCAN_BUILDER(Cumsum)
+LS_SCAN_BUILDER(Cumprod)
+LS_SCAN_BUILDER(CumulativeLogsumexp)
+#undef LS_SCAN_BUILDER
 
 }  // namespace ops
 }  // namespace lockstep

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Sum, Mean: over the axes in `reduction_indices`.
-//   input: real numbers, any rank   reduction_indices: int32|int64, rank <= 1
+// Sum, Mean, EuclideanNorm (the root of the sum of |x|^2): over the axes in
+// `reduction_indices`.
+//   input: numbers, any rank   reduction_indices: int32|int64, rank <= 1
 //   output: the input's shape without those axes, or with size 1
 // Floats are accumulated in double. Integers wrap around; their mean
 // truncates. The sum of nothing is 0, the mean NaN (integers: 0).
-// Gradients: dy spread over the reduced axes; Mean: divided by their size.
+// Gradients: dy spread over the reduced axes; Mean: divided by their size;
+// EuclideanNorm: times x / y.
 
 #include "ops/array/array.h"
 #include "ops/math/math.h"
@@ -19,7 +21,7 @@ template <class T>
 struct MeanMonoid : SumMonoid<T> {
   using Acc = typename SumMonoid<T>::Acc;
   static T Finish(Acc a, int64_t count) {
-    if constexpr (kIsFloat<T>) {
+    if constexpr (!std::is_integral_v<T>) {
       return SumMonoid<T>::Finish(a / static_cast<double>(count), count);
     } else {
       if (count == 0) return T{0};
@@ -34,12 +36,38 @@ struct MeanMonoid : SumMonoid<T> {
   }
 };
 
+template <class T>
+struct NormMonoid : SumMonoid<T> {
+  using Acc = SumType<T>;
+  static Acc Step(Acc a, T x) {
+    const Acc v = static_cast<Acc>(x);
+    if constexpr (kIsComplex<T>) {
+      return a + std::norm(v);
+    } else {
+      return a + v * v;
+    }
+  }
+  static T Finish(Acc a, int64_t) {
+    if constexpr (std::is_integral_v<T>) {
+      return static_cast<T>(std::sqrt(static_cast<double>(static_cast<T>(a))));
+    } else {
+      return SumMonoid<T>::Finish(std::sqrt(a), 0);
+    }
+  }
+};
+
 Output Spread(GradContext& g, Output dy) {
   const Scope& s = g.scope();
   return ops::BroadcastTo(s, WithKeptAxes(g, dy), ops::Shape(s, g.x(0)));
 }
 
 Status SumGradient(GradContext& g) { return g.SetDx(0, Spread(g, g.dy(0))); }
+
+Status NormGradient(GradContext& g) {
+  const Scope& s = g.scope();
+  const Output slope = ops::RealDiv(s, g.dy(0), g.y(0));
+  return g.SetDx(0, ops::Mul(s, g.x(0), WithKeptAxes(g, slope)));
+}
 
 Status MeanGradient(GradContext& g) {
   const Scope& s = g.scope();
@@ -50,34 +78,19 @@ Status MeanGradient(GradContext& g) {
   return g.SetDx(0, Spread(g, each));
 }
 
-LOCKSTEP_OP("Sum")
-    .Input("input: T")
-    .Input("reduction_indices: Tidx")
-    .Output("output: T")
-    .Attr("keep_dims: bool = false")
-    .Attr("T: realnumbertype")
-    .Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(ReductionShape)
-    .Gradient(SumGradient)
-    .IdentityWhen(ReducesNothing)
-    .NeedsValue({1})
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return Reduction<SumMonoid<T>, T>();
-    });
-LOCKSTEP_OP("Mean")
-    .Input("input: T")
-    .Input("reduction_indices: Tidx")
-    .Output("output: T")
-    .Attr("keep_dims: bool = false")
-    .Attr("T: realnumbertype")
-    .Attr("Tidx: {int32, int64} = DT_INT32")
-    .Shape(ReductionShape)
-    .Gradient(MeanGradient)
-    .IdentityWhen(ReducesNothing)
-    .NeedsValue({1})
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return Reduction<MeanMonoid<T>, T>();
-    });
+const OpRegistrar kSum = ReductionOp("Sum", "numbertype", SumGradient)
+                             .Kernels<LS_NUMBER_TYPES>(kCpu, []<class T>() {
+                               return Reduction<SumMonoid<T>, T>();
+                             });
+const OpRegistrar kMean = ReductionOp("Mean", "numbertype", MeanGradient)
+                              .Kernels<LS_NUMBER_TYPES>(kCpu, []<class T>() {
+                                return Reduction<MeanMonoid<T>, T>();
+                              });
+const OpRegistrar kEuclideanNorm =
+    ReductionOp("EuclideanNorm", "numbertype", NormGradient)
+        .IdentityWhen(nullptr)
+        .Kernels<LS_NUMBER_TYPES>(
+            kCpu, []<class T>() { return Reduction<NormMonoid<T>, T>(); });
 
 }  // namespace
 
@@ -95,11 +108,15 @@ Output ReduceAll(const Scope& scope, const Input& x) {
 }
 Output Sum(const Scope& scope, const Input& x, const Input& axes,
            bool keep_dims) {
-  return scope.Op("Sum").In(x).In(axes).Attr("keep_dims", keep_dims).Out();
+  return Reduce(scope, "Sum", x, axes, keep_dims);
+}
+Output EuclideanNorm(const Scope& scope, const Input& x, const Input& axes,
+                     bool keep_dims) {
+  return Reduce(scope, "EuclideanNorm", x, axes, keep_dims);
 }
 Output Mean(const Scope& scope, const Input& x, const Input& axes,
             bool keep_dims) {
-  return scope.Op("Mean").In(x).In(axes).Attr("keep_dims", keep_dims).Out();
+  return Reduce(scope, "Mean", x, axes, keep_dims);
 }
 
 }  // namespace ops

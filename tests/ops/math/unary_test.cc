@@ -25,7 +25,7 @@ TEST(UnaryTest, SimpleFunctionsOfFloatsAndIntegers) {
       .Want(I({2}, {-5, std::numeric_limits<int32_t>::min()}));
   One("Abs").In(F({3}, {-1.5, 2, -kInf})).Want(F({3}, {1.5, 2, kInf}));
   One("Abs").In(L({2}, {-5, 5})).Want(L({2}, {5, 5}));
-  One("Sign").In(F({4}, {-3, 0, 2, kNan})).Want(F({4}, {-1, 0, 1, 0}));
+  One("Sign").In(F({4}, {-3, 0, 2, kNan})).Want(F({4}, {-1, 0, 1, kNan}));
   One("Sign").In(I({3}, {-3, 0, 2})).Want(I({3}, {-1, 0, 1}));
   One("Square").In(I({3}, {-3, 0, 2})).Want(I({3}, {9, 0, 4}));
   One("Square")

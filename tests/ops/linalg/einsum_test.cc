@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/ops.h"
+#include "tests/testing/op_test.h"
+
+namespace lockstep {
+namespace {
+
+OpCase Einsum(const char* equation) {
+  return OpCase([equation](const Scope& s, const Outputs& in) {
+    return ops::Einsum(s, in, equation);
+  });
+}
+
+TEST(EinsumTest, MultipliesMatrices) {
+  const Tensor a = F({2, 3}, {1, 2, 3, 4, 5, 6}), b = F({3, 1}, {1, 10, 100});
+  Einsum("ij,jk->ik").In(a).In(b).Want(F({2, 1}, {321, 654}));
+  Einsum("ij,jk->ki").In(a).In(b).Want(F({1, 2}, {321, 654}));
+  Einsum("ij, jk -> ").In(a).In(b).Want(F({}, {975}));
+  Einsum("i,j->ij")
+      .In(I({2}, {1, 2}))
+      .In(I({2}, {3, 4}))
+      .Want(I({2, 2}, {3, 4, 6, 8}));
+  Einsum("bij,bjk->bik")
+      .In(F({2, 1, 2}, {1, 2, 3, 4}))
+      .In(F({2, 2, 1}, {1, 1, 2, 2}))
+      .Want(F({2, 1, 1}, {3, 14}));
+}
+
+TEST(EinsumTest, OneOperandIsMovedSummedOrItsDiagonalTaken) {
+  const Tensor a = I({2, 2}, {1, 2, 3, 4});
+  Einsum("ij->ji").In(a).Want(I({2, 2}, {1, 3, 2, 4}));
+  Einsum("ij->j").In(a).Want(I({2}, {4, 6}));
+  Einsum("ii->i").In(a).Want(I({2}, {1, 4}));
+  Einsum("ii->").In(a).Want(I({}, {5}));
+  Einsum("i->ii").In(I({2}, {7, 8})).Want(I({2, 2}, {7, 0, 0, 8}));
+}
+
+TEST(EinsumTest, TheEllipsisBroadcasts) {
+  const Tensor a = F({2, 1, 2}, {1, 2, 3, 4}), b = F({2, 1}, {1, 1});
+  Einsum("...ij,...jk->...ik").In(a).In(b).Want(F({2, 1, 1}, {3, 7}));
+  Einsum("...ij->...ji").In(b).Want(F({1, 2}, {1, 1}));
+  Einsum("i...,i...->...")
+      .In(F({2, 2}, {1, 2, 3, 4}))
+      .In(F({2, 1}, {1, 10}))
+      .Want(F({2}, {31, 42}));
+}
+
+TEST(EinsumTest, RefusesWhatDoesNotFit) {
+  Einsum("ij,jk->ik")
+      .In(F({1, 2}, {1, 2}))
+      .In(F({1, 1}, {1}))
+      .WantError(Code::kInvalidArgument, "dimension");
+  Einsum("ij->ik")
+      .In(F({1, 1}, {1}))
+      .WantError(Code::kInvalidArgument, "is in no input");
+  Einsum("ij").In(F({1, 1}, {1})).WantError(Code::kInvalidArgument, "'->'");
+  Einsum("i->i")
+      .In(F({1, 1}, {1}))
+      .WantError(Code::kInvalidArgument, "does not fit");
+}
+
+TEST(EinsumTest, Gradients) {
+  Einsum("ij,jk->ki").In(Doubles({2, 3})).In(Doubles({3, 2})).Gradient();
+  Einsum("bij,jk->bk").In(Doubles({2, 2, 3})).In(Doubles({3, 2})).Gradient();
+  Einsum("ijk->j").In(Doubles({2, 3, 2})).Gradient();
+  Einsum("ii->").In(Doubles({3, 3})).Gradient();
+  Einsum("iij->ij").In(Doubles({2, 2, 3})).Gradient();
+  Einsum("...ij,...jk->...ik")
+      .In(Doubles({2, 2, 3}))
+      .In(Doubles({3, 2}))
+      .Gradient();
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/ops.h"
+#include "tests/testing/op_test.h"
+
+namespace lockstep {
+namespace {
+
+OpCase Op(const char* name, AttrMap attrs = {}, int output = 0) {
+  return OpCase([=](const Scope& s, const Outputs& in) {
+    NodeBuilder b = s.Op(name);
+    for (const Output& x : in) b.In(x);
+    for (const auto& [key, value] : attrs) b.Attr(key, value);
+    return b.Out(output);
+  });
+}
+
+TEST(BandPartTest, KeepsABand) {
+  const Tensor x = I({3, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9});
+  Op("MatrixBandPart")
+      .In(x)
+      .In(L({}, {1}))
+      .In(L({}, {0}))
+      .Want(I({3, 3}, {1, 0, 0, 4, 5, 0, 0, 8, 9}));
+  Op("MatrixBandPart")
+      .In(x)
+      .In(I({}, {0}))
+      .In(I({}, {-1}))
+      .Want(I({3, 3}, {1, 2, 3, 0, 5, 6, 0, 0, 9}));
+  Op("MatrixBandPart")
+      .In(x)
+      .In(L({}, {4}))
+      .In(L({}, {0}))
+      .WantError(Code::kInvalidArgument, "num_lower must be negative or less");
+  Op("MatrixBandPart")
+      .In(Doubles({2, 2, 3}))
+      .Constant(L({}, {0}))
+      .Constant(L({}, {1}))
+      .Gradient();
+}
+
+TEST(DiagTest, DoublesTheRankAndBack) {
+  const Tensor x = F({2}, {1, 2}), y = F({2, 2}, {1, 0, 0, 2});
+  Op("Diag").In(x).Want(y);
+  Op("DiagPart").In(y).Want(x);
+  Op("DiagPart")
+      .In(F({1, 2}, {1, 2}))
+      .WantError(Code::kInvalidArgument, "halves");
+  Op("Diag").In(Doubles({2})).Gradient();
+  Op("DiagPart").In(Doubles({2, 2})).Gradient();
+}
+
+TEST(CrossTest, IsPerpendicular) {
+  Op("Cross")
+      .In(I({3}, {1, 2, 3}))
+      .In(I({3}, {4, 5, 6}))
+      .Want(I({3}, {-3, 6, -3}));
+  Op("Cross").In(Doubles({2, 3})).In(Doubles({2, 3}, -1, 1, 2)).Gradient();
+}
+
+TEST(SolveTest, FactorsInvertsAndSolves) {
+  const Tensor spd = D({2, 2}, {4, 2, 2, 5});
+  Op("Cholesky").In(spd).Within(1e-14).Want(D({2, 2}, {2, 0, 1, 2}));
+  Op("MatrixInverse")
+      .In(D({1, 2, 2}, {1, 2, 3, 4}))
+      .Within(1e-14)
+      .Want(D({1, 2, 2}, {-2, 1, 1.5, -0.5}));
+  Op("MatrixDeterminant")
+      .In(D({2, 2}, {1, 2, 3, 4}))
+      .Within(1e-14)
+      .Want(D({}, {-2}));
+  Op("LogMatrixDeterminant", {}, 1)
+      .In(D({2, 2}, {1, 2, 3, 4}))
+      .Within(1e-14)
+      .Want(D({}, {std::log(2.0)}));
+  Op("MatrixSolve")
+      .In(spd)
+      .In(D({2, 1}, {8, 12}))
+      .Within(1e-14)
+      .Want(D({2, 1}, {1, 2}));
+  Op("MatrixTriangularSolve")
+      .In(D({2, 2}, {2, 9, 1, 4}))
+      .In(D({2, 1}, {2, 9}))
+      .Within(1e-14)
+      .Want(D({2, 1}, {1, 2}));
+  Op("MatrixInverse")
+      .In(D({2, 2}, {1, 2, 2, 4}))
+      .WantError(Code::kInvalidArgument, "not invertible");
+  Op("Cholesky")
+      .In(D({2, 2}, {1, 2, 2, 1}))
+      .WantError(Code::kInvalidArgument, "not successful");
+  Op("MatrixInverse")
+      .In(D({1, 2}, {1, 2}))
+      .WantError(Code::kInvalidArgument, "square");
+}
+
+TEST(SolveTest, Gradients) {
+  const Tensor a = D({2, 2}, {4, 1, 2, 5}), b = Doubles({2, 3});
+  Op("MatrixInverse").In(a).Gradient(1e-5);
+  Op("MatrixInverse", {{"adjoint", true}}).In(a).Gradient(1e-5);
+  Op("MatrixDeterminant").In(a).Gradient(1e-5);
+  Op("LogMatrixDeterminant", {}, 1).In(a).Gradient(1e-5);
+  for (const bool adjoint : {false, true}) {
+    Op("MatrixSolve", {{"adjoint", adjoint}}).In(a).In(b).Gradient(1e-5);
+    for (const bool lower : {false, true}) {
+      Op("MatrixTriangularSolve", {{"adjoint", adjoint}, {"lower", lower}})
+          .In(a)
+          .In(b)
+          .Gradient(1e-5);
+    }
+  }
+  // Of a symmetric matrix made from any, as differences break the symmetry.
+  OpCase([](const Scope& s, const Outputs& in) {
+    const Output square = ops::MatMul(s, in[0], in[0], false, true);
+    return ops::Cholesky(s, square);
+  })
+      .In(a)
+      .Gradient(1e-5);
+}
+
+TEST(CountingTest, CountsNumbers) {
+  const Tensor none = Tensor(kInt32, Shape{0});
+  Op("Bincount")
+      .In(I({5}, {1, 0, 1, 4, 9}))
+      .In(I({}, {5}))
+      .In(none)
+      .Want(I({5}, {1, 2, 0, 0, 1}));
+  Op("Bincount")
+      .In(I({2}, {1, 1}))
+      .In(I({}, {2}))
+      .In(F({2}, {0.5f, 2}))
+      .Want(F({2}, {0, 2.5f}));
+  Op("Bincount")
+      .In(I({1}, {-1}))
+      .In(I({}, {2}))
+      .In(none)
+      .WantError(Code::kInvalidArgument, "non-negative");
+  Op("DenseBincount", {{"binary_output", true}})
+      .In(I({2, 2}, {0, 0, 1, 2}))
+      .In(I({}, {3}))
+      .In(none)
+      .Want(I({2, 3}, {1, 0, 0, 0, 1, 1}));
+  Op("HistogramFixedWidth")
+      .In(F({6}, {-1, 0, 1.5f, 2, 5, 15}))
+      .In(F({2}, {0, 5}))
+      .In(I({}, {5}))
+      .Want(I({5}, {2, 1, 1, 0, 2}));
+  Op("Bucketize", {{"boundaries", std::vector<float>{0, 10, 100}}})
+      .In(I({5}, {-5, 0, 10, 99, 1000}))
+      .Want(I({5}, {0, 1, 2, 2, 3}));
+}
+
+}  // namespace
+}  // namespace lockstep
