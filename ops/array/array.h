@@ -161,6 +161,16 @@ Output LowerBound(const Scope& scope, const Input& sorted, const Input& values,
                   DType out_type = kInt32);
 Output UpperBound(const Scope& scope, const Input& sorted, const Input& values,
                   DType out_type = kInt32);
+// `default_value` everywhere but at the given positions.
+Output SparseToDense(const Scope& scope, const Input& indices,
+                     const Input& output_shape, const Input& values,
+                     const Input& default_value, bool validate_indices = true);
+// The positions, [rank, ...], of flat indices in a tensor of shape `dims`.
+Output UnravelIndex(const Scope& scope, const Input& indices,
+                    const Input& dims);
+// Of each row the element that is n-th when sorted.
+Output NthElement(const Scope& scope, const Input& input, const Input& n,
+                  bool reverse = false);
 // The shape that two shapes broadcast to.
 Output BroadcastArgs(const Scope& scope, const Input& s0, const Input& s1);
 // The same bytes as another dtype.

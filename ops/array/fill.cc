@@ -11,8 +11,8 @@
 #include "ops/array/element_unit.h"
 #include "ops/math/elementwise.h"
 #include "ops/reduce/reduce.h"
-#include "runtime/graph/gradients.h"
 #include "runtime/core/object.h"
+#include "runtime/graph/gradients.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {

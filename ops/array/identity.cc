@@ -108,6 +108,15 @@ LOCKSTEP_OP("Snapshot")
     .Gradient(PassGradient)
     .Alias(0, 0);
 
+LOCKSTEP_OP("GuaranteeConst")
+    .Input("input: T")
+    .Output("output: T")
+    .Attr("T: type")
+    .Shape(SameAsInputs)
+    .NoGradient()
+    .Stateful()
+    .Alias(0, 0);
+
 LOCKSTEP_OP("StopGradient")
     .Input("input: T")
     .Output("output: T")

@@ -2,6 +2,7 @@
 
 // ReverseV2: the elements along some axes in the opposite order.
 //   tensor: T, any rank   axis: int32|int64 [n], no axis twice
+// Reverse: the same along the axes where `dims`, bool [rank], is true.
 // Gradient: dy reversed likewise.
 
 #include "ops/array/array.h"
@@ -13,10 +14,29 @@
 namespace lockstep {
 namespace {
 
+// The axes that input 1's value names.
+Result<AxisSet> TurnedAxes(const Tensor& value, int rank) {
+  if (value.dtype() != kBool) {
+    LS_ASSIGN_OR_RETURN(std::vector<int64_t> axes, ToInt64s(value));
+    return ResolveAxes(axes, rank);
+  }
+  if (value.NumElements() != rank) {
+    return InvalidArgument("'dims' must have ", rank, " elements, has ",
+                           value.NumElements());
+  }
+  AxisSet turned;
+  for (int d = 0; d < rank; ++d) {
+    turned.set(static_cast<size_t>(d),
+               value.flat<bool>()[static_cast<size_t>(d)]);
+  }
+  return turned;
+}
+
 Status ReverseShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(auto axes, c.InputInts(1));
-  if (axes && c.Input(0).HasRank()) {
-    LS_RETURN_IF_ERROR(ResolveAxes(*axes, c.Input(0).rank()).status());
+  LS_RETURN_IF_ERROR(c.WithRank(1, 1).status());
+  const Tensor* axes = c.InputValue(1);
+  if (axes != nullptr && c.Input(0).HasRank()) {
+    LS_RETURN_IF_ERROR(TurnedAxes(*axes, c.Input(0).rank()).status());
   }
   return c.SetOutput(0, c.Input(0));
 }
@@ -28,8 +48,7 @@ struct ReverseState {
 
 Status PrepareReverse(PrepareContext& c) {
   const Shape& x = c.input_shape(0);
-  LS_ASSIGN_OR_RETURN(auto axes, ToInt64s(*c.input_value(1)));
-  LS_ASSIGN_OR_RETURN(AxisSet turned, ResolveAxes(axes, x.rank()));
+  LS_ASSIGN_OR_RETURN(AxisSet turned, TurnedAxes(*c.input_value(1), x.rank()));
   const std::vector<int64_t> dst = RowMajorStrides(x);
   std::vector<int64_t> src = dst;
   int64_t at = 0;
@@ -60,7 +79,7 @@ int NoAxes(ShapeContext& c) {
 }
 
 Status ReverseGradient(GradContext& g) {
-  return g.SetDx(0, ops::Reverse(g.scope(), g.dy(0), g.x(1)));
+  return g.SetDx(0, g.scope().Op(g.node()->op()).In(g.dy(0)).In(g.x(1)).Out());
 }
 
 LOCKSTEP_OP("ReverseV2")
@@ -74,6 +93,16 @@ LOCKSTEP_OP("ReverseV2")
     .IdentityWhen(NoAxes)
     .NeedsValue({1})
     .Kernel(kCpu, {ReverseCpu, PrepareReverse, {"axis"}});
+LOCKSTEP_OP("Reverse")
+    .Input("tensor: T")
+    .Input("dims: bool")
+    .Output("output: T")
+    .Attr("T: type")
+    .Shape(ReverseShape)
+    .Gradient(ReverseGradient)
+    .IdentityWhen(NoAxes)
+    .NeedsValue({1})
+    .Kernel(kCpu, {ReverseCpu, PrepareReverse, {"dims"}});
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Transpose: y's axis d is x's axis perm[d].
+// Transpose: y's axis d is x's axis perm[d]. ConjugateTranspose: complex
+// numbers are conjugated too.
 //   x: T, any rank   perm: [rank] int32|int64, a permutation
 // InvertPermutation: y[x[i]] = i.   x: [n] int32|int64
 // Gradient of Transpose: dy by the inverse permutation.
@@ -69,6 +70,13 @@ Status TransposeCpu(KernelContext& k) {
   return Ok();
 }
 
+template <class T>
+Status ConjugateTransposeCpu(KernelContext& k) {
+  LS_RETURN_IF_ERROR(TransposeCpu(k));
+  for (T& v : k.output(0).flat<T>()) v = std::conj(v);
+  return Ok();
+}
+
 int InOrder(ShapeContext& c) {
   Result<std::optional<std::vector<int64_t>>> perm = c.InputInts(1);
   if (!perm.ok() || !perm->has_value()) return -1;
@@ -80,8 +88,10 @@ int InOrder(ShapeContext& c) {
 
 Status TransposeGradient(GradContext& g) {
   const Scope& s = g.scope();
-  return g.SetDx(0,
-                 ops::Transpose(s, g.dy(0), ops::InvertPermutation(s, g.x(1))));
+  return g.SetDx(0, s.Op(g.node()->op())
+                        .In(g.dy(0))
+                        .In(ops::InvertPermutation(s, g.x(1)))
+                        .Out());
 }
 
 Status InvertShape(ShapeContext& c) {
@@ -118,6 +128,22 @@ LOCKSTEP_OP("Transpose")
     .Gradient(TransposeGradient)
     .IdentityWhen(InOrder)
     .NeedsValue({1})
+    .Kernel(kCpu, {TransposeCpu, PrepareTranspose, {"perm"}});
+LOCKSTEP_OP("ConjugateTranspose")
+    .Input("x: T")
+    .Input("perm: Tperm")
+    .Output("y: T")
+    .Attr("T: type")
+    .Attr("Tperm: {int32, int64} = DT_INT32")
+    .Shape(TransposeShape)
+    .Gradient(TransposeGradient)
+    .NeedsValue({1})
+    .Kernels<std::complex<float>, std::complex<double>>(
+        kCpu,
+        []<class T>() {
+          return KernelDef{
+              ConjugateTransposeCpu<T>, PrepareTranspose, {"perm"}};
+        })
     .Kernel(kCpu, {TransposeCpu, PrepareTranspose, {"perm"}});
 LOCKSTEP_OP("InvertPermutation")
     .Input("x: T")

@@ -115,6 +115,84 @@ TEST(ReverseSequenceTest, ReversesTheFirstElementsOfEachRow) {
       .Gradient();
 }
 
+TEST(SparseToDenseTest, PutsValuesIntoTheDefault) {
+  const Tensor none = F({}, {0.5f});
+  Op("SparseToDense")
+      .In(I({2, 2}, {0, 1, 1, 0}))
+      .In(I({2}, {2, 2}))
+      .In(F({2}, {3, 4}))
+      .In(none)
+      .Want(F({2, 2}, {0.5f, 3, 4, 0.5f}));
+  Op("SparseToDense")
+      .In(L({2}, {0, 2}))
+      .In(L({1}, {4}))
+      .In(F({}, {1}))
+      .In(none)
+      .Want(F({4}, {1, 0.5f, 1, 0.5f}));
+  Op("SparseToDense")
+      .In(I({2}, {2, 0}))
+      .In(I({1}, {4}))
+      .In(F({}, {1}))
+      .In(none)
+      .WantError(Code::kInvalidArgument, "out of order");
+  Op("SparseToDense")
+      .In(I({1}, {4}))
+      .In(I({1}, {4}))
+      .In(F({}, {1}))
+      .In(none)
+      .WantError(Code::kInvalidArgument, "out of bounds");
+  Op("SparseToDense")
+      .Constant(I({2}, {0, 2}))
+      .Constant(I({1}, {4}))
+      .In(Doubles({2}))
+      .In(D({}, {1}))
+      .Gradient();
+}
+
+TEST(UnravelIndexTest, GivesPositions) {
+  Op("UnravelIndex")
+      .In(I({2}, {5, 1}))
+      .In(I({2}, {2, 3}))
+      .Want(I({2, 2}, {1, 0, 2, 1}));
+  Op("UnravelIndex")
+      .In(I({1}, {6}))
+      .In(I({2}, {2, 3}))
+      .WantError(Code::kInvalidArgument, "out of bound");
+}
+
+TEST(NthElementTest, SelectsByOrder) {
+  const Tensor x = I({2, 3}, {3, 1, 2, 9, 7, 8});
+  Op("NthElement").In(x).In(I({}, {0})).Want(I({2}, {1, 7}));
+  Op("NthElement", {{"reverse", true}})
+      .In(x)
+      .In(I({}, {0}))
+      .Want(I({2}, {3, 9}));
+  Op("NthElement")
+      .In(x)
+      .In(I({}, {3}))
+      .WantError(Code::kInvalidArgument, "last dimension > n = 3");
+  Op("NthElement").In(Doubles({2, 3})).Constant(I({}, {1})).Gradient();
+}
+
+TEST(ReverseTest, TheFirstVersionTakesAFlagForEachAxis) {
+  Op("Reverse")
+      .In(I({2, 2}, {1, 2, 3, 4}))
+      .In(B({2}, {false, true}))
+      .Want(I({2, 2}, {2, 1, 4, 3}));
+}
+
+TEST(ConjugateTransposeTest, TurnsAndConjugates) {
+  using C64 = std::complex<float>;
+  Op("ConjugateTranspose")
+      .In(Tensor::Of<C64>({1, 2}, {{1, 2}, {3, -4}}))
+      .In(I({2}, {1, 0}))
+      .Want(Tensor::Of<C64>({2, 1}, {{1, -2}, {3, 4}}));
+  Op("ConjugateTranspose")
+      .In(Doubles({2, 3}))
+      .Constant(I({2}, {1, 0}))
+      .Gradient();
+}
+
 TEST(SearchSortedTest, FindsBothBounds) {
   const Tensor rows = I({2, 4}, {1, 3, 3, 5, 0, 2, 4, 6});
   const Tensor v = I({2, 3}, {3, 0, 9, 3, 6, -1});
