@@ -11,12 +11,6 @@
 
 namespace lockstep::ops {
 
-Output ClipByValue(const Scope& scope, const Input& t, const Input& low,
-                   const Input& high) {
-  const Scope s = scope.SubScope("clip_by_value");
-  return Maximum(s, Minimum(s, t, high), low);
-}
-
 Output ClipByNorm(const Scope& scope, const Input& t, const Input& clip_norm,
                   const std::vector<int32_t>& axes) {
   const Scope s = scope.SubScope("clip_by_norm");

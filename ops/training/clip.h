@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Clipping, of gradients mostly. Gradients of rows (IndexedSlices) stay so.
+// Clipping by norms, of gradients mostly; by value: ops/math. Gradients of rows
+// (IndexedSlices) stay so.
 //
 //   auto pairs = adam.ComputeGradients(scope, loss, variables);
 //   std::vector<Output> gradients;
@@ -15,9 +16,6 @@
 
 namespace lockstep::ops {
 
-// Each element within [low, high], which are broadcast to t.
-Output ClipByValue(const Scope& scope, const Input& t, const Input& low,
-                   const Input& high);
 // t * clip_norm / max(|t|, clip_norm), where |t| is the root of the sum of
 // squares over `axes`, or over all of t when empty.
 Output ClipByNorm(const Scope& scope, const Input& t, const Input& clip_norm,
