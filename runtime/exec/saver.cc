@@ -157,16 +157,20 @@ Status Saver::AddRestore(const Graph& graph, const Node& restore) {
   return Ok();
 }
 
-Result<std::string> Saver::Save(Session& session, const std::string& prefix,
-                                int64_t global_step) {
-  const std::string path =
-      global_step < 0 ? prefix : StrCat(prefix, "-", global_step);
+Status Saver::Write(Session& session, const std::string& path) {
   std::vector<Session::Feed> feeds = {{names_.filename_tensor, Tensor(path)}};
   if (!random_step_in_.empty()) {
     const uint64_t step = session.resources().random_step();
     feeds.emplace_back(random_step_in_, Tensor(static_cast<int64_t>(step)));
   }
-  LS_RETURN_IF_ERROR(session.Run(feeds, {names_.save_tensor}).status());
+  return session.Run(feeds, {names_.save_tensor}).status();
+}
+
+Result<std::string> Saver::Save(Session& session, const std::string& prefix,
+                                int64_t global_step) {
+  const std::string path =
+      global_step < 0 ? prefix : StrCat(prefix, "-", global_step);
+  LS_RETURN_IF_ERROR(Write(session, path));
   LS_RETURN_IF_ERROR(UpdateCheckpointState(
       env(), DirName(path), path,
       {.max_to_keep = options_.max_to_keep,
@@ -180,8 +184,9 @@ Result<CheckpointDifferences> Saver::Compare(const std::string& prefix) const {
   std::set<const CheckpointEntry*> used = {checkpoint->Find(kRandomStepName),
                                            checkpoint->Find(kObjectGraphKey)};
   for (const Entry& v : variables_) used.insert(checkpoint->Find(v.name));
+  // What functions restore is not known; then nothing is said of the rest.
   for (const CheckpointEntry& e : checkpoint->entries()) {
-    if (used.contains(&e)) continue;
+    if (variables_.empty() || used.contains(&e)) continue;
     found.extra.push_back(e.variable.empty() ? e.name : e.variable);
   }
   for (const Entry& v : variables_) {

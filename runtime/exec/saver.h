@@ -87,6 +87,9 @@ class Saver {
   Result<std::string> Save(Session& session, const std::string& prefix,
                            int64_t global_step = -1);
 
+  // Writes the checkpoint `path` only, and leaves the folder's state alone.
+  Status Write(Session& session, const std::string& path);
+
   // Compares the whole checkpoint with the variables first: one error lists
   // everything that is missing (NOT_FOUND) or has another dtype or shape
   // (INVALID_ARGUMENT), with near names, and what is there beside.

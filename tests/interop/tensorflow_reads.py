@@ -76,6 +76,17 @@ class ModelTest(unittest.TestCase):
                 self.check_step(session, 6, None)
         self.assertIsNotNone(graph)
 
+    def test_frozen_graph_needs_no_variables(self):
+        graph_def = v1.GraphDef()
+        with open(self.path("frozen.pb"), "rb") as f:
+            graph_def.ParseFromString(f.read())
+        self.assertFalse([n.op for n in graph_def.node if "Var" in n.op])
+        with tf.Graph().as_default(), v1.Session() as session:
+            tf.import_graph_def(graph_def, name="")
+            scores = session.run("probabilities:0", {"x:0": numbers(6, 4)})
+        want = np.load(self.path("expect6_probabilities.npy"))
+        np.testing.assert_allclose(scores, want, rtol=1e-4, atol=1e-6)
+
     def test_saved_model_loads_in_a_session(self):
         with tf.Graph().as_default(), v1.Session() as session:
             meta = v1.saved_model.load(session, ["serve"],

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "ops/ops.h"
-#include "runtime/exec/saver.h"
+#include "runtime/exec/freeze.h"
+#include "runtime/exec/saved_model.h"
 #include "runtime/graph/graph_def.h"
 #include "runtime/graph/meta_graph.h"
-#include "runtime/graph/saved_model.h"
 #include "runtime/io/checkpoint_writer.h"
 #include "runtime/io/event_writer.h"
 #include "runtime/io/npy.h"
@@ -143,15 +143,16 @@ Status WriteModel(const std::string& root, const Kind& kind) {
   LS_ASSIGN_OR_RETURN(const std::string bytes, ToMetaGraphDef(meta));
   LS_RETURN_IF_ERROR(env().WriteFileAtomically(dir + "/model.meta", bytes));
 
-  meta.tags = {"serve"};
   meta.signatures["serving_default"] = {
       .inputs = {{"images", {m.x.name(), kFloat, Shape{-1, 4}}}},
       .outputs = {{"scores", {m.probabilities.name(), kFloat, Shape{-1, 3}}}},
       .method = "tensorflow/serving/predict"};
-  const std::string model = dir + "/saved_model";
-  LS_RETURN_IF_ERROR(WriteSavedModel(env(), model, meta));
-  LS_RETURN_IF_ERROR(
-      saver.Save(*session, StrCat(model, "/", kSavedModelVariables)).status());
+  LS_RETURN_IF_ERROR(ExportSavedModel(env(), dir + "/saved_model", *session,
+                                      saver, std::move(meta)));
+  LS_ASSIGN_OR_RETURN(const Graph frozen,
+                      FreezeGraph(m.graph, *session, {"probabilities"}));
+  LS_ASSIGN_OR_RETURN(const std::string frozen_def, ToGraphDef(frozen));
+  LS_RETURN_IF_ERROR(env().WriteFileAtomically(dir + "/frozen.pb", frozen_def));
   return Record(*session, m, dir, 6, /*train=*/false);
 }
 
