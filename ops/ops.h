@@ -8,6 +8,7 @@
 
 #include "ops/array/array.h"
 #include "ops/check/check.h"
+#include "ops/control/control.h"
 #include "ops/conv/conv.h"
 #include "ops/linalg/linalg.h"
 #include "ops/math/math.h"

@@ -3,7 +3,7 @@
 // ConcatV2 (and Concat, whose axis comes first): tensors end to end along an
 // axis; their other dimensions agree. ConcatOffset: where each begins.
 //   values: N * T   axis: int32|int64 []   output: T
-//   ConcatOffset: concat_dim int32 [], shape: N * int32 [rank]
+//   ConcatOffset: concat_dim int32 [], shape: N * int32|int64 [rank]
 // Gradient: the Slices of dy that the inputs filled.
 
 #include "ops/array/array.h"
@@ -133,13 +133,13 @@ Result<std::vector<Tensor>> Offsets(const std::vector<const Tensor*>& in) {
   LS_ASSIGN_OR_RETURN(int axis,
                       ResolveAxis(IntAt(*in[0], 0), static_cast<int>(rank)));
   std::vector<Tensor> out;
-  int32_t at = 0;
+  int64_t at = 0;
   for (size_t i = 1; i < in.size(); ++i) {
     if (in[i]->NumElements() != rank) {
       return InvalidArgument("shape ", i - 1, " has ", in[i]->NumElements(),
                              " dimensions, shape 0 has ", rank);
     }
-    Tensor t(kInt32, Shape{rank});
+    Tensor t(in[1]->dtype(), Shape{rank});
     for (int d = 0; d < static_cast<int>(rank); ++d) {
       const bool here = d == axis;
       if (!here && IntAt(*in[i], d) != IntAt(*in[1], d)) {
@@ -148,9 +148,15 @@ Result<std::vector<Tensor>> Offsets(const std::vector<const Tensor*>& in) {
                                " in dimension ", d, ", shape 0 has ",
                                IntAt(*in[1], d));
       }
-      t.flat<int32_t>()[static_cast<size_t>(d)] = here ? at : 0;
+      const int64_t offset = here ? at : 0;
+      if (t.dtype() == kInt32) {
+        t.flat<int32_t>()[static_cast<size_t>(d)] =
+            static_cast<int32_t>(offset);
+      } else {
+        t.flat<int64_t>()[static_cast<size_t>(d)] = offset;
+      }
     }
-    at += in[i]->flat<int32_t>()[static_cast<size_t>(axis)];
+    at += IntAt(*in[i], axis);
     out.push_back(std::move(t));
   }
   return out;
@@ -207,9 +213,10 @@ LOCKSTEP_OP("Concat")
     .Kernel(kCpu, {ConcatCpu, PrepareConcat, {"concat_dim"}});
 LOCKSTEP_OP("ConcatOffset")
     .Input("concat_dim: int32")
-    .Input("shape: N * int32")
-    .Output("offset: N * int32")
+    .Input("shape: N * shape_type")
+    .Output("offset: N * shape_type")
     .Attr("N: int >= 1")
+    .Attr("shape_type: {int32, int64} = DT_INT32")
     .Shape(OffsetShape)
     .NoGradient()
     .Kernel(kCpu, {OffsetCpu, nullptr, {"concat_dim", "shape", "offset"}});

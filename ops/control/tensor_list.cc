@@ -296,8 +296,9 @@ const OpRegistrar kResize = FromList("TensorListResize")
     .Kernel(kCpu, {Resize});
 const OpRegistrar kGetItem = FromList("TensorListGetItem")
     .Input("index: int32")
-    .Input("element_shape: int32")
+    .Input("element_shape: Tshape")
     .Output("item: element_dtype")
+    .Attr("Tshape: {int32, int64} = DT_INT32")
     .Attr("element_dtype: type")
     .Shape(UnknownShape)
     .Kernel(kCpu, {GetItem});

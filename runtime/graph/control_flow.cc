@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "runtime/graph/gradients.h"
+#include "runtime/graph/function_gradients.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
@@ -118,11 +118,11 @@ Status WhileShape(ShapeContext& c) {
   return Ok();
 }
 
-// A graph read from TensorFlow brings its gradients along; here only While and
-// If (ops/control) have them.
+// A graph read from TensorFlow brings its gradients along; here only calls, If,
+// Case and While have them.
 Status FrameGradient(GradContext& g) {
   return Unimplemented("gradients of ", g.node()->op(),
-                       " are not made here: build the loop as a While");
+                       " are not made here: use ops::Cond and ops::While");
 }
 
 OpBuilder& Forwarding(OpBuilder& b) {
@@ -152,7 +152,14 @@ const OpRegistrar kExit = Made("Exit", Forwarding);
 const OpRegistrar kRefExit = Made("RefExit", RefForwarding);
 const OpRegistrar kNext = Made("NextIteration", Forwarding);
 const OpRegistrar kRefNext = Made("RefNextIteration", RefForwarding);
-const OpRegistrar kRefIdentity = Made("RefIdentity", RefForwarding);
+
+LOCKSTEP_OP("RefIdentity")
+    .Input("input: Ref(T)")
+    .Output("output: Ref(T)")
+    .Attr("T: type")
+    .Shape(UnchangedShape)
+    .NoGradient()
+    .Alias(0, 0);
 
 LOCKSTEP_OP("Switch")
     .Input("data: T")
@@ -235,7 +242,7 @@ OpBuilder& CallAttrs(OpBuilder& b) {
       .Attr("config_proto: string = ''")
       .Attr("executor_type: string = ''")
       .Shape(UnknownShape)
-      .Gradient(FrameGradient)
+      .Gradient(CallGradient)
       .Stateful();
 }
 const OpRegistrar kCall = Made("PartitionedCall", CallAttrs);
@@ -252,7 +259,7 @@ OpBuilder& IfAttrs(OpBuilder& b) {
       .Attr("else_branch: func")
       .Attr("output_shapes: list(shape) = []")
       .Shape(DeclaredShapes)
-      .Gradient(FrameGradient)
+      .Gradient(BranchGradient)
       .Stateful();
 }
 const OpRegistrar kIf = Made("If", IfAttrs);
@@ -267,7 +274,7 @@ OpBuilder& CaseAttrs(OpBuilder& b) {
       .Attr("branches: list(func)")
       .Attr("output_shapes: list(shape) = []")
       .Shape(DeclaredShapes)
-      .Gradient(FrameGradient)
+      .Gradient(BranchGradient)
       .Stateful();
 }
 const OpRegistrar kCase = Made("Case", CaseAttrs);
@@ -282,7 +289,7 @@ OpBuilder& WhileAttrs(OpBuilder& b) {
       .Attr("output_shapes: list(shape) = []")
       .Attr("parallel_iterations: int = 10")
       .Shape(WhileShape)
-      .Gradient(FrameGradient)
+      .Gradient(WhileGradient)
       .Stateful();
 }
 const OpRegistrar kWhile = Made("While", WhileAttrs);

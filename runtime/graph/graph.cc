@@ -111,6 +111,12 @@ Result<Node*> Graph::AddNode(NodeSpec spec) {
     if (!in.defined() || in.index < 0 || in.index >= in.node->num_outputs()) {
       return InvalidArgument(where(), ": input ", i, " is undefined");
     }
+    const auto id = static_cast<size_t>(in.node->id());
+    if (id >= nodes_.size() || nodes_[id].get() != in.node) {
+      return InvalidArgument(where(), ": input '", in.name(),
+                             "' is of another graph; a function takes what it "
+                             "uses as arguments");
+    }
   }
   auto fail = [&](const Status& s) { return s.WithContext(where()); };
   Status s = DeduceAttrs(*def, spec.inputs, &spec.attrs);
