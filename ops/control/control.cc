@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/control/control.h"
 
+#include <algorithm>
+
 #include "runtime/graph/control_flow.h"
 #include "runtime/graph/function.h"
 
@@ -25,6 +27,7 @@ std::vector<Output> ResultsOf(const Scope& scope, const std::string& name) {
 std::vector<lockstep::Shape> CommonShapes(const Scope& scope,
                                 const std::vector<std::string>& branches) {
   std::vector<lockstep::Shape> shapes;
+  if (!scope.ok()) return shapes;
   const std::vector<Output> first = ResultsOf(scope, branches[0]);
   for (const Output& o : first) shapes.push_back(o.shape());
   for (const std::string& name : branches) {
@@ -42,16 +45,21 @@ std::vector<lockstep::Shape> CommonShapes(const Scope& scope,
   return shapes;
 }
 
-std::string DefineWithShapes(const Scope& scope, const std::string& name,
-                             const std::vector<DType>& types,
-                             const std::vector<lockstep::Shape>& shapes,
-                             const FunctionBody& body) {
+struct Made {
+  std::string name;   // empty after an error
+  size_t results = 0;  // also then, so that callers may index what they get
+};
+
+Made DefineWithShapes(const Scope& scope, const std::string& name,
+                      const std::vector<DType>& types,
+                      const std::vector<lockstep::Shape>& shapes,
+                      const FunctionBody& body) {
   Graph* graph = scope.graph();
-  if (!graph->status().ok()) return "";
   auto library = std::make_shared<FunctionLibrary>(graph->functions());
-  Function f{.name = library->UniqueName(name)};
+  Function f{.name = name};
   // Functions that the body defines go to the same library.
   f.body.set_functions(library);
+  f.body.UpdateStatus(graph->status());
   Scope s(&f.body);
   std::vector<Output> args;
   for (size_t i = 0; i < types.size(); ++i) {
@@ -62,6 +70,7 @@ std::string DefineWithShapes(const Scope& scope, const std::string& name,
     if (args.back().defined()) f.args.push_back(args.back().node);
   }
   f.results = body(s, args);
+  Made made{.results = f.results.size()};
   for (const Output& o : f.results) {
     if (!o.defined()) {
       f.body.UpdateStatus(InvalidArgument("a result is undefined"));
@@ -70,30 +79,30 @@ std::string DefineWithShapes(const Scope& scope, const std::string& name,
   if (!f.body.status().ok()) {
     graph->UpdateStatus(
         f.body.status().WithContext(StrCat("function '", f.name, "'")));
-    return "";
+    return made;
   }
   auto whole = std::make_shared<FunctionLibrary>(f.body.functions());
   f.body.set_functions(nullptr);
-  const std::string made = f.name;
+  made.name = f.name = whole->UniqueName(name);
   graph->UpdateStatus(whole->Add(std::move(f)));
   graph->set_functions(std::move(whole));
   return made;
 }
 
-std::vector<lockstep::Shape> ShapesOf(const std::vector<Output>& outputs) {
+// Arguments like these outputs; undefined ones come from an error that the
+// graph already has.
+Made DefineLike(const Scope& scope, const std::string& name,
+                const std::vector<Output>& like, const FunctionBody& body) {
+  std::vector<DType> types;
   std::vector<lockstep::Shape> shapes;
-  for (const Output& o : outputs) shapes.push_back(o.shape());
-  return shapes;
-}
-
-// Undefined outputs come from an error that the graph already has.
-bool AllDefined(const Scope& scope, const std::vector<Output>& outputs) {
-  for (const Output& o : outputs) {
-    if (o.defined()) continue;
-    scope.graph()->UpdateStatus(InvalidArgument("an input is undefined"));
-    return false;
+  for (const Output& o : like) {
+    if (!o.defined()) {
+      scope.graph()->UpdateStatus(InvalidArgument("an input is undefined"));
+    }
+    types.push_back(o.defined() ? BaseOf(o.dtype()) : kFloat);
+    shapes.push_back(o.defined() ? o.shape() : lockstep::Shape::Unknown());
   }
-  return scope.ok();
+  return DefineWithShapes(scope, name, types, shapes, body);
 }
 
 }  // namespace
@@ -101,17 +110,17 @@ bool AllDefined(const Scope& scope, const std::vector<Output>& outputs) {
 std::string DefineFunction(const Scope& scope, const std::string& name,
                            const std::vector<Output>& like,
                            const FunctionBody& body) {
-  if (!AllDefined(scope, like)) return "";
-  return DefineWithShapes(scope, name, TypesOf(like), ShapesOf(like), body);
+  return DefineLike(scope, name, like, body).name;
 }
 
 std::vector<Output> Call(const Scope& scope, const std::string& function,
                          const std::vector<Output>& args) {
-  if (!AllDefined(scope, args)) return {};
+  const std::vector<Output> results = ResultsOf(scope, function);
+  if (!scope.ok()) return std::vector<Output>(std::max<size_t>(results.size(), 1));
   return scope.Op("StatefulPartitionedCall")
       .In(args)
       .Attr("Tin", TypesOf(args))
-      .Attr("Tout", TypesOf(ResultsOf(scope, function)))
+      .Attr("Tout", TypesOf(results))
       .Attr("f", FunctionRef{.name = function})
       .Outs();
 }
@@ -120,17 +129,17 @@ std::vector<Output> Cond(const Scope& scope, const Input& pred,
                          const std::vector<Output>& inputs,
                          const FunctionBody& then,
                          const FunctionBody& otherwise) {
-  const std::string yes = DefineFunction(scope, "cond_true", inputs, then);
-  const std::string no = DefineFunction(scope, "cond_false", inputs, otherwise);
-  const std::vector<lockstep::Shape> shapes = CommonShapes(scope, {yes, no});
-  if (!scope.ok()) return {};
+  const Made yes = DefineLike(scope, "cond_true", inputs, then);
+  const Made no = DefineLike(scope, "cond_false", inputs, otherwise);
+  const auto shapes = CommonShapes(scope, {yes.name, no.name});
+  if (!scope.ok()) return std::vector<Output>(yes.results);
   return scope.Op("If")
       .In(pred)
       .In(inputs)
       .Attr("Tin", TypesOf(inputs))
-      .Attr("Tout", TypesOf(ResultsOf(scope, yes)))
-      .Attr("then_branch", FunctionRef{.name = yes})
-      .Attr("else_branch", FunctionRef{.name = no})
+      .Attr("Tout", TypesOf(ResultsOf(scope, yes.name)))
+      .Attr("then_branch", FunctionRef{.name = yes.name})
+      .Attr("else_branch", FunctionRef{.name = no.name})
       .Attr("output_shapes", shapes)
       .Outs();
 }
@@ -138,18 +147,21 @@ std::vector<Output> Cond(const Scope& scope, const Input& pred,
 std::vector<Output> Case(const Scope& scope, const Input& index,
                          const std::vector<Output>& inputs,
                          const std::vector<FunctionBody>& branches) {
-  std::vector<std::string> names;
-  std::vector<FunctionRef> functions;
-  for (const FunctionBody& branch : branches) {
-    names.push_back(DefineFunction(scope, "case", inputs, branch));
-    functions.push_back({.name = names.back()});
-  }
   if (branches.empty()) {
     scope.graph()->UpdateStatus(InvalidArgument("Case needs a branch"));
     return {};
   }
-  const std::vector<lockstep::Shape> shapes = CommonShapes(scope, names);
-  if (!scope.ok()) return {};
+  std::vector<std::string> names;
+  std::vector<FunctionRef> functions;
+  size_t results = 0;
+  for (const FunctionBody& branch : branches) {
+    const Made made = DefineLike(scope, "case", inputs, branch);
+    names.push_back(made.name);
+    functions.push_back({.name = made.name});
+    results = made.results;
+  }
+  const auto shapes = CommonShapes(scope, names);
+  if (!scope.ok()) return std::vector<Output>(results);
   return scope.Op("Case")
       .In(index)
       .In(inputs)
@@ -160,44 +172,61 @@ std::vector<Output> Case(const Scope& scope, const Input& index,
       .Outs();
 }
 
+namespace {
+
+// What a While's body gives fits its variables.
+Status CheckNext(const std::vector<Output>& vars,
+                 const std::vector<Output>& next,
+                 const std::vector<lockstep::Shape>& shapes) {
+  if (TypesOf(next) != TypesOf(vars)) {
+    return InvalidArgument("the body of a While must give its variables' next "
+                           "values, of their dtypes");
+  }
+  for (size_t i = 0; i < next.size(); ++i) {
+    if (next[i].dtype() == kResource ||
+        shapes[i].IsCompatibleWith(next[i].shape())) {
+      continue;
+    }
+    return InvalidArgument("variable ", i, " of a While has shape ", shapes[i],
+                           ", its next value ", next[i].shape(),
+                           "; give the shapes if sizes change");
+  }
+  return Ok();
+}
+
+}  // namespace
+
 std::vector<Output> While(const Scope& scope, const std::vector<Output>& vars,
                           const FunctionBody& cond, const FunctionBody& body,
                           const std::vector<lockstep::Shape>& shapes) {
-  if (!AllDefined(scope, vars)) return {};
   if (!shapes.empty() && shapes.size() != vars.size()) {
     scope.graph()->UpdateStatus(
         InvalidArgument("While of ", vars.size(), " variables is given ",
                         shapes.size(), " shapes"));
-    return {};
   }
-  const std::vector<DType> types = TypesOf(vars);
-  const std::vector<lockstep::Shape> fixed = shapes.empty() ? ShapesOf(vars) : shapes;
-  const std::string again =
-      DefineWithShapes(scope, "while_cond", types, fixed, cond);
-  const std::string next =
-      DefineWithShapes(scope, "while_body", types, fixed, body);
-  if (!scope.ok()) return {};
-  if (TypesOf(ResultsOf(scope, next)) != types) {
-    scope.graph()->UpdateStatus(InvalidArgument(
-        "the body of a While must give its variables' next values, of their "
-        "dtypes"));
-    return {};
-  }
-  for (size_t i = 0; i < fixed.size(); ++i) {
-    const Output result = ResultsOf(scope, next)[i];
-    if (types[i] == kResource || fixed[i].IsCompatibleWith(result.shape())) {
-      continue;
+  std::vector<lockstep::Shape> fixed;
+  for (const Output& o : vars) {
+    if (!o.defined()) {
+      scope.graph()->UpdateStatus(InvalidArgument("a variable is undefined"));
     }
-    scope.graph()->UpdateStatus(InvalidArgument(
-        "variable ", i, " of a While has shape ", fixed[i], ", its next value ",
-        result.shape(), "; give the shapes if sizes change"));
-    return {};
+    if (scope.ok()) {
+      fixed.push_back(shapes.empty() ? o.shape() : shapes[fixed.size()]);
+    }
   }
+  if (!scope.ok()) return std::vector<Output>(vars.size());
+  const std::vector<DType> types = TypesOf(vars);
+  const Made again = DefineWithShapes(scope, "while_cond", types, fixed, cond);
+  const Made next = DefineWithShapes(scope, "while_body", types, fixed, body);
+  if (scope.ok()) {
+    scope.graph()->UpdateStatus(
+        CheckNext(vars, ResultsOf(scope, next.name), fixed));
+  }
+  if (!scope.ok()) return std::vector<Output>(vars.size());
   return scope.Op("While")
       .In(vars)
       .Attr("T", types)
-      .Attr("cond", FunctionRef{.name = again})
-      .Attr("body", FunctionRef{.name = next})
+      .Attr("cond", FunctionRef{.name = again.name})
+      .Attr("body", FunctionRef{.name = next.name})
       .Attr("output_shapes", fixed)
       .Outs();
 }

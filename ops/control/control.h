@@ -15,7 +15,8 @@
 // takes as an argument. Resource variables are passed as their handles;
 // updates in a function are ordered by control edges like others. All of it
 // can be differentiated, but for functions that change something outside.
-// Mistakes go to the graph's status, as those of other builder functions.
+// Mistakes go to the graph's status, as those of other builder functions;
+// results are then undefined outputs.
 
 #include <functional>
 #include <string>

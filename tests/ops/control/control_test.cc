@@ -185,7 +185,9 @@ TEST(ControlTest, EffectsInAFunctionHaveNoGradient) {
   const std::string f = ops::DefineFunction(
       s, "f", {x, v}, [](const Scope& s, const Outputs& in) {
         Node* write = ops::AssignVariableOp(s, in[1], in[0]);
-        return Outputs{ops::Neg(s.WithControlDependencies({write}), in[0])};
+        const Output value = ops::ReadVariableOp(
+            s.WithControlDependencies({write}), in[1], kFloat);
+        return Outputs{ops::Mul(s, in[0], value)};
       });
   const Output y = ops::Call(s, f, {x, v})[0];
   std::vector<Output> dx;

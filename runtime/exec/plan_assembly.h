@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// PlanBuilder: one plan on its way. plan_builder.cc optimises the graph and
+// finds where values live, plan_steps.cc prepares steps and binds them.
+// Internal to runtime/exec.
+
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "runtime/exec/binder.h"
+#include "runtime/exec/plan.h"
+#include "runtime/exec/plan_values.h"
+#include "runtime/exec/schedule.h"
+#include "runtime/graph/conditions.h"
+
+namespace lockstep {
+
+enum class StepKind {
+  kKernel,     // everything known: a call of the kernel
+  kDynamic,    // shapes known as it runs
+  kSnapshot,   // copies a variable's value before it changes
+  kCondition,  // takes down a predicate
+  kMerge,
+  kFunctions,  // If, Case, While, _Loop
+};
+
+// A step on its way.
+struct PendingStep {
+  StepKind kind = StepKind::kKernel;
+  Node* node = nullptr;
+  std::vector<Output> inputs;
+  std::vector<Output> outputs;
+  const KernelDef* kernel = nullptr;
+  StepOperands operands;
+  std::shared_ptr<void> state;
+  int scratch_buffer = -1;
+};
+
+
+class PlanBuilder {
+ public:
+  explicit PlanBuilder(const PlanRequest& request)
+      : request_(request), environment_(request.environment),
+        plan_(std::make_unique<Plan>()), values_(&plan_->values_) {}
+
+  Result<std::unique_ptr<Plan>> Build();
+
+ private:
+  Status Optimize();
+  Status RunPasses(PassContext& context);
+
+  Status MakeValues(Node* n);
+  Status MakeSource(Node* n);
+  Status MakeMerge(Node* n);
+  Status MakeStep(Node* n);
+  Status MakeAlias(Node* n);
+  void MakeCondition(Node* n);
+  void AddStep(StepKind kind, Node* n, const KernelDef* kernel = nullptr);
+  bool ForwardsHandle(const Node* n) const;
+  bool IsStaticAlias(const Node* n);
+  bool IsStatic(const Node* n) const;
+  Result<Variable*> VariableOf(const Node* n);
+  Status CheckVariableType(const Node& n, const Variable& variable) const;
+  void MarkUses();
+  Status FindOperands(PendingStep* step);
+  Status PrepareStep(int number);
+  Status BindStep(PendingStep& p);
+  Status MakeRunner(PendingStep& p, Plan::Step* step);
+  void BindKernel(PendingStep& p, Plan::Step* step);
+  void BindReads(const PendingStep& p, Plan::Step* step);
+  void BindEnds();
+  void Describe();
+
+  std::string Where(const Node& n) const {
+    return WhereIs(n, environment_.options->task, environment_.options->tasks);
+  }
+  int step() const { return static_cast<int>(pending_.size()); }
+  uint8_t* ConditionByte(int condition) {
+    return &plan_->conditions_[static_cast<size_t>(condition)];
+  }
+  OnlyIf Bytes(const std::vector<int>& conditions) {
+    OnlyIf bytes;
+    for (int c : conditions) bytes.push_back(ConditionByte(c));
+    return bytes;
+  }
+
+  const PlanRequest& request_;
+  const PlanEnvironment& environment_;
+  std::unique_ptr<Plan> plan_;
+  PlanGraph work_;
+  Schedule schedule_;
+  std::unique_ptr<Conditions> conditions_;
+  std::unordered_set<int> conditions_taken_;
+  PlanValues values_;
+  std::vector<PendingStep> pending_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// PlanBuilder's second half: steps are prepared and bound to addresses.
+#include "runtime/exec/dynamic_step.h"
+#include "runtime/exec/function_steps.h"
+#include "runtime/exec/plan_assembly.h"
+#include "runtime/graph/control_flow.h"
+
+namespace lockstep {
+namespace {
+
+Status CopyAlias(KernelContext& k) {
+  for (int i = 0; i < k.num_outputs(); ++i) k.output(i).CopyFrom(k.input(0));
+  return Ok();
+}
+
+}  // namespace
+
+// A handle does not carry its variable's dtype, so graphs can get it wrong.
+Status PlanBuilder::CheckVariableType(const Node& n,
+                                      const Variable& variable) const {
+  for (const char* attr : {"dtype", "T"}) {
+    const DType* type = GetIf<DType>(n.attrs(), attr);
+    if (!type || BaseOf(*type) == variable.dtype() || *type == kResource) {
+      continue;
+    }
+    return InvalidArgument(Where(n), ": attribute '", attr, "' is ",
+                           DTypeName(*type), ", variable '", variable.name(),
+                           "' has dtype ", DTypeName(variable.dtype()));
+  }
+  return Ok();
+}
+
+Status PlanBuilder::FindOperands(PendingStep* step) {
+  const Node* n = step->node;
+  const auto types = ArgTypes(n->def(), n->def().inputs, n->attrs());
+  for (int i = 0; i < n->num_inputs(); ++i) {
+    const Output& in = n->input(i);
+    step->operands.input_shapes.push_back(in.shape());
+    const Tensor& value = in.node->output_value(in.index);
+    step->operands.input_values.push_back(value.defined() ? &value : nullptr);
+    Variable* variable = nullptr;
+    const Output behind = VariableBehind(in);
+    const bool handle = PassesHandle(*n, i) ||
+                        (types.ok() && IsHandle((*types)[static_cast<size_t>(i)]));
+    if (handle && behind.defined()) {
+      LS_ASSIGN_OR_RETURN(variable, VariableOf(behind.node));
+      LS_RETURN_IF_ERROR(CheckVariableType(*n, *variable));
+    }
+    step->operands.variables.push_back(variable);
+  }
+  for (int i = 0; i < n->num_outputs(); ++i) {
+    step->operands.output_shapes.push_back(n->output_shape(i));
+  }
+  return Ok();
+}
+
+Status PlanBuilder::PrepareStep(int number) {
+  PendingStep& step = pending_[static_cast<size_t>(number)];
+  if (step.kind == StepKind::kCondition) return Ok();
+  LS_RETURN_IF_ERROR(FindOperands(&step));
+  if (step.kind != StepKind::kKernel || !step.kernel->prepare) return Ok();
+  StepPrepare context(*step.node, step.operands, *environment_.resources);
+  Status prepared = step.kernel->prepare(context);
+  if (!prepared.ok()) return prepared.WithContext(Where(*step.node));
+  step.state = context.TakeState();
+  if (context.scratch_bytes() > 0) {
+    step.scratch_buffer =
+        values_.NewBuffer(Storage::kArena, step.node->name() + " (scratch)",
+                          number, context.scratch_bytes());
+  }
+  return Ok();
+}
+
+// The variables that must have a value before the step.
+void PlanBuilder::BindReads(const PendingStep& p, Plan::Step* step) {
+  // A Merge reads one of its inputs only and looks at that.
+  if (p.kind == StepKind::kCondition || p.kind == StepKind::kMerge) return;
+  for (int i = 0; i < p.node->num_inputs(); ++i) {
+    const Output variable = VariableBehind(p.node->input(i));
+    const bool reference = p.operands.variables[static_cast<size_t>(i)];
+    if (!variable.defined() ||
+        (reference && (p.node->traits().allows_uninitialized ||
+                       RunsFunctions(*p.node)))) {
+      continue;
+    }
+    Result<Variable*> v = VariableOf(variable.node);
+    if (v.ok()) step->reads.push_back(*v);
+  }
+}
+
+Status PlanBuilder::MakeRunner(PendingStep& p, Plan::Step* step) {
+  std::unique_ptr<StepRunner> runner;
+  if (p.kind == StepKind::kCondition) {
+    const auto [when_false, when_true] = conditions_->Sides(p.node);
+    runner = std::make_unique<ConditionStep>(ConditionByte(when_false),
+                                             ConditionByte(when_true));
+  } else if (p.kind == StepKind::kMerge) {
+    std::vector<MergeStep::Input> inputs;
+    for (const Output& in : p.inputs) {
+      inputs.push_back({.only_if = Bytes(conditions_->Of(in))});
+      const Output variable = VariableBehind(in);
+      if (!variable.defined()) continue;
+      LS_ASSIGN_OR_RETURN(inputs.back().variable, VariableOf(variable.node));
+    }
+    const int set = conditions_->SetBy(p.node);
+    runner = std::make_unique<MergeStep>(
+        std::move(inputs), set < 0 ? nullptr : ConditionByte(set));
+  } else if (p.kind == StepKind::kFunctions) {
+    Result<std::unique_ptr<StepRunner>> made = MakeFunctionStep(
+        *p.node, environment_, work_.graph.functions(), &plan_->run_);
+    if (!made.ok()) return made.status().WithContext(Where(*p.node));
+    runner = *std::move(made);
+  } else {
+    LS_ASSIGN_OR_RETURN(
+        runner, DynamicStep::Create(*p.node, std::move(p.operands.variables),
+                                    &plan_->run_, environment_.resources,
+                                    schedule_.snapshots.contains(p.node)));
+  }
+  plan_->runners_.push_back(std::move(runner));
+  step->runner = plan_->runners_.back().get();
+  plan_->info_.num_dynamic_steps += p.kind == StepKind::kDynamic;
+  return Ok();
+}
+
+void PlanBuilder::BindKernel(PendingStep& p, Plan::Step* step) {
+  plan_->variables_.push_back(std::move(p.operands.variables));
+  step->run = p.kind == StepKind::kSnapshot ? CopyAlias : p.kernel->run;
+  step->state = std::move(p.state);
+  step->context = KernelBinder::Bind(
+      {.inputs = step->inputs,
+       .outputs = step->outputs,
+       .variables = plan_->variables_.back(),
+       .scratch = p.scratch_buffer < 0 ? nullptr
+                                       : values_.Address(p.scratch_buffer),
+       .state = step->state.get(),
+       .run = &plan_->run_,
+       .resources = environment_.resources,
+       .node = p.node});
+}
+
+Status PlanBuilder::BindStep(PendingStep& p) {
+  Plan::Step step;
+  step.node = p.node;
+  std::vector<Tensor*> inputs, outputs;
+  for (const Output& in : p.inputs) inputs.push_back(values_.TensorOf(in));
+  for (const Output& out : p.outputs) outputs.push_back(values_.TensorOf(out));
+  plan_->operands_.push_back(std::move(inputs));
+  step.inputs = plan_->operands_.back();
+  plan_->operands_.push_back(std::move(outputs));
+  step.outputs = plan_->operands_.back();
+  plan_->random_ = plan_->random_ || p.node->traits().random;
+  BindReads(p, &step);
+  std::vector<int> only_if = conditions_->Of(p.node);
+  if (p.kind == StepKind::kCondition) only_if = conditions_->Of(p.inputs[0]);
+  if (p.kind == StepKind::kMerge && conditions_->SetBy(p.node) >= 0) {
+    only_if.clear();
+  }
+  if (!only_if.empty()) {
+    plan_->only_if_.push_back(Bytes(only_if));
+    step.only_if = &plan_->only_if_.back();
+  }
+  if (p.kind == StepKind::kKernel || p.kind == StepKind::kSnapshot) {
+    BindKernel(p, &step);
+  } else {
+    LS_RETURN_IF_ERROR(MakeRunner(p, &step));
+  }
+  plan_->steps_.push_back(std::move(step));
+  return Ok();
+}
+
+void PlanBuilder::BindEnds() {
+  plan_->resources_ = environment_.resources;
+  plan_->task_ = environment_.options->task;
+  plan_->tasks_ = environment_.options->tasks;
+  for (size_t i = 0; i < work_.feeds.size(); ++i) {
+    Plan::Feed feed;
+    feed.spec = request_.feeds[i];
+    feed.views = values_.BufferOf(work_.feeds[i]).views;
+    feed.any_shape = !feed.spec.shape.IsFullyKnown();
+    plan_->feeds_.push_back(std::move(feed));
+  }
+  for (size_t i = 0; i < work_.fetches.size(); ++i) {
+    const Output& f = work_.fetches[i];
+    Plan::Fetch fetch{.value = values_.TensorOf(f),
+                      .only_if = Bytes(conditions_->Of(f)),
+                      .name = request_.signature.fetches[i].name()};
+    const Output variable = VariableBehind(f);
+    if (variable.defined()) {
+      Result<Variable*> v = VariableOf(variable.node);
+      if (v.ok()) fetch.variable = *v;
+    }
+    plan_->fetches_.push_back(std::move(fetch));
+  }
+}
+
+void PlanBuilder::Describe() {
+  PlanInfo& info = plan_->info_;
+  info.num_steps = static_cast<int>(plan_->steps_.size());
+  for (const Plan::Step& step : plan_->steps_) {
+    std::vector<std::string> inputs;
+    for (const Output& in : step.node->inputs()) inputs.push_back(in.name());
+    std::string text = StrCat(step.node->name(), " = ", step.node->op(), "(",
+                              Join(inputs, ", "), ")");
+    for (int i = 0; i < step.node->num_outputs(); ++i) {
+      text += StrCat(i ? ", " : " ",
+                     DTypeName(BaseOf(step.node->output_type(i))), " ",
+                     step.node->output_shape(i));
+    }
+    info.steps.push_back(std::move(text));
+  }
+}
+
+}  // namespace lockstep
