@@ -7,6 +7,7 @@ set_property(CACHE LOCKSTEP_MPI PROPERTY STRINGS AUTO ON OFF)
 option(LOCKSTEP_CUDA "Build the CUDA device" OFF)
 option(LOCKSTEP_TESTS "Build the tests" ON)
 option(LOCKSTEP_EXAMPLES "Build the examples" ON)
+option(LOCKSTEP_FUZZ "Build the fuzz targets for clang's libFuzzer" OFF)
 option(LOCKSTEP_WERROR "Treat warnings as errors" OFF)
 set(LOCKSTEP_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize takes them")
 
