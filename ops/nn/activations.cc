@@ -82,6 +82,13 @@ struct SoftplusFn {  // max(x, 0) + log(1 + exp(-|x|)): no overflow
     return (x > 0 ? x : T(0)) + tail;
   }
 };
+struct SoftplusGradFn {  // dy / (1 + exp(-x))
+  template <class T>
+  static T Apply(T dy, T x) {
+    using V = ValueType<T>;
+    return T(V(dy) / (V(1) + vm::Exp(-V(x))));
+  }
+};
 struct SoftsignFn {
   template <class T>
   static T Apply(T x) {
@@ -131,13 +138,19 @@ Status SoftsignGradGradient(GradContext& g) {
                                     ops::Add(s, ops::Abs(s, x), 1.0f));
   return g.SetDx(1, ops::Mul(s, ops::Mul(s, by_dy, g.x(0)), slope));
 }
-Status SoftplusGradient(GradContext& g) {
+// dy sigmoid(x) by dy and by x.
+Status SoftplusGradGradient(GradContext& g) {
   const Scope& s = g.scope();
-  return g.SetDx(0, ops::Mul(s, g.dy(0), ops::Sigmoid(s, g.x(0))));
+  const Output x = g.x(1);
+  const Output by_dy = s.Op("SoftplusGrad").In(g.dy(0)).In(x).Out();
+  LS_RETURN_IF_ERROR(g.SetDx(0, by_dy));
+  const Output rest = ops::Sub(s, 1.0f, ops::Sigmoid(s, x));
+  return g.SetDx(1, ops::Mul(s, ops::Mul(s, by_dy, g.x(0)), rest));
 }
 
 constexpr char kReluGrad[] = "ReluGrad", kRelu6Grad[] = "Relu6Grad",
                kEluGrad[] = "EluGrad", kSeluGrad[] = "SeluGrad",
+               kSoftplusGrad[] = "SoftplusGrad",
                kSoftsignGrad[] = "SoftsignGrad";
 
 #define LS_ACTIVATION(NAME, TYPES) \
@@ -191,9 +204,14 @@ LS_ACTIVATION_GRAD("SeluGrad", "outputs", "floattype")
                              []<class T>() { return Binary<SeluGradFn, T>(); });
 
 LS_ACTIVATION("Softplus", "floattype")
-    .Gradient(SoftplusGradient)
+    .Gradient(ByInput<kSoftplusGrad>)
     .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
       return VectorUnary<SoftplusFn, T>();
+    });
+LS_ACTIVATION_GRAD("SoftplusGrad", "features", "floattype")
+    .Gradient(SoftplusGradGradient)
+    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+      return Binary<SoftplusGradFn, T>();
     });
 LS_ACTIVATION("Softsign", "floattype")
     .Gradient(ByInput<kSoftsignGrad>)
