@@ -130,6 +130,13 @@ Result<std::vector<Gradient>> Rewriter::FindGradients() const {
   for (Node* node : graph_.nodes()) {
     const int input = node->traits().applies_gradient;
     if (input < 0) continue;
+    if (std::ranges::any_of(node->def().inputs, [](const ArgDef& arg) {
+          return arg.name == "indices";
+        })) {
+      return Unimplemented("node '", node->name(),
+                           "': a gradient of some rows (", node->op(),
+                           ") cannot be averaged over ranks");
+    }
     const Output output = node->input(input);
     const DType dtype = BaseOf(output.dtype());
     if (!IsFloating(dtype)) {

@@ -84,12 +84,12 @@ OpBuilder UpdateOp(const char* name) {
   b.Input("ref: Ref(T)")
       .Input("value: T")
       .Output("output_ref: Ref(T)")
-      .Attr("T: realnumbertype")
+      .Attr("T: numbertype")
       .Attr("use_locking: bool = false")
       .Shape(UpdateShape)
       .NoGradient()
       .Stateful()
-      .template Kernels<LS_REAL_TYPES>(
+      .template Kernels<LS_NUMBER_TYPES>(
           kCpu, []<class T>() { return KernelDef{UpdateCpu<F, T>}; });
   return b;
 }
@@ -98,11 +98,11 @@ OpBuilder UpdateResourceOp(const char* name) {
   OpBuilder b(name);
   b.Input("resource: resource")
       .Input("value: dtype")
-      .Attr("dtype: realnumbertype")
+      .Attr("dtype: numbertype")
       .Shape(UpdateShape)
       .NoGradient()
       .Stateful()
-      .template Kernels<LS_REAL_TYPES>(
+      .template Kernels<LS_NUMBER_TYPES>(
           kCpu,
           []<class T>() {
             return KernelDef{UpdateCpu<F, T>, RequireVariable};

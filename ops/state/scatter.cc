@@ -65,6 +65,8 @@ template <How how, class T>
 T Combine(T a, T b) {
   if constexpr (how == How::kSet) {
     return b;
+  } else if constexpr (how == How::kDiv && kIsComplex<T>) {
+    return a / b;
   } else if constexpr (how == How::kDiv) {
     return Quotient(a, b);
   } else if constexpr (how == How::kMin) {
@@ -89,7 +91,7 @@ void ChangeSlice(T* to, const T* from, int64_t step, int64_t n) {
 
 template <How how, class T>
 Status CheckDivisors(const Tensor& updates) {
-  if constexpr (how == How::kDiv && !kIsFloat<T>) {
+  if constexpr (how == How::kDiv && !kIsFloat<T> && !kIsComplex<T>) {
     for (const T d : updates.flat<T>()) {
       if (d == T(0)) return InvalidArgument("Integer division by zero");
     }
@@ -149,7 +151,10 @@ void RegisterForm(const std::string& name, bool resource) {
                     : "resource: resource");
   b.Input("indices: Tindices").Input(StrCat("updates: ", type));
   if (!resource) b.Output("output_ref: Ref(T)");
-  b.Attr(StrCat(type, how == How::kSet ? ": type" : ": realnumbertype"))
+  const bool ordered = how == How::kMin || how == How::kMax;
+  b.Attr(StrCat(type, how == How::kSet ? ": type"
+                      : ordered        ? ": realnumbertype"
+                                       : ": numbertype"))
       .Attr("Tindices: {int32, int64}");
   if (type[0] == 'T') {
     b.Attr(how == How::kSet || resource ? "use_locking: bool = true"
@@ -167,8 +172,10 @@ struct ScatterOps {
     for (const bool resource : {false, true}) {
       if constexpr (how == How::kSet) {
         RegisterForm<how, kNd, LS_ANY_TYPES>(name, resource);
-      } else {
+      } else if constexpr (how == How::kMin || how == How::kMax) {
         RegisterForm<how, kNd, LS_REAL_TYPES>(name, resource);
+      } else {
+        RegisterForm<how, kNd, LS_NUMBER_TYPES>(name, resource);
       }
     }
   }

@@ -111,8 +111,7 @@ OpBuilder ApplyBuilder(const ApplySpec& spec, bool resource, bool sparse) {
   if (sparse) b.Attr("Tindices: {int32, int64}");
   for (const char* attr : spec.attrs) b.Attr(attr);
   b.Shape(ApplyShape).NoGradient().Stateful();
-  // Ranks average dense gradients only.
-  if (!sparse) b.With([&](OpTraits& t) { t.applies_gradient = gradient; });
+  b.With([&](OpTraits& t) { t.applies_gradient = gradient; });
   return b;
 }
 

@@ -10,6 +10,7 @@
 #include "ops/array/array.h"
 #include "ops/math/math.h"
 #include "ops/state/state.h"
+#include "ops/training/training.h"
 #include "tests/distributed/linear_model.h"
 #include "tests/testing/spawn_ranks.h"
 
@@ -256,6 +257,26 @@ TEST(DataParallelTest, AGradientThatUpdatesTwoVariablesIsExchangedOnce) {
     ASSERT_TRUE(values.ok()) << values.status().ToString();
     EXPECT_EQ((*values)[0].scalar<float>(), -1.0f);
     EXPECT_EQ((*values)[1].scalar<float>(), -3.0f);
+  });
+}
+
+// Ranks look up other rows: averaging what they have at one place would mix
+// them up.
+TEST(DataParallelTest, GradientsOfRowsAreRefusedByName) {
+  SpawnRanksShared(2, [&](std::shared_ptr<Communicator> comm) {
+    Graph graph;
+    const Scope root(&graph);
+    const Output w = ops::InitializedVariable(root.WithName("w"), {1.0f, 2.0f});
+    const Output a = ops::InitializedVariable(root.WithName("a"), {0.0f, 0.0f});
+    const Output in = ops::Placeholder(root.WithName("in"), kFloat, Shape{1});
+    ops::ApplyMomentum(root.WithName("train"), w, a, 0.1f,
+                       {in, Input({1}).Resolve(root)}, 0.9f);
+    auto session = Open(graph, comm, {.bucket_bytes = 1});
+    const Status s =
+        session->RunTargets({"train"}, {{"in:0", Tensor::Of<float>({1}, {1})}});
+    EXPECT_EQ(s.code(), Code::kUnimplemented);
+    EXPECT_THAT(s.message(), HasSubstr("node 'train'"));
+    EXPECT_THAT(s.message(), HasSubstr("cannot be averaged"));
   });
 }
 

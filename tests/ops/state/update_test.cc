@@ -106,6 +106,27 @@ TEST(UpdateTest, RowsInTheOrderOfTheirIndices) {
   }
 }
 
+TEST(UpdateTest, ComplexNumbers) {
+  using C = std::complex<float>;
+  const Tensor start = Tensor::Of<C>({2}, {C(1, 2), C(3, -1)});
+  const Tensor by = Tensor::Of<C>({1}, {C(0, 1)});
+  const auto want = [](C second) {
+    return Tensor::Of<C>({2}, {C(1, 2), second});
+  };
+  ExpectAfter(start, Rows(ops::ScatterAdd, I({1}, {1}), by), want(C(3, 0)));
+  ExpectAfter(start, Rows(ops::ScatterMul, I({1}, {1}), by), want(C(1, 3)));
+  ExpectAfter(start, Rows(ops::ScatterDiv, I({1}, {1}), by), want(C(-1, -3)));
+  ExpectAfter(start, Rows(ops::ScatterNdSub, I({1, 1}, {1}), by),
+              want(C(3, -2)));
+  ExpectAfter(
+      start,
+      [](const Scope& s, Output v) {
+        return ops::AssignAdd(
+            s, v, v.dtype() == kResource ? ops::ReadVariable(s, v) : v);
+      },
+      Tensor::Of<C>({2}, {C(2, 4), C(6, -2)}));
+}
+
 TEST(UpdateTest, OneScalarForAllRows) {
   ExpectAfter(F({2, 2}, {1, 2, 3, 4}),
               Rows(ops::ScatterAdd, I({2}, {1, 1}), Tensor(10.0f)),
