@@ -37,7 +37,10 @@ Result<std::string> ToGraphDef(const Graph& graph) {
   return SerializeProto(def);
 }
 
-Result<Graph> FromProto(const proto::GraphDef& def) {
+namespace {
+
+// `consumed` is null or the message itself.
+Result<Graph> Import(const proto::GraphDef& def, proto::GraphDef* consumed) {
   LS_RETURN_IF_ERROR(CheckRepeatedValues(def));
   Graph graph;
   FunctionSignatures signatures;
@@ -58,10 +61,18 @@ Result<Graph> FromProto(const proto::GraphDef& def) {
     graph.set_functions(std::move(library));
   }
   NodeImporter importer(def.node(), NodeImporter::Names::kGraph, signatures,
-                        &graph);
+                        &graph, consumed ? consumed->mutable_node() : nullptr);
   LS_RETURN_IF_ERROR(importer.Import());
   return graph;
 }
+
+}  // namespace
+
+Result<Graph> FromProto(const proto::GraphDef& def) {
+  return Import(def, nullptr);
+}
+
+Result<Graph> FromProto(proto::GraphDef&& def) { return Import(def, &def); }
 
 Result<Graph> FromGraphDef(std::string_view bytes) {
   proto::GraphDef def;
@@ -69,7 +80,7 @@ Result<Graph> FromGraphDef(std::string_view bytes) {
     return InvalidArgument("not a serialized GraphDef (", bytes.size(),
                            " bytes)");
   }
-  return FromProto(def);
+  return FromProto(std::move(def));
 }
 
 Result<Graph> FromGraphDefText(std::string_view text) {
@@ -78,7 +89,7 @@ Result<Graph> FromGraphDefText(std::string_view text) {
   if (!parsed.ok()) {
     return InvalidArgument("not a GraphDef in text form: ", parsed.message());
   }
-  return FromProto(def);
+  return FromProto(std::move(def));
 }
 
 }  // namespace lockstep

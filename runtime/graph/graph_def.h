@@ -32,5 +32,7 @@ Result<Graph> FromGraphDefText(std::string_view text);
 // The same with the message itself, for files that contain one.
 Status ToProto(const Graph& graph, proto::GraphDef* out);
 Result<Graph> FromProto(const proto::GraphDef& def);
+// Empties the message as it goes, so that a large graph is not held twice.
+Result<Graph> FromProto(proto::GraphDef&& def);
 
 }  // namespace lockstep

@@ -210,9 +210,10 @@ Status ToProto(const MetaGraph& meta, proto::MetaGraphDef* out) {
   return ParseProto(meta.object_graph, *out->mutable_object_graph_def());
 }
 
-Result<MetaGraph> FromProto(const proto::MetaGraphDef& def) {
+Result<MetaGraph> FromProto(proto::MetaGraphDef&& def) {
   MetaGraph meta;
-  LS_ASSIGN_OR_RETURN(meta.graph, FromProto(def.graph_def()));
+  LS_ASSIGN_OR_RETURN(meta.graph,
+                      FromProto(std::move(*def.mutable_graph_def())));
   const auto& tags = def.meta_info_def().tags();
   meta.tags.assign(tags.begin(), tags.end());
   if (def.has_saver_def()) meta.saver = ReadSaver(def.saver_def());
@@ -248,7 +249,7 @@ Result<MetaGraph> FromMetaGraphDef(std::string_view bytes) {
     return InvalidArgument("not a serialized MetaGraphDef (", bytes.size(),
                            " bytes)");
   }
-  return FromProto(def);
+  return FromProto(std::move(def));
 }
 
 }  // namespace lockstep

@@ -13,7 +13,8 @@ class MetaGraphDef;
 }
 
 Status ToProto(const MetaGraph& meta, proto::MetaGraphDef* out);
-Result<MetaGraph> FromProto(const proto::MetaGraphDef& def);
+// Empties the message's graph as it goes, so that it is not held twice.
+Result<MetaGraph> FromProto(proto::MetaGraphDef&& def);
 
 // What ReadGraphFile does before it imports: the message of any kind of graph
 // file; of a GraphDef it has nothing but that.

@@ -48,7 +48,7 @@ Status NodeImporter::Import() {
   LS_RETURN_IF_ERROR(CheckOps());
   for (int i = 0; i < nodes_.size(); ++i) {
     const std::string& name = nodes_[i].name();
-    if (added_.contains(name) || !index_.emplace(name, i).second) {
+    if (!known_.emplace(name, Known{.index = i}).second) {
       return InvalidArgument("there are two nodes '", name, "'");
     }
   }
@@ -102,26 +102,28 @@ Status NodeImporter::AddWithInputs(int root) {
     bool waiting = false;
     for (const std::string& text : n.input()) {
       LS_ASSIGN_OR_RETURN(InputName in, Parse(text));
-      if (added_.contains(in.node)) continue;
-      auto it = index_.find(in.node);
-      if (it == index_.end()) {
+      const auto it = known_.find(in.node);
+      if (it == known_.end()) {
         return InvalidArgument("node '", n.name(), "': its input '", text,
                                "' does not exist");
       }
-      if (IsNext(n)) continue;  // joined at the end
-      const State of_input = state_[static_cast<size_t>(it->second)];
-      if (of_input == State::kDone) continue;
+      // Those of loops are joined at the end.
+      if (it->second.node || IsNext(n)) continue;
+      const State of_input = state_[static_cast<size_t>(it->second.index)];
       if (ready || of_input == State::kOpen) {
         return InvalidArgument("the graph has a cycle through node '",
                                n.name(), "'");
       }
-      stack.push_back(it->second);
+      stack.push_back(it->second.index);
       waiting = true;
     }
     if (waiting) continue;
-    Status added = AddNode(n);
-    if (!added.ok()) return added;
+    LS_RETURN_IF_ERROR(AddNode(n));
     state = State::kDone;
+    if (consumed_ && !IsNext(n)) {
+      proto::NodeDef taken;
+      taken.Swap(consumed_->Mutable(at));
+    }
     stack.pop_back();
   }
   return Ok();
@@ -158,8 +160,8 @@ Result<Output> NodeImporter::Find(const std::string& text) const {
 }
 
 Node* NodeImporter::FindNode(const std::string& name) const {
-  auto it = added_.find(name);
-  return it == added_.end() ? nullptr : it->second;
+  const auto it = known_.find(name);
+  return it == known_.end() ? nullptr : it->second.node;
 }
 
 namespace {
@@ -225,7 +227,7 @@ Status NodeImporter::AddNode(const proto::NodeDef& n) {
       spec.inputs.push_back(*input);
     }
   }
-  LS_ASSIGN_OR_RETURN(added_[n.name()], graph_.AddNode(std::move(spec)));
+  LS_ASSIGN_OR_RETURN(known_[n.name()].node, graph_.AddNode(std::move(spec)));
   return Ok();
 }
 

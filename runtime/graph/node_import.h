@@ -34,13 +34,17 @@ class NodeImporter {
   // How inputs are written: "node:1", or "node:output name:1" in functions.
   enum class Names { kGraph, kFunction };
 
-  // The references must outlive the importer.
+  // The references must outlive the importer. `consumed` is null or `nodes`:
+  // then messages are emptied once they are nodes, so that a large graph is
+  // not held twice.
   NodeImporter(const NodeDefs& nodes, Names names,
-               const FunctionSignatures& functions, Graph* graph)
-      : nodes_(nodes), names_(names), functions_(functions), graph_(*graph) {}
+               const FunctionSignatures& functions, Graph* graph,
+               NodeDefs* consumed = nullptr)
+      : nodes_(nodes), names_(names), functions_(functions), graph_(*graph),
+        consumed_(consumed) {}
 
   // An argument of the function, known as `name`.
-  void AddArg(const std::string& name, Node* arg) { added_[name] = arg; }
+  void AddArg(const std::string& name, Node* arg) { known_[name].node = arg; }
   // INVALID_ARGUMENT for two nodes of a name, an input that does not exist, a
   // cycle that is no loop, a node that does not fit its op. UNIMPLEMENTED
   // lists every unknown op with the nodes that use it.
@@ -69,8 +73,13 @@ class NodeImporter {
   Names names_;
   const FunctionSignatures& functions_;
   Graph& graph_;
-  std::unordered_map<std::string, int> index_;
-  std::unordered_map<std::string, Node*> added_;
+  NodeDefs* consumed_;
+  // By name: the place among nodes_, and the node once there is one.
+  struct Known {
+    int index = -1;
+    Node* node = nullptr;
+  };
+  std::unordered_map<std::string, Known> known_;
   std::vector<State> state_;
   std::vector<const proto::NodeDef*> next_iterations_;
 };

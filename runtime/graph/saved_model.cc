@@ -20,16 +20,17 @@ std::set<std::string> TagsOf(const proto::MetaGraphDef& meta) {
   return {tags.begin(), tags.end()};
 }
 
-const proto::MetaGraphDef* Choose(const proto::SavedModel& model,
-                                  const std::vector<std::string>& tags) {
+proto::MetaGraphDef* Choose(proto::SavedModel* model,
+                            const std::vector<std::string>& tags) {
   const std::set<std::string> wanted =
       tags.empty() ? std::set<std::string>{kServe}
                    : std::set<std::string>(tags.begin(), tags.end());
-  for (const auto& meta : model.meta_graphs()) {
+  for (auto& meta : *model->mutable_meta_graphs()) {
     if (TagsOf(meta) == wanted) return &meta;
   }
-  return tags.empty() && model.meta_graphs_size() == 1 ? &model.meta_graphs(0)
-                                                       : nullptr;
+  return tags.empty() && model->meta_graphs_size() == 1
+             ? model->mutable_meta_graphs(0)
+             : nullptr;
 }
 
 // The message of the folder `dir`, and the path of its file.
@@ -47,13 +48,13 @@ Status ReadMessage(Env& env, const std::string& dir, proto::SavedModel* model,
       .WithContext(*path);
 }
 
-Status ChooseFrom(const proto::SavedModel& model, const std::string& path,
+Status ChooseFrom(proto::SavedModel* model, const std::string& path,
                   const std::vector<std::string>& tags,
-                  const proto::MetaGraphDef** out) {
+                  proto::MetaGraphDef** out) {
   *out = Choose(model, tags);
   if (*out != nullptr) return Ok();
   std::vector<std::string> there;
-  for (const auto& meta : model.meta_graphs()) {
+  for (const auto& meta : model->meta_graphs()) {
     there.push_back(StrCat("{", Join(TagsOf(meta), ", "), "}"));
   }
   return NotFound(path, " has no meta graph tagged {",
@@ -93,9 +94,9 @@ Result<MetaGraph> ReadSavedModel(Env& env, const std::string& dir,
   proto::SavedModel model;
   std::string path;
   LS_RETURN_IF_ERROR(ReadMessage(env, dir, &model, &path));
-  const proto::MetaGraphDef* chosen = nullptr;
-  LS_RETURN_IF_ERROR(ChooseFrom(model, path, tags, &chosen));
-  Result<MetaGraph> meta = FromProto(*chosen);
+  proto::MetaGraphDef* chosen = nullptr;
+  LS_RETURN_IF_ERROR(ChooseFrom(&model, path, tags, &chosen));
+  Result<MetaGraph> meta = FromProto(std::move(*chosen));
   if (!meta.ok()) return meta.status().WithContext(path);
   return meta;
 }
@@ -118,10 +119,9 @@ Status ReadMetaGraphDef(Env& env, const std::string& path,
     proto::SavedModel model;
     std::string file;
     LS_RETURN_IF_ERROR(ReadMessage(env, dir, &model, &file));
-    const proto::MetaGraphDef* chosen = nullptr;
-    LS_RETURN_IF_ERROR(ChooseFrom(model, file, {}, &chosen));
-    // The chosen one is taken out without a copy.
-    out->Swap(const_cast<proto::MetaGraphDef*>(chosen));
+    proto::MetaGraphDef* chosen = nullptr;
+    LS_RETURN_IF_ERROR(ChooseFrom(&model, file, {}, &chosen));
+    out->Swap(chosen);
     return Ok();
   }
   LS_ASSIGN_OR_RETURN(const std::string bytes, env.ReadFile(path));
@@ -131,7 +131,7 @@ Status ReadMetaGraphDef(Env& env, const std::string& path,
 Result<MetaGraph> ReadGraphFile(Env& env, const std::string& path) {
   proto::MetaGraphDef def;
   LS_RETURN_IF_ERROR(ReadMetaGraphDef(env, path, &def));
-  Result<MetaGraph> meta = FromProto(def);
+  Result<MetaGraph> meta = FromProto(std::move(def));
   if (!meta.ok()) return meta.status().WithContext(path);
   return meta;
 }

@@ -194,7 +194,7 @@ def losses(s):
         x, y = s.rand([6]), s.rand([6], seed=2)
         out = [tf.losses.mean_squared_error(y, x), tf.losses.huber_loss(y, x), tf.losses.absolute_difference(y, x),
                tf.losses.log_loss(tf.sigmoid(y), tf.sigmoid(x)), tf.losses.hinge_loss(tf.cast(y > 0, tf.float32), x),
-               tf.nn.gelu(x), tf.nn.silu(x), tf.nn.crelu(x), tf.nn.relu6(x), tf.nn.swish(x)]
+               tf.compat.v2.nn.gelu(x), tf.compat.v2.nn.silu(x), tf.nn.crelu(x), tf.nn.relu6(x), tf.nn.swish(x)]
         return s.with_grads(out, [x])
     s.add("composed_losses", composed)
     def gradients_of_gradients():
