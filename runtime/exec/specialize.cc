@@ -5,6 +5,7 @@
 
 #include "runtime/exec/dynamic_step.h"
 #include "runtime/exec/function_steps.h"
+#include "runtime/graph/conditions.h"
 #include "runtime/graph/control_flow.h"
 
 namespace lockstep {
@@ -51,7 +52,10 @@ class Specializer {
 
   Status Run() {
     LS_ASSIGN_OR_RETURN(std::vector<Node*> order, graph_.TopologicalOrder());
-    for (Node* n : order) LS_RETURN_IF_ERROR(Visit(n));
+    const Conditions conditions(order);
+    for (Node* n : order) {
+      LS_RETURN_IF_ERROR(Visit(n, !conditions.Of(n).empty()));
+    }
     for (Output& f : plan_.fetches) f = Now(f);
     return Ok();
   }
@@ -62,7 +66,8 @@ class Specializer {
     return it == replaced_.end() ? o : it->second;
   }
 
-  Status Visit(Node* n) {
+  // `conditional`: it may be on a branch that is not taken.
+  Status Visit(Node* n, bool conditional) {
     for (int i = 0; i < n->num_inputs(); ++i) {
       graph_.SetInput(n, i, Now(n->input(i)));
     }
@@ -74,7 +79,16 @@ class Specializer {
     }
     if (IsFeed(*n)) return Ok();
     int identity = -1;
-    LS_RETURN_IF_ERROR(graph_.InferShapes(n, &identity));
+    const Status inferred = graph_.InferShapes(n, &identity);
+    if (!inferred.ok()) {
+      if (!conditional) return inferred;
+      // Shapes that do not fit are an error when, and only if, the node runs.
+      for (int i = 0; i < n->num_outputs(); ++i) {
+        n->set_output_shape(i, Shape::Unknown());
+        n->set_output_value(i, Tensor());
+      }
+      return Ok();
+    }
     if (RunsFunctions(*n)) {
       const Status s = InferFunctionNode(n, environment_, graph_.functions());
       return s.ok() ? s : s.WithContext(StrCat("node '", n->name(), "' (",

@@ -118,6 +118,26 @@ TEST(CondTest, BothSidesUpdateAndReadOneVariable) {
   }
 }
 
+TEST(CondTest, ShapesOfTheSideNotTakenNeedNotFit) {
+  Graph graph;
+  Scope s(&graph);
+  const Output x = ops::Placeholder(s.WithName("x"), kFloat);
+  const Output p = ops::Placeholder(s.WithName("p"), kBool, Shape{});
+  Node* data = s.Op("Switch").In(x).In(p).Build();
+  const Output squeezed = ops::Squeeze(s, Output{data, 1}, {0});
+  s.WithName("y").Op("Merge").In({Output{data, 0}, squeezed}).Out();
+  ASSERT_TRUE(s.ok()) << s.status().ToString();
+  auto session = Start(graph);
+  const Tensor four = F({4}, {1, 2, 3, 4});
+  EXPECT_TRUE(
+      SameTensor(Get(*session, {{"x", four}, {"p", false}}, "y"), four));
+  EXPECT_EQ(session->RunOne({{"x", four}, {"p", true}}, "y").code(),
+            Code::kInvalidArgument);
+  EXPECT_TRUE(SameTensor(
+      Get(*session, {{"x", F({1, 2}, {5, 6})}, {"p", true}}, "y"),
+      F({2}, {5, 6})));
+}
+
 TEST(CondTest, TheSideNotTakenMayBeUninitialized) {
   Graph graph;
   Scope s(&graph);
