@@ -2,76 +2,14 @@
 #include "runtime/graph/passes/extract_loops.h"
 
 #include <algorithm>
-#include <map>
 
 #include "runtime/graph/control_flow.h"
 #include "runtime/graph/copy_nodes.h"
 #include "runtime/graph/function.h"
+#include "runtime/graph/passes/frames.h"
 
 namespace lockstep {
 namespace {
-
-struct Frame {
-  std::string name;
-  Frame* parent = nullptr;  // null: the graph outside all loops
-  int depth = 1;
-};
-
-// Which frame every node is in.
-class Frames {
- public:
-  Status Find(const Graph& graph) {
-    LS_ASSIGN_OR_RETURN(std::vector<Node*> order,
-                        OrderWithLoops(graph.nodes()));
-    for (Node* n : order) {
-      Frame* frame = nullptr;
-      auto from = [&](const Node* m) {
-        if (IsNextIteration(*m)) return;
-        Frame* f = of_[m];
-        if (f && IsExit(*m)) f = f->parent;
-        if (f && (!frame || f->depth > frame->depth)) frame = f;
-      };
-      for (const Output& in : n->inputs()) {
-        if (!IsNextIteration(*n)) from(in.node);
-      }
-      for (const Node* c : n->control_inputs()) from(c);
-      of_[n] = IsEnter(*n) ? Child(frame, *n) : frame;
-    }
-    for (Node* n : order) {
-      if (IsNextIteration(*n)) of_[n] = of_[n->input(0).node];
-    }
-    return Ok();
-  }
-  // Null for nodes outside all loops, and for the loops made since.
-  Frame* Of(const Node* n) const {
-    auto it = of_.find(n);
-    return it == of_.end() ? nullptr : it->second;
-  }
-  // The outermost frame around the node; null outside all.
-  Frame* Outermost(const Node* n) const {
-    Frame* f = Of(n);
-    while (f && f->parent) f = f->parent;
-    return f;
-  }
-  const std::map<std::pair<Frame*, std::string>, std::unique_ptr<Frame>>& all()
-      const {
-    return frames_;
-  }
-
- private:
-  Frame* Child(Frame* parent, const Node& enter) {
-    const std::string& name = enter.Attr<std::string>("frame_name");
-    std::unique_ptr<Frame>& slot = frames_[{parent, name}];
-    if (!slot) {
-      slot = std::make_unique<Frame>(
-          Frame{name, parent, parent ? parent->depth + 1 : 1});
-    }
-    return slot.get();
-  }
-
-  std::unordered_map<const Node*, Frame*> of_;
-  std::map<std::pair<Frame*, std::string>, std::unique_ptr<Frame>> frames_;
-};
 
 // One loop variable.
 struct LoopVar {
