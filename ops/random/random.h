@@ -33,6 +33,18 @@ Output Multinomial(const Scope& scope, const Input& logits,
                    const Input& num_samples, int64_t seed = 0,
                    DType output_dtype = kInt64);
 
+// For each element of alpha or rate `shape` samples: [shape, alpha's shape].
+Output RandomGamma(const Scope& scope, const Input& shape, const Input& alpha,
+                   int64_t seed = 0);
+Output RandomPoisson(const Scope& scope, const Input& shape, const Input& rate,
+                     DType dtype = kInt64, int64_t seed = 0);
+// Within [minvals, maxvals]; parameters are scalars or have a value for each of
+// shape's first dimension.
+Output ParameterizedTruncatedNormal(const Scope& scope, const Input& shape,
+                                    const Input& means, const Input& stdevs,
+                                    const Input& minvals, const Input& maxvals,
+                                    int64_t seed = 0);
+
 // Functions of their inputs alone, and equal to TensorFlow's. seed: two
 // integers.
 Output StatelessRandomUniform(const Scope& scope, const Input& shape,

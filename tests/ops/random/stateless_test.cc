@@ -158,7 +158,8 @@ TEST(StatelessRandomTest, KeysAndCounters) {
   const auto y = Evaluate({}, [](const Scope& s, const Outputs&) {
     const Outputs from =
         s.Op("StatelessRandomGetKeyCounterAlg").In(Input(kSeed)).Outs();
-    const Outputs two = s.Op("StatelessRandomGetKeyCounter").In(Input(kSeed)).Outs();
+    const Outputs two =
+        s.Op("StatelessRandomGetKeyCounter").In(Input(kSeed)).Outs();
     const auto draw = [&](const char* op, const Input& counter, int32_t n) {
       NodeBuilder node = s.Op(op);
       node.In(Input({n})).In(from[0]).In(counter).In(from[2]);

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Draws by rejection: each sample takes as many numbers as it needs from words
+// of its own. For random_rejection.cc.
+
+#include <array>
+#include <cmath>
+
+#include "runtime/core/philox.h"
+
+namespace lockstep::detail {
+
+// Sample number `sample` of a stream.
+class SampleSource {
+ public:
+  SampleSource(const Philox& rng, uint64_t sample)
+      : rng_(rng), block_(sample * kBlocks) {}
+  double Uniform() {  // in [0, 1)
+    if (used_ == 4) {
+      words_ = rng_.Block(block_++);
+      used_ = 0;
+    }
+    used_ += 2;
+    return UniformDouble(words_[used_ - 2], words_[used_ - 1]);
+  }
+  double Positive() { return 1.0 - Uniform(); }  // in (0, 1]
+  double Normal() {
+    const double r = std::sqrt(-2.0 * std::log(Positive()));
+    return r * std::cos(6.283185307179586 * Uniform());
+  }
+
+ private:
+  static constexpr uint64_t kBlocks = 256;
+  const Philox& rng_;
+  uint64_t block_;
+  std::array<uint32_t, 4> words_{};
+  size_t used_ = 4;
+};
+
+// Attempts of which the last one is taken, however unlikely that is.
+inline constexpr int kAttempts = 400;
+
+// Marsaglia and Tsang, "A simple method for generating gamma variables".
+inline double Gamma(SampleSource& source, double alpha) {
+  if (!(alpha > 0) || !std::isfinite(alpha)) return std::nan("");
+  const double boosted = alpha < 1 ? alpha + 1 : alpha;
+  const double d = boosted - 1.0 / 3, c = 1 / std::sqrt(9 * d);
+  double v = 1;
+  for (int i = 0; i < kAttempts; ++i) {
+    const double x = source.Normal();
+    const double root = 1 + c * x;
+    if (root <= 0) continue;
+    v = root * root * root;
+    if (std::log(source.Positive()) <
+        0.5 * x * x + d - d * v + d * std::log(v)) {
+      break;
+    }
+  }
+  const double boost = alpha < 1 ? std::pow(source.Positive(), 1 / alpha) : 1.0;
+  return d * v * boost;
+}
+
+// Up to 10 by multiplying uniforms (Knuth); above by transformed rejection:
+// Hoermann, "The transformed rejection method for generating Poisson random
+// variables", 1993.
+inline double Poisson(SampleSource& source, double rate) {
+  if (!(rate >= 0) || !std::isfinite(rate)) return std::nan("");
+  if (rate < 10) {
+    const double least = std::exp(-rate);
+    double product = source.Positive(), k = 0;
+    for (; product > least && k < kAttempts; ++k) product *= source.Positive();
+    return k;
+  }
+  const double b = 0.931 + 2.53 * std::sqrt(rate), a = -0.059 + 0.02483 * b;
+  const double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
+  const double sure = 0.9277 - 3.6224 / (b - 2), log_rate = std::log(rate);
+  for (int i = 0; i < kAttempts; ++i) {
+    const double u = source.Uniform() - 0.5, v = source.Positive();
+    const double us = 0.5 - std::abs(u);
+    const double k = std::floor((2 * a / us + b) * u + rate + 0.43);
+    if (us >= 0.07 && v <= sure) return k;
+    if (k < 0 || (us < 0.013 && v > us)) continue;
+    if (std::log(v * inverse_alpha / (a / (us * us) + b)) <=
+        k * log_rate - rate - std::lgamma(k + 1)) {
+      return k;
+    }
+  }
+  return std::floor(rate);
+}
+
+// A standard normal within [low, high], low < high: Robert, "Simulation of
+// truncated normal variables", 1995.
+inline double NormalWithin(SampleSource& source, double low, double high) {
+  if (high < 0) return -NormalWithin(source, -high, -low);
+  double z = std::isfinite(low) ? low : high;
+  const double tail = 0.5 * (low + std::sqrt(low * low + 4));
+  const bool from_tail = low > 0.5 && high - low > 1 / tail;
+  const bool from_normal = !from_tail && low <= 0.5 && high - low > 2.5;
+  const double top = low > 0 ? low * low : 0;  // least square in the interval
+  for (int i = 0; i < kAttempts; ++i) {
+    double log_accept = 0;
+    if (from_tail) {
+      z = low - std::log(source.Positive()) / tail;
+      log_accept = -0.5 * (z - tail) * (z - tail);
+    } else if (from_normal) {
+      z = source.Normal();
+    } else {
+      z = low + (high - low) * source.Uniform();
+      log_accept = 0.5 * (top - z * z);
+    }
+    if (z >= low && z <= high && std::log(source.Positive()) <= log_accept) {
+      return z;
+    }
+  }
+  return std::fmin(std::fmax(z, low), high);
+}
+
+}  // namespace lockstep::detail
