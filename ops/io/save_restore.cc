@@ -37,7 +37,8 @@ Result<Request> ReadRequest(KernelContext& k, int tensors) {
 // Inputs: prefix [], tensor_names [n], shape_and_slices [n], n tensors.
 Status SaveCpu(KernelContext& k) {
   LS_ASSIGN_OR_RETURN(Request r, ReadRequest(k, k.num_inputs() - 3));
-  LS_ASSIGN_OR_RETURN(auto writer, CheckpointWriter::Open(detail::EnvOf(k), r.prefix));
+  LS_ASSIGN_OR_RETURN(auto writer,
+                      CheckpointWriter::Open(detail::EnvOf(k), r.prefix));
   for (size_t i = 0; i < r.names.size(); ++i) {
     const Tensor& value = k.input(static_cast<int>(i) + 3);
     if (r.slices[i].empty()) {
@@ -65,7 +66,8 @@ LOCKSTEP_OP("SaveV2")
 // Outputs: n tensors of the dtypes asked for.
 Status RestoreCpu(KernelContext& k) {
   LS_ASSIGN_OR_RETURN(Request r, ReadRequest(k, k.num_outputs()));
-  LS_ASSIGN_OR_RETURN(auto reader, CheckpointReader::Open(detail::EnvOf(k), r.prefix));
+  LS_ASSIGN_OR_RETURN(auto reader,
+                      CheckpointReader::Open(detail::EnvOf(k), r.prefix));
   for (int i = 0; i < k.num_outputs(); ++i) {
     const std::string& name = r.names[static_cast<size_t>(i)];
     const std::string& slice = r.slices[static_cast<size_t>(i)];

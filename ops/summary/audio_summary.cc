@@ -16,8 +16,9 @@ struct AudioState {
 };
 
 Status AudioPrepare(PrepareContext& p) {
-  p.MakeState<AudioState>(AudioState{p.Attr<int64_t>("max_outputs"),
-                                     GetOr<float>(p.attrs(), "sample_rate", 0)});
+  p.MakeState<AudioState>(
+      AudioState{p.Attr<int64_t>("max_outputs"),
+                 GetOr<float>(p.attrs(), "sample_rate", 0)});
   return Ok();
 }
 

@@ -12,9 +12,8 @@ namespace lockstep {
 namespace {
 
 constexpr std::string_view kSummaryOps[] = {
-    "AudioSummary",     "AudioSummaryV2", "HistogramSummary",
-    "ImageSummary",     "MergeSummary",   "ScalarSummary",
-    "TensorSummary",    "TensorSummaryV2"};
+    "AudioSummary", "AudioSummaryV2", "HistogramSummary", "ImageSummary",
+    "MergeSummary", "ScalarSummary",  "TensorSummary",    "TensorSummaryV2"};
 
 Status MergeCpu(KernelContext& k) {
   Summary merged;

@@ -22,8 +22,8 @@ Status TensorV2Cpu(KernelContext& k) {
                            "shape ", k.input(2).shape());
   }
   Summary summary;
-  LS_RETURN_IF_ERROR(summary.AddTensor(tag, k.input(1),
-                                       k.input(2).scalar<std::string>()));
+  LS_RETURN_IF_ERROR(
+      summary.AddTensor(tag, k.input(1), k.input(2).scalar<std::string>()));
   return detail::Emit(k, summary);
 }
 

@@ -16,8 +16,7 @@ bool IsRead(const Node& node) { return node.op() == "ReadVariableOp"; }
 
 // Whether the node becomes a constant.
 bool IsFrozen(const Node& node) {
-  return IsRead(node) ||
-         (node.traits().variable && IsRef(node.output_type(0)));
+  return IsRead(node) || (node.traits().variable && IsRef(node.output_type(0)));
 }
 
 // What the outputs need once variables are constants.

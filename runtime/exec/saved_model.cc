@@ -29,9 +29,9 @@ Status Restore(Env& env, const std::string& dir, SavedModel& model) {
   if (!model.meta.saver.defined() || !env.FileExists(variables + ".index")) {
     return Ok();
   }
-  LS_ASSIGN_OR_RETURN(Saver saver, Saver::ForGraph(model.meta.graph,
-                                                   model.meta.saver,
-                                                   {.env = &env}));
+  LS_ASSIGN_OR_RETURN(
+      Saver saver,
+      Saver::ForGraph(model.meta.graph, model.meta.saver, {.env = &env}));
   return saver.Restore(*model.session, variables);
 }
 
@@ -40,8 +40,8 @@ Status Initialize(const std::string& dir, SavedModel& model) {
   if (initializer.empty()) return Ok();
   std::vector<Session::Feed> feeds;
   for (const Asset& asset : model.meta.assets) {
-    feeds.emplace_back(
-        asset.tensor, Tensor(JoinPath(JoinPath(dir, "assets"), asset.filename)));
+    feeds.emplace_back(asset.tensor, Tensor(JoinPath(JoinPath(dir, "assets"),
+                                                     asset.filename)));
   }
   // The name of a node, or of an output of it.
   const std::string node = initializer.substr(0, initializer.rfind(':'));
@@ -76,10 +76,9 @@ Result<std::vector<Session::Feed>> FeedsOf(const std::string& name,
     const Tensor& value = given->second;
     if (value.dtype() != info.dtype ||
         !info.shape.IsCompatibleWith(value.shape())) {
-      return InvalidArgument("signature '", name, "': input '", input,
-                             "' is ", DTypeName(info.dtype), " ", info.shape,
-                             ", got ", DTypeName(value.dtype()), " ",
-                             value.shape());
+      return InvalidArgument("signature '", name, "': input '", input, "' is ",
+                             DTypeName(info.dtype), " ", info.shape, ", got ",
+                             DTypeName(value.dtype()), " ", value.shape());
     }
     feeds.emplace_back(info.name, value);
   }
@@ -101,8 +100,7 @@ Result<NamedTensors> SavedModel::Call(const std::string& signature,
   for (const auto& [name, info] : found->second.outputs) {
     fetches.push_back(info.name);
   }
-  LS_ASSIGN_OR_RETURN(std::vector<Tensor> values,
-                      session->Run(feeds, fetches));
+  LS_ASSIGN_OR_RETURN(std::vector<Tensor> values, session->Run(feeds, fetches));
   NamedTensors out;
   size_t i = 0;
   for (const auto& [name, info] : found->second.outputs) {
@@ -132,8 +130,7 @@ Status ExportSavedModel(Env& env, const std::string& dir, Session& session,
   meta.saver = saver.names();
   if (meta.tags.empty()) meta.tags = {"serve"};
   // The variables first: a folder with a saved_model.pb is whole.
-  LS_RETURN_IF_ERROR(
-      saver.Write(session, JoinPath(dir, kSavedModelVariables)));
+  LS_RETURN_IF_ERROR(saver.Write(session, JoinPath(dir, kSavedModelVariables)));
   return WriteSavedModel(env, dir, meta);
 }
 

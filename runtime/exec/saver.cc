@@ -107,9 +107,9 @@ Result<Saver> Saver::ForGraph(const Graph& graph, const SaverNames& names,
 }
 
 Status Saver::FindVariables(const Graph& graph) {
-  LS_ASSIGN_OR_RETURN(
-      Node* filename, NodeOfTensor(graph, names_.filename_tensor, "filename"));
-  LS_ASSIGN_OR_RETURN(Node* save,
+  LS_ASSIGN_OR_RETURN(Node * filename,
+                      NodeOfTensor(graph, names_.filename_tensor, "filename"));
+  LS_ASSIGN_OR_RETURN(Node * save,
                       NodeOfTensor(graph, names_.save_tensor, "save tensor"));
   Node* restore = graph.Find(names_.restore_op);
   if (!restore) {
@@ -198,8 +198,7 @@ Result<CheckpointDifferences> Saver::Compare(const std::string& prefix) const {
                  near.empty() ? "" : StrCat(" (there is '", near, "')")));
     } else if (e->dtype != v.dtype) {
       found.changed.push_back(StrCat("'", v.name, "' is ", DTypeName(e->dtype),
-                                     ", the variable is ",
-                                     DTypeName(v.dtype)));
+                                     ", the variable is ", DTypeName(v.dtype)));
     } else if (!v.shape.IsCompatibleWith(e->shape)) {
       found.changed.push_back(StrCat("'", v.name, "' has shape ", e->shape,
                                      ", the variable has ", v.shape));
@@ -211,8 +210,8 @@ Result<CheckpointDifferences> Saver::Compare(const std::string& prefix) const {
 Status Saver::Restore(Session& session, const std::string& prefix) {
   LS_ASSIGN_OR_RETURN(const CheckpointDifferences found, Compare(prefix));
   if (!found.fits()) {
-    const Code code = found.missing.empty() ? Code::kInvalidArgument
-                                            : Code::kNotFound;
+    const Code code =
+        found.missing.empty() ? Code::kInvalidArgument : Code::kNotFound;
     return Status(code, StrCat("checkpoint '", prefix,
                                "' does not fit the graph: ", found));
   }

@@ -93,8 +93,8 @@ class Saver {
   // Compares the whole checkpoint with the variables first: one error lists
   // everything that is missing (NOT_FOUND) or has another dtype or shape
   // (INVALID_ARGUMENT), with near names, and what is there beside.
-  // DATA_LOSS when a file is damaged; the variables may then be partly restored.
-  // Collective in a data-parallel session: every rank calls it.
+  // DATA_LOSS when a file is damaged; the variables may then be partly
+  // restored. Collective in a data-parallel session: every rank calls it.
   Status Restore(Session& session, const std::string& prefix);
 
   // What Restore would find. Errors are those of opening the checkpoint.

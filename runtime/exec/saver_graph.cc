@@ -39,14 +39,20 @@ std::string SliceText(const SavedVariable& v) {
 
 Output Strings(const Scope& scope, std::string_view name,
                const std::vector<std::string>& values) {
-  return scope.WithName(name).Op("Const").Attr("dtype", kString)
-      .Attr("value", Tensor::Vector(values)).Out();
+  return scope.WithName(name)
+      .Op("Const")
+      .Attr("dtype", kString)
+      .Attr("value", Tensor::Vector(values))
+      .Out();
 }
 
 Output ReadValue(const Scope& scope, Output variable) {
   if (!IsResource(variable)) return variable;
-  return scope.WithName(variable.node->name() + "/Read").Op("ReadVariableOp")
-      .In(variable).Attr("dtype", ValueType(variable)).Out();
+  return scope.WithName(variable.node->name() + "/Read")
+      .Op("ReadVariableOp")
+      .In(variable)
+      .Attr("dtype", ValueType(variable))
+      .Out();
 }
 
 void Add(const Scope& save, const SavedVariable& v, Batch& batch) {
@@ -58,23 +64,32 @@ void Add(const Scope& save, const SavedVariable& v, Batch& batch) {
 }
 
 Node* AddSave(const Scope& save, Output filename, const Batch& batch) {
-  return save.WithName("SaveV2").Op("SaveV2").In(filename)
+  return save.WithName("SaveV2")
+      .Op("SaveV2")
+      .In(filename)
       .In(Strings(save, "SaveV2/tensor_names", batch.names))
       .In(Strings(save, "SaveV2/shape_and_slices", batch.slices))
-      .In(batch.values).Build();
+      .In(batch.values)
+      .Build();
 }
 
 Node* AddRestoreNode(const Scope& save, Output filename, const Batch& batch) {
-  return save.WithName("RestoreV2").Op("RestoreV2").In(filename)
+  return save.WithName("RestoreV2")
+      .Op("RestoreV2")
+      .In(filename)
       .In(Strings(save, "RestoreV2/tensor_names", batch.names))
       .In(Strings(save, "RestoreV2/shape_and_slices", batch.slices))
-      .Attr("dtypes", batch.types).Build();
+      .Attr("dtypes", batch.types)
+      .Build();
 }
 
 Node* AddAssign(const Scope& save, Output variable, Output value) {
   if (IsResource(variable)) {
-    return save.WithName("AssignVariableOp").Op("AssignVariableOp")
-        .In(variable).In(value).Build();
+    return save.WithName("AssignVariableOp")
+        .Op("AssignVariableOp")
+        .In(variable)
+        .In(value)
+        .Build();
   }
   return save.WithName("Assign").Op("Assign").In(variable).In(value).Build();
 }
@@ -83,9 +98,9 @@ Node* AddAssign(const Scope& save, Output variable, Output value) {
 Output AddShardedSave(const Scope& save, Output filename,
                       const std::vector<Batch>& batches) {
   const auto count = static_cast<int32_t>(batches.size());
-  const Output base =
-      save.Op("StringJoin")
-          .In({filename, Input("_temp/part").Resolve(save)}).Out();
+  const Output base = save.Op("StringJoin")
+                          .In({filename, Input("_temp/part").Resolve(save)})
+                          .Out();
   std::vector<Output> shards;
   std::vector<Node*> done;
   for (int32_t i = 0; i < count; ++i) {
@@ -97,7 +112,10 @@ Output AddShardedSave(const Scope& save, Output filename,
   if (!save.ok()) return {};
   const Output prefixes =
       save.WithName("MergeV2Checkpoints/checkpoint_prefixes")
-          .WithControlDependencies(done).Op("Pack").In(shards).Out();
+          .WithControlDependencies(done)
+          .Op("Pack")
+          .In(shards)
+          .Out();
   Node* merge = save.Op("MergeV2Checkpoints").In(prefixes).In(filename).Build();
   return save.Op("Identity").In(filename).ControlInput(merge).Out();
 }
@@ -110,12 +128,14 @@ Node* AddRestoreAll(const Scope& save, Output filename,
     if (batch.variables.empty()) continue;
     Node* restore = AddRestoreNode(save, filename, batch);
     for (size_t i = 0; restore && i < batch.variables.size(); ++i) {
-      assigns.push_back(AddAssign(save, batch.variables[i],
-                                  {restore, static_cast<int>(i)}));
+      assigns.push_back(
+          AddAssign(save, batch.variables[i], {restore, static_cast<int>(i)}));
     }
   }
-  return save.WithName("restore_all").WithControlDependencies(assigns)
-      .Op("NoOp").Build();
+  return save.WithName("restore_all")
+      .WithControlDependencies(assigns)
+      .Op("NoOp")
+      .Build();
 }
 
 // A batch, or with `sharded` one for each device, in the order of first use.
@@ -127,8 +147,8 @@ std::vector<Batch> MakeBatches(const Scope& save,
   for (const SavedVariable& v : variables) {
     const std::string device =
         sharded ? v.variable.node->requested_device() : "";
-    const size_t at = by_device.try_emplace(device, by_device.size())
-                          .first->second;
+    const size_t at =
+        by_device.try_emplace(device, by_device.size()).first->second;
     if (at == batches.size()) batches.emplace_back();
     Add(save, v, batches[at]);
   }
@@ -148,9 +168,11 @@ Result<SaverNames> AddSaverNodes(const Scope& scope,
     }
   }
   const Scope save = scope.SubScope("save");
-  const Output filename =
-      save.WithName("Const").Op("PlaceholderWithDefault")
-          .In(Input(Tensor("model"))).Attr("shape", Shape{}).Out();
+  const Output filename = save.WithName("Const")
+                              .Op("PlaceholderWithDefault")
+                              .In(Input(Tensor("model")))
+                              .Attr("shape", Shape{})
+                              .Out();
   std::vector<Batch> batches = MakeBatches(save, variables, options.sharded);
   Node* restore_all = AddRestoreAll(save, filename, batches);
 
@@ -158,17 +180,24 @@ Result<SaverNames> AddSaverNodes(const Scope& scope,
   AddRestoreNode(save, filename, random);
   batches[0].names.push_back(kRandomStepName);
   batches[0].slices.push_back("");
-  batches[0].values.push_back(
-      save.WithName("random_step").Op("PlaceholderWithDefault")
-          .In(Input(Tensor(int64_t{0}))).Attr("shape", Shape{}).Out());
+  batches[0].values.push_back(save.WithName("random_step")
+                                  .Op("PlaceholderWithDefault")
+                                  .In(Input(Tensor(int64_t{0})))
+                                  .Attr("shape", Shape{})
+                                  .Out());
   const Output done =
-      options.sharded
-          ? AddShardedSave(save, filename, batches)
-          : save.WithName("control_dependency").Op("Identity").In(filename)
-                .ControlInput(AddSave(save, filename, batches[0])).Out();
+      options.sharded ? AddShardedSave(save, filename, batches)
+                      : save.WithName("control_dependency")
+                            .Op("Identity")
+                            .In(filename)
+                            .ControlInput(AddSave(save, filename, batches[0]))
+                            .Out();
   LS_RETURN_IF_ERROR(scope.status());
-  return SaverNames{filename.name(), done.name(), restore_all->name(),
-                    options.max_to_keep, options.sharded,
+  return SaverNames{filename.name(),
+                    done.name(),
+                    restore_all->name(),
+                    options.max_to_keep,
+                    options.sharded,
                     static_cast<float>(options.keep_checkpoint_every_n_hours)};
 }
 

@@ -31,10 +31,10 @@ class Counter {
         total_ += RepeatedBytes(tensor);
       }
       if (total_ <= static_cast<uint64_t>(kMaxRepeatedBytes)) continue;
-      return ResourceExhausted(
-          "node '", node.name(), "': constants that repeat one value need ",
-          HumanBytes(total_), " up to here, the limit is ",
-          HumanBytes(kMaxRepeatedBytes));
+      return ResourceExhausted("node '", node.name(),
+                               "': constants that repeat one value need ",
+                               HumanBytes(total_), " up to here, the limit is ",
+                               HumanBytes(kMaxRepeatedBytes));
     }
     return Ok();
   }

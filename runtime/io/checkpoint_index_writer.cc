@@ -49,8 +49,7 @@ Status WriteIndexFile(
     Env& env, const std::string& path,
     const std::map<std::string, StoredTensor, std::less<>>& stored,
     int num_shards) {
-  LS_ASSIGN_OR_RETURN(const std::string table,
-                      EncodeIndex(stored, num_shards));
+  LS_ASSIGN_OR_RETURN(const std::string table, EncodeIndex(stored, num_shards));
   LS_ASSIGN_OR_RETURN(auto index, env.NewWritableFile(path));
   LS_RETURN_IF_ERROR(index->Append(table));
   LS_RETURN_IF_ERROR(index->Sync());
@@ -67,8 +66,7 @@ Result<int> FreeShardCount(Env& env, const std::string& prefix, int wanted) {
   return existing.status();
 }
 
-void RemoveReplacedShards(Env& env, const std::string& prefix,
-                          int num_shards) {
+void RemoveReplacedShards(Env& env, const std::string& prefix, int num_shards) {
   auto names = env.ListDir(DirName(prefix));
   if (!names.ok()) return;
   for (const std::string& name : *names) {

@@ -66,18 +66,16 @@ class Merger {
   // file moves; its rename is what makes the checkpoint exist.
   Status Write() {
     if (indexes_.empty()) return NotFound("none of the shards exists");
-    LS_ASSIGN_OR_RETURN(
-        const int shards,
-        FreeShardCount(env_, destination_,
-                       static_cast<int>(data_files_.size())));
+    LS_ASSIGN_OR_RETURN(const int shards,
+                        FreeShardCount(env_, destination_,
+                                       static_cast<int>(data_files_.size())));
     const std::string dir = DirName(destination_);
     LS_RETURN_IF_ERROR(env_.CreateDirs(dir));
     const std::string index = destination_ + ".index";
-    LS_RETURN_IF_ERROR(WriteIndexFile(env_, StrCat(index, kTemporary), stored_,
-                                      shards));
+    LS_RETURN_IF_ERROR(
+        WriteIndexFile(env_, StrCat(index, kTemporary), stored_, shards));
     for (int i = 0; i < shards; ++i) {
-      LS_RETURN_IF_ERROR(
-          Move(i, CheckpointShardPath(destination_, i, shards)));
+      LS_RETURN_IF_ERROR(Move(i, CheckpointShardPath(destination_, i, shards)));
     }
     LS_RETURN_IF_ERROR(env_.SyncDir(dir));
     LS_RETURN_IF_ERROR(env_.RenameFile(StrCat(index, kTemporary), index));

@@ -33,8 +33,8 @@ Result<KeysByName> VariableKeys(std::string_view bytes) {
   for (const auto& object : graph.nodes()) {
     for (const auto& attribute : object.attributes()) {
       if (attribute.full_name().empty()) continue;
-      const auto [at, is_new] = keys.try_emplace(attribute.full_name(),
-                                                 attribute.checkpoint_key());
+      const auto [at, is_new] =
+          keys.try_emplace(attribute.full_name(), attribute.checkpoint_key());
       // Several variables of one name, or one variable seen twice.
       if (!is_new && at->second != attribute.checkpoint_key()) {
         at->second.clear();

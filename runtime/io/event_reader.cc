@@ -38,8 +38,8 @@ LoggedHistogram ReadHistogram(const proto::HistogramProto& h) {
 
 // TensorFlow 2: double [n,3], each row left edge, right edge, count.
 bool FromTensor(const Tensor& t, LoggedHistogram& out) {
-  const bool fits = t.dtype() == kDouble && t.shape().rank() == 2 &&
-                    t.shape().dim(1) == 3;
+  const bool fits =
+      t.dtype() == kDouble && t.shape().rank() == 2 && t.shape().dim(1) == 3;
   if (!fits) return false;
   const auto rows = t.flat<double>();
   for (size_t i = 0; i + 2 < rows.size(); i += 3) {
@@ -151,9 +151,8 @@ LoggedEvent Convert(proto::Event& event, Plugins& plugins) {
   out.meta_graph_def = event.meta_graph_def();
   for (proto::Summary::Value& value :
        *event.mutable_summary()->mutable_value()) {
-    std::string* plugin = value.mutable_metadata()
-                              ->mutable_plugin_data()
-                              ->mutable_plugin_name();
+    std::string* plugin =
+        value.mutable_metadata()->mutable_plugin_data()->mutable_plugin_name();
     if (plugin->empty()) {
       const auto known = plugins.find(value.tag());
       if (known != plugins.end()) *plugin = known->second;

@@ -41,8 +41,7 @@ void Histogram::Add(double value) {
 std::vector<Histogram::Bucket> Histogram::Compacted() const {
   std::vector<Bucket> buckets;
   for (size_t i = 0; i < counts_.size(); ++i) {
-    const bool joins =
-        counts_[i] == 0 && i > 0 && counts_[i - 1] == 0;
+    const bool joins = counts_[i] == 0 && i > 0 && counts_[i - 1] == 0;
     if (joins) {
       buckets.back().limit = Limits()[i];
     } else {

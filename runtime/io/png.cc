@@ -39,8 +39,8 @@ Result<std::string> EncodePng(const Tensor& pixels) {
   image.format = kFormats[shape.dim(2) - 1];
   std::string out(PNG_IMAGE_PNG_SIZE_MAX(image), '\0');
   png_alloc_size_t size = out.size();
-  if (!png_image_write_to_memory(&image, out.data(), &size, 0, pixels.data(),
-                                 0, nullptr)) {
+  if (!png_image_write_to_memory(&image, out.data(), &size, 0, pixels.data(), 0,
+                                 nullptr)) {
     return Internal("PNG of shape ", shape, ": ",
                     std::string_view(image.message));
   }

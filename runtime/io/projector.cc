@@ -56,8 +56,8 @@ Result<Tensor> Sheet(const Tensor& pictures) {
   const int64_t row_bytes = shape.dim(2) * shape.dim(3);
   LS_ASSIGN_OR_RETURN(
       Tensor sheet,
-      Tensor::Make(kUint8, Shape{side * height, side * shape.dim(2),
-                                 shape.dim(3)}));
+      Tensor::Make(kUint8,
+                   Shape{side * height, side * shape.dim(2), shape.dim(3)}));
   auto to = sheet.flat<uint8_t>();
   std::ranges::fill(to, uint8_t{0});
   const auto from = pictures.flat<uint8_t>();
@@ -159,9 +159,8 @@ Result<Tensor> ParseValues(const std::string& text, const std::string& path) {
       values.push_back(v);
     }
   }
-  return Tensor::FromSpan<float>(Shape{std::ssize(lines),
-                                       static_cast<int64_t>(columns)},
-                                 values);
+  return Tensor::FromSpan<float>(
+      Shape{std::ssize(lines), static_cast<int64_t>(columns)}, values);
 }
 
 }  // namespace
@@ -174,8 +173,8 @@ Status WriteProjector(Env& env, const std::string& dir,
   for (size_t i = 0; i < embeddings.size(); ++i) {
     // The number keeps "a/b" and "a_b" apart.
     const std::string base = StrCat(Plain(embeddings[i].name), "_", i);
-    LS_RETURN_IF_ERROR(WriteFiles(env, dir, base, embeddings[i],
-                                  *config.add_embeddings()));
+    LS_RETURN_IF_ERROR(
+        WriteFiles(env, dir, base, embeddings[i], *config.add_embeddings()));
   }
   std::string text;
   if (!google::protobuf::TextFormat::PrintToString(config, &text)) {
@@ -191,8 +190,8 @@ Result<std::vector<ProjectorEmbedding>> ReadProjector(Env& env,
   proto::ProjectorConfig config;
   const Status parsed = ParseTextProto(text, config, UnknownFields::kSkip);
   if (!parsed.ok()) {
-    return DataLoss("'", path, "': not a projector's configuration: ",
-                    parsed.message());
+    return DataLoss("'", path,
+                    "': not a projector's configuration: ", parsed.message());
   }
   std::vector<ProjectorEmbedding> embeddings;
   for (const proto::EmbeddingInfo& info : config.embeddings()) {

@@ -113,9 +113,9 @@ Tensor SoundAt(const Tensor& sounds, int64_t i) {
   const Shape& shape = sounds.shape();
   const Shape one{shape.dim(1), shape.rank() == 3 ? shape.dim(2) : 1};
   return Tensor::FromSpan<float>(
-      one, sounds.flat<float>().subspan(
-               static_cast<size_t>(i * one.NumElements()),
-               static_cast<size_t>(one.NumElements())));
+      one,
+      sounds.flat<float>().subspan(static_cast<size_t>(i * one.NumElements()),
+                                   static_cast<size_t>(one.NumElements())));
 }
 
 }  // namespace

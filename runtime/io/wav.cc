@@ -43,9 +43,8 @@ Result<Format> ReadFormat(std::string_view chunk) {
                 LoadLittle<uint32_t>(chunk.data() + 4)};
   if ((kind != kPcm && kind != kExtensible) || bits != 16 ||
       format.channels == 0) {
-    return InvalidArgument("WAV: wanted 16-bit PCM, got format ", kind,
-                           " of ", bits, " bits, ", format.channels,
-                           " channels");
+    return InvalidArgument("WAV: wanted 16-bit PCM, got format ", kind, " of ",
+                           bits, " bits, ", format.channels, " channels");
   }
   return format;
 }
@@ -95,8 +94,8 @@ Result<std::string> EncodeWav(const Tensor& samples, int64_t sample_rate) {
   PutFixed16(out, kPcm);
   PutFixed16(out, static_cast<uint16_t>(channels));
   PutFixed32(out, static_cast<uint32_t>(sample_rate));
-  PutFixed32(out, static_cast<uint32_t>(sample_rate * channels *
-                                        kBytesPerSample));
+  PutFixed32(out,
+             static_cast<uint32_t>(sample_rate * channels * kBytesPerSample));
   PutFixed16(out, static_cast<uint16_t>(channels * kBytesPerSample));
   PutFixed16(out, 8 * kBytesPerSample);
   out += "data";

@@ -30,9 +30,8 @@ class SavedModelTest : public ::testing::TestWithParam<bool> {
     std::filesystem::remove_all(dir_);
     Scope root(&meta_.graph);
     Output x = ops::Placeholder(root.WithName("x"), kFloat, {-1});
-    Output w = GetParam()
-                   ? ops::InitializedResource(root.WithName("w"), 2.0f)
-                   : ops::InitializedVariable(root.WithName("w"), 2.0f);
+    Output w = GetParam() ? ops::InitializedResource(root.WithName("w"), 2.0f)
+                          : ops::InitializedVariable(root.WithName("w"), 2.0f);
     ops::AssignAdd(root.WithName("add"), w, 1.0f);
     ops::Mul(root.WithName("y"), x, ops::ReadVariable(root, w));
     meta_.signatures["serving_default"] = {
@@ -120,8 +119,8 @@ INSTANTIATE_TEST_SUITE_P(Variables, SavedModelTest, ::testing::Bool(),
 
 TEST(SavedModelFixtureTest, OfTensorFlow1) {
   LS_REQUIRE_FIXTURES();
-  auto model = LoadSavedModel(*Env::Default(),
-                              FixtureFile("savedmodel_v1/saved_model"));
+  auto model =
+      LoadSavedModel(*Env::Default(), FixtureFile("savedmodel_v1/saved_model"));
   ASSERT_TRUE(model.ok()) << model.status().ToString();
   ASSERT_FALSE(model->meta.signatures.empty());
   const auto& [name, signature] = *model->meta.signatures.begin();
@@ -151,10 +150,9 @@ TEST(SavedModelFixtureTest, OfTensorFlow2) {
   const auto out = model->Call("serving_default", {{"x", x}});
   ASSERT_TRUE(out.ok()) << out.status().ToString();
   const Tensor want =
-      ReadNpy(
-          *Env::Default(),
-          FixtureFile(
-              "savedmodel_v2_module/want1_StatefulPartitionedCall_0.npy"))
+      ReadNpy(*Env::Default(),
+              FixtureFile(
+                  "savedmodel_v2_module/want1_StatefulPartitionedCall_0.npy"))
           .value();
   const Tensor& got = out->begin()->second;
   ASSERT_EQ(got.shape(), want.shape());

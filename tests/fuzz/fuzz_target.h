@@ -37,8 +37,8 @@ struct Registrar {
 
 }  // namespace lockstep::fuzz
 
-#define FUZZ_TARGET(name, max_allocation)                             \
-  static void Fuzz_##name(std::string_view input);                    \
-  static const ::lockstep::fuzz::Registrar fuzz_registrar_##name(     \
-      {#name, max_allocation, Fuzz_##name});                          \
+#define FUZZ_TARGET(name, max_allocation)                         \
+  static void Fuzz_##name(std::string_view input);                \
+  static const ::lockstep::fuzz::Registrar fuzz_registrar_##name( \
+      {#name, max_allocation, Fuzz_##name});                      \
   static void Fuzz_##name(std::string_view input)

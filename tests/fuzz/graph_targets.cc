@@ -2,9 +2,12 @@
 // Graphs: what is read is written again, and must then be read as the same.
 #include <cstdio>
 
+#include "runtime/graph/check_graph.h"
 #include "runtime/graph/graph_def.h"
 #include "runtime/graph/meta_graph.h"
+#include "runtime/graph/saved_model.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/testing/fault_env.h"
 
 namespace lockstep::fuzz {
 namespace {
@@ -45,6 +48,20 @@ FUZZ_TARGET(meta_graph, kGraphAllocation) {
     (void)meta->VariableCollection(name);
   }
   (void)ToMetaGraphDef(*meta);
+}
+
+FUZZ_TARGET(saved_model, kGraphAllocation) {
+  MemEnv env;
+  env.Overwrite("m/saved_model.pb", std::string(input));
+  (void)ReadSavedModel(env, "m");
+  (void)ReadSavedModel(env, "m", {"serve", "train"});
+}
+
+// What `lockstep check` looks at.
+FUZZ_TARGET(graph_check, kGraphAllocation) {
+  MemEnv env;
+  env.Overwrite("g.pb", std::string(input));
+  (void)CheckGraphFile(env, "g.pb");
 }
 
 }  // namespace

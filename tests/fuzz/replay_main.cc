@@ -62,8 +62,8 @@ std::string Changed(std::string text, const std::vector<std::string>& seeds,
 class Keeper {
  public:
   explicit Keeper(const Target& target)
-      : file_(std::fopen(StrCat("fuzz_", target.name, ".input").c_str(),
-                         "wb")) {}
+      : file_(
+            std::fopen(StrCat("fuzz_", target.name, ".input").c_str(), "wb")) {}
   ~Keeper() {
     if (file_ != nullptr) std::fclose(file_);
   }
@@ -137,9 +137,8 @@ int Main(int argc, char** argv) {
     return 2;
   }
   for (const Target& target : Targets()) {
-    const bool asked =
-        names.empty() ||
-        std::find(names.begin(), names.end(), target.name) != names.end();
+    const bool asked = names.empty() || std::find(names.begin(), names.end(),
+                                                  target.name) != names.end();
     if (asked) Replay(target, seeds[target.name], changes);
   }
   return 0;

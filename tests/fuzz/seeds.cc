@@ -9,6 +9,7 @@
 #include "ops/ops.h"
 #include "runtime/graph/graph_def.h"
 #include "runtime/graph/meta_graph.h"
+#include "runtime/graph/saved_model.h"
 #include "runtime/io/checkpoint_writer.h"
 #include "runtime/io/coding.h"
 #include "runtime/io/event_writer.h"
@@ -36,7 +37,8 @@ constexpr const char* kGraphText =
     "node { name: 'x' op: 'Placeholder'"
     " attr { key: 'dtype' value { type: DT_FLOAT } }"
     " attr { key: 'shape' value { shape { dim { size: -1 } } } } }\n"
-    "node { name: 'c' op: 'Const' attr { key: 'dtype' value { type: DT_INT32 } }"
+    "node { name: 'c' op: 'Const' attr { key: 'dtype' value { type: DT_INT32 } "
+    "}"
     " attr { key: 'value' value { tensor { dtype: DT_INT32"
     " tensor_shape { dim { size: 2 } } int_val: 1 } } } }\n"
     "node { name: 'y' op: 'Reshape' input: 'x' input: 'c:0' input: '^x'"
@@ -47,8 +49,8 @@ constexpr const char* kGraphText =
 void BuildGraph(Graph* graph) {
   Scope root(graph);
   Output x = ops::Placeholder(root.WithName("x"), kFloat, {-1, 4});
-  Output w = ops::InitializedVariable(root.WithName("w"),
-                                      Tensor(kFloat, Shape{4, 2}));
+  Output w =
+      ops::InitializedVariable(root.WithName("w"), Tensor(kFloat, Shape{4, 2}));
   Output flat = ops::Reshape(root, x, {-1, 2, 2});
   Output turned = ops::Transpose(root, flat, {2, 0, 1});
   ops::Gather(root, w, {1, 0});
@@ -62,12 +64,18 @@ Status AddGraphs(Seeds& seeds) {
   BuildGraph(&meta.graph);
   LS_RETURN_IF_ERROR(meta.graph.status());
   LS_ASSIGN_OR_RETURN(std::string graph, ToGraphDef(meta.graph));
+  seeds["graph_check"].push_back(graph);
   seeds["graph_def"].push_back(std::move(graph));
   meta.saver = {"x:0", "x:0", "x"};
   meta.SetVariableCollection("variables", {{"w:0", "w/Assign", "w/read:0"}});
   meta.signatures["f"].inputs["x"] = {"x:0", kFloat, Shape{-1, 4}};
   LS_ASSIGN_OR_RETURN(std::string bytes, ToMetaGraphDef(meta));
   seeds["meta_graph"].push_back(std::move(bytes));
+  meta.tags = {"serve"};
+  MemEnv env;
+  LS_RETURN_IF_ERROR(WriteSavedModel(env, "m", meta));
+  LS_ASSIGN_OR_RETURN(std::string model, env.ReadFile("m/saved_model.pb"));
+  seeds["saved_model"].push_back(std::move(model));
   seeds["graph_text"].push_back(kGraphText);
   LS_ASSIGN_OR_RETURN(const Graph small, FromGraphDefText(kGraphText));
   LS_ASSIGN_OR_RETURN(std::string again, ToGraphDef(small));
@@ -82,8 +90,8 @@ Status AddCheckpoints(Seeds& seeds) {
   LS_RETURN_IF_ERROR(
       out->Add("s", Tensor::Of<std::string>({2}, {"one", "two"})));
   for (int64_t i = 0; i < 2; ++i) {
-    LS_RETURN_IF_ERROR(
-        out->AddSlice("p", Shape{2}, {{{i, 1}}}, Tensor::Of<bool>({1}, {true})));
+    LS_RETURN_IF_ERROR(out->AddSlice("p", Shape{2}, {{{i, 1}}},
+                                     Tensor::Of<bool>({1}, {true})));
   }
   LS_RETURN_IF_ERROR(out->Finish());
   LS_ASSIGN_OR_RETURN(const std::string index, env.ReadFile("m.index"));
@@ -163,11 +171,12 @@ Status AddAll(Seeds& seeds) {
 // The target for a file of that name; null when there is none.
 const char* TargetOf(const fs::path& path) {
   static const std::pair<const char*, const char*> kByExtension[] = {
-      {".pb", "graph_def"},   {".pbtxt", "graph_text"},
+      {".pb", "graph_def"},    {".pbtxt", "graph_text"},
       {".meta", "meta_graph"}, {".index", "checkpoint_index"},
       {".npy", "npy"},         {".json", "case_file"}};
   const std::string name = path.filename().string();
   if (name.find(".tfevents.") != name.npos) return "records";
+  if (name == "saved_model.pb") return "saved_model";
   if (name.find(".data-0") != name.npos) return "checkpoint_data";
   if (name.find("ubyte") != name.npos) return "idx";
   for (const auto& [extension, target] : kByExtension) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes one of each kind of file into a folder, with the values that TensorFlow
-// and TensorBoard have to find in them. The Python tests beside it read them.
+// Writes one of each kind of file into a folder, with the values that
+// TensorFlow and TensorBoard have to find in them. The Python tests beside it
+// read them.
 //   interop_write_files FOLDER
 //   interop_write_files --copy FROM TO     reads a graph, writes it as GraphDef
 #include <cstdio>
@@ -63,10 +64,11 @@ void BuildModel(Model& m, const Kind& kind) {
   Output w2 = make(root.WithName("w").WithDevice(device), Numbers({5, 3}));
   Output step = make(root.WithName("global_step"), int64_t{0});
   Output hidden = ops::Relu(
-      layer, ops::BiasAdd(layer, ops::MatMul(layer, m.x, ops::ReadVariable(layer, w1)),
-                          ops::ReadVariable(layer, b1)));
-  Output logits = ops::MatMul(root.WithName("logits"), hidden,
-                              ops::ReadVariable(root, w2));
+      layer,
+      ops::BiasAdd(layer, ops::MatMul(layer, m.x, ops::ReadVariable(layer, w1)),
+                   ops::ReadVariable(layer, b1)));
+  Output logits =
+      ops::MatMul(root.WithName("logits"), hidden, ops::ReadVariable(root, w2));
   m.probabilities = ops::Softmax(root.WithName("probabilities"), logits);
   Output losses =
       ops::SparseSoftmaxCrossEntropyWithLogits(root, logits, m.labels);
@@ -87,12 +89,12 @@ std::vector<VariableInfo> Infos(const std::vector<Output>& variables) {
   std::vector<VariableInfo> infos;
   for (const Output& v : variables) {
     const std::string& name = v.node->name();
-    infos.push_back({.variable = name + ":0",
-                     .initializer = name + "/Assign",
-                     .snapshot = name + (v.dtype() == kResource
-                                             ? "/Read/ReadVariableOp:0"
-                                             : "/read:0"),
-                     .is_resource = v.dtype() == kResource});
+    infos.push_back(
+        {.variable = name + ":0",
+         .initializer = name + "/Assign",
+         .snapshot = name + (v.dtype() == kResource ? "/Read/ReadVariableOp:0"
+                                                    : "/read:0"),
+         .is_resource = v.dtype() == kResource});
   }
   return infos;
 }
@@ -119,9 +121,9 @@ Status WriteModel(const std::string& root, const Kind& kind) {
   LS_RETURN_IF_ERROR(env().CreateDirs(dir));
   Model m;
   BuildModel(m, kind);
-  LS_ASSIGN_OR_RETURN(Saver saver,
-                      Saver::Create(Scope(&m.graph), m.all,
-                                    {.max_to_keep = 3, .sharded = kind.sharded}));
+  LS_ASSIGN_OR_RETURN(
+      Saver saver, Saver::Create(Scope(&m.graph), m.all,
+                                 {.max_to_keep = 3, .sharded = kind.sharded}));
   LS_ASSIGN_OR_RETURN(auto session, Session::Create(m.graph));
   LS_RETURN_IF_ERROR(session->RunTargets({m.init->name()}));
   for (int i = 0; i < 3; ++i) {
@@ -184,8 +186,8 @@ Status WriteTypes(const std::string& dir) {
   for (int64_t i = 0; i < 4; i += 2) {
     LS_RETURN_IF_ERROR(out->AddSlice(
         "parts", parts.shape(), {{{i, 2}, {0, TensorSlice::kAll}}},
-        Tensor::FromSpan<float>(
-            {2, 2}, parts.flat<float>().subspan(static_cast<size_t>(i) * 2, 4))));
+        Tensor::FromSpan<float>({2, 2}, parts.flat<float>().subspan(
+                                            static_cast<size_t>(i) * 2, 4))));
   }
   LS_RETURN_IF_ERROR(WriteNpy(env(), dir + "/parts.npy", parts));
   return out->Finish();
@@ -210,9 +212,8 @@ Status WriteEvents(const std::string& dir) {
     LS_RETURN_IF_ERROR(s.AddText("note", Tensor(StrCat("step *", step, "*"))));
     LS_RETURN_IF_ERROR(events->AddSummary(s, step));
   }
-  const ProjectorEmbedding embedding{.name = "codes",
-                                     .values = Numbers({3, 2}),
-                                     .labels = {"a", "b", "c"}};
+  const ProjectorEmbedding embedding{
+      .name = "codes", .values = Numbers({3, 2}), .labels = {"a", "b", "c"}};
   LS_RETURN_IF_ERROR(WriteProjector(env(), dir, {&embedding, 1}));
   return events->Close();
 }
@@ -247,8 +248,9 @@ int main(int argc, char** argv) {
   } else if (argc == 4 && std::string_view(argv[1]) == "--copy") {
     status = lockstep::Copy(argv[2], argv[3]);
   } else {
-    std::fprintf(stderr, "usage: interop_write_files FOLDER\n"
-                         "       interop_write_files --copy FROM TO\n");
+    std::fprintf(stderr,
+                 "usage: interop_write_files FOLDER\n"
+                 "       interop_write_files --copy FROM TO\n");
     return 2;
   }
   if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());

@@ -22,9 +22,9 @@ Status WriteShard(Env& env, const std::string& prefix, const char* name,
                   const Tensor& value, int64_t start) {
   LS_ASSIGN_OR_RETURN(auto out, CheckpointWriter::Open(env, prefix));
   LS_RETURN_IF_ERROR(out->Add(name, value));
-  LS_RETURN_IF_ERROR(out->AddSlice(
-      "parts", kFull, {{{start, 2}}},
-      Tensor::Of<float>({2}, {float(start), float(start + 1)})));
+  LS_RETURN_IF_ERROR(
+      out->AddSlice("parts", kFull, {{{start, 2}}},
+                    Tensor::Of<float>({2}, {float(start), float(start + 1)})));
   return out->Finish();
 }
 
@@ -38,9 +38,8 @@ TEST(CheckpointMergeTest, ShardsBecomeOneCheckpoint) {
   ASSERT_TRUE(WriteShards(env).ok());
   const Status s = MergeCheckpoints(env, kShards, "d/m");
   ASSERT_TRUE(s.ok()) << s.ToString();
-  EXPECT_THAT(env.Files(),
-              ElementsAre("d/m.data-00000-of-00002",
-                          "d/m.data-00001-of-00002", "d/m.index"));
+  EXPECT_THAT(env.Files(), ElementsAre("d/m.data-00000-of-00002",
+                                       "d/m.data-00001-of-00002", "d/m.index"));
   const auto reader = CheckpointReader::Open(env, "d/m").value();
   EXPECT_EQ(reader->Read("a").value().scalar<float>(), 1);
   EXPECT_EQ(reader->Read("b").value().scalar<std::string>(), "text");
@@ -109,11 +108,10 @@ TEST(CheckpointMergeTest, MissingShardsAreAllowedOnRequest) {
   MemEnv env;
   ASSERT_TRUE(WriteShard(env, kShards[0], "a", Tensor(1.0f), 0).ok());
   EXPECT_EQ(MergeCheckpoints(env, kShards, "d/m").code(), Code::kNotFound);
-  EXPECT_TRUE(MergeCheckpoints(env, kShards, "d/m",
-                               {.allow_missing_files = true})
-                  .ok());
-  EXPECT_EQ(MergeCheckpoints(env, kShards, "d/n",
-                             {.allow_missing_files = true})
+  EXPECT_TRUE(
+      MergeCheckpoints(env, kShards, "d/m", {.allow_missing_files = true})
+          .ok());
+  EXPECT_EQ(MergeCheckpoints(env, kShards, "d/n", {.allow_missing_files = true})
                 .code(),
             Code::kNotFound);
 }

@@ -56,8 +56,8 @@ TEST(PngTest, DeclaredSizeIsLimitedBeforeMemoryIsTaken) {
 }
 
 TEST(WavTest, BytesAreTensorFlows) {
-  const Tensor samples = Tensor::Of<float>(
-      {6, 1}, {0.5f, -1, 1, 2, 1.0f / 65536, 3.0f / 65536});
+  const Tensor samples =
+      Tensor::Of<float>({6, 1}, {0.5f, -1, 1, 2, 1.0f / 65536, 3.0f / 65536});
   const std::string wav = EncodeWav(samples, 8000).value();
   const std::string want(
       "RIFF0\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0"

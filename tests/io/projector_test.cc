@@ -54,7 +54,8 @@ TEST(ProjectorTest, WhatDoesNotFitIsRefused) {
       {.name = "", .values = values},
       {.name = "e", .values = Tensor(1.0f)},
       {.name = "e", .values = values, .labels = {"one"}},
-      {.name = "e", .values = values,
+      {.name = "e",
+       .values = values,
        .pictures = Tensor(kUint8, Shape{3, 1, 1, 1})},
       {.name = "e", .pictures = Tensor(kFloat, Shape{2, 1, 1, 1})}};
   for (const ProjectorEmbedding& e : bad) {

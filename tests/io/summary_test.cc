@@ -103,22 +103,23 @@ TEST(SummaryTest, HistogramRefusesWhatIsNotFinite) {
 
 TEST(SummaryTest, PositiveImagesAreScaledTo255AndBadPixelsColoured) {
   const Tensor image = Tensor::Of<float>(
-      {1, 1, 5, 3}, {0.1f, 0.2f, NAN, 0.3f, .4f, 1, 2, 3, 4, 5, 6, INFINITY, 7,
-                     8, 9});
+      {1, 1, 5, 3},
+      {0.1f, 0.2f, NAN, 0.3f, .4f, 1, 2, 3, 4, 5, 6, INFINITY, 7, 8, 9});
   EXPECT_THAT(FirstImage(image), ElementsAre(255, 0, 0, 8, 11, 28, 56, 85, 113,
                                              255, 0, 0, 198, 226, 255));
-  EXPECT_THAT(FirstImage(image, {.bad_color = {1, 2, 3}}),
-              ElementsAre(1, 2, 3, 8, 11, 28, 56, 85, 113, 1, 2, 3, 198, 226,
-                          255));
+  EXPECT_THAT(
+      FirstImage(image, {.bad_color = {1, 2, 3}}),
+      ElementsAre(1, 2, 3, 8, 11, 28, 56, 85, 113, 1, 2, 3, 198, 226, 255));
 }
 
 TEST(SummaryTest, ImagesWithNegativeValuesAreCentredAt128) {
   Tensor half(kHalf, Shape{1, 1, 5, 3});
-  const float values[] = {0.1f, 0.2f, -1, 0.3f, .4f, 1,  -2, 3,
-                          4,    5,    6,  -INFINITY, 7, 8, 9};
+  const float values[] = {0.1f, 0.2f, -1, 0.3f,      .4f, 1, -2, 3,
+                          4,    5,    6,  -INFINITY, 7,   8, 9};
   std::ranges::copy(values, half.flat<Half>().begin());
-  EXPECT_THAT(FirstImage(half), ElementsAre(129, 130, 113, 132, 133, 142, 99,
-                                            170, 184, 255, 0, 0, 226, 240, 255));
+  EXPECT_THAT(FirstImage(half),
+              ElementsAre(129, 130, 113, 132, 133, 142, 99, 170, 184, 255, 0, 0,
+                          226, 240, 255));
 }
 
 TEST(SummaryTest, ImagesOfZerosAndOfNoNumbers) {
@@ -148,18 +149,18 @@ TEST(SummaryTest, BytesAreKeptAndTagsNumbered) {
 
 TEST(SummaryTest, WhatAreNoImagesIsRefused) {
   Summary s;
-  for (const Shape& shape : {Shape{2, 2, 1}, Shape{1, 2, 2, 2},
-                             Shape{1, 0, 2, 1}}) {
+  for (const Shape& shape :
+       {Shape{2, 2, 1}, Shape{1, 2, 2, 2}, Shape{1, 0, 2, 1}}) {
     EXPECT_EQ(s.AddImages("t", Tensor(kUint8, shape)).code(),
               Code::kInvalidArgument)
         << shape.ToString();
   }
   EXPECT_EQ(s.AddImages("t", Tensor(kInt32, Shape{1, 1, 1, 1})).code(),
             Code::kInvalidArgument);
-  EXPECT_THAT(s.AddImages("t", Tensor(kUint8, Shape{1, 1, 1, 3}),
-                          {.bad_color = {1}})
-                  .message(),
-              HasSubstr("bad_color has 1 values, the images 3 channels"));
+  EXPECT_THAT(
+      s.AddImages("t", Tensor(kUint8, Shape{1, 1, 1, 3}), {.bad_color = {1}})
+          .message(),
+      HasSubstr("bad_color has 1 values, the images 3 channels"));
   // An empty batch is no mistake.
   EXPECT_TRUE(s.AddImages("t", Tensor(kUint8, Shape{0, 2, 2, 1})).ok());
   EXPECT_EQ(s.Serialize(), "");
@@ -169,8 +170,7 @@ TEST(SummaryTest, Sounds) {
   Summary s;
   const Tensor sounds = Tensor::Of<float>({2, 2}, {0, 1, -1, 0});
   ASSERT_TRUE(s.AddAudio("a", sounds, 8000.5f).ok());
-  ASSERT_TRUE(
-      s.AddAudio("b", Tensor(kFloat, Shape{1, 0, 2}), 8000, 1).ok());
+  ASSERT_TRUE(s.AddAudio("b", Tensor(kFloat, Shape{1, 0, 2}), 8000, 1).ok());
   const proto::Summary p = Parsed(s);
   ASSERT_EQ(p.value_size(), 3);
   EXPECT_EQ(p.value(1).tag(), "a/audio/1");

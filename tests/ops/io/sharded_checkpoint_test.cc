@@ -12,11 +12,15 @@ TEST(ShardedFilenameTest, NumbersHaveFiveDigits) {
   OpCase([](const Scope& s, const Outputs& in) {
     return s.Op("ShardedFilename").In(in[0]).In(in[1]).In(in[2]).Out();
   })
-      .In(S({}, {"dir/part"})).In(I({}, {3})).In(I({}, {123456}))
+      .In(S({}, {"dir/part"}))
+      .In(I({}, {3}))
+      .In(I({}, {123456}))
       .Want(S({}, {"dir/part-00003-of-123456"}));
   OpCase([](const Scope& s, const Outputs& in) {
     return s.Op("ShardedFilename").In(in[0]).In(1).In(2).Out();
-  }).In(S({1}, {"a"})).WantError(Code::kInvalidArgument, "rank 0");
+  })
+      .In(S({1}, {"a"}))
+      .WantError(Code::kInvalidArgument, "rank 0");
 }
 
 TEST(MergeV2CheckpointsTest, SavesOfTwoShardsBecomeOneCheckpoint) {
@@ -27,19 +31,26 @@ TEST(MergeV2CheckpointsTest, SavesOfTwoShardsBecomeOneCheckpoint) {
   std::vector<Output> names;
   std::vector<Node*> saves;
   for (int i = 0; i < 2; ++i) {
-    const Output name = root.Op("ShardedFilename").In(Input(dir + "/m_temp/part"))
-                            .In(i).In(2).Out();
+    const Output name = root.Op("ShardedFilename")
+                            .In(Input(dir + "/m_temp/part"))
+                            .In(i)
+                            .In(2)
+                            .Out();
     names.push_back(name);
-    saves.push_back(root.Op("SaveV2").In(name)
-                        .In(S({1}, {i == 0 ? "a" : "b"})).In(S({1}, {""}))
+    saves.push_back(root.Op("SaveV2")
+                        .In(name)
+                        .In(S({1}, {i == 0 ? "a" : "b"}))
+                        .In(S({1}, {""}))
                         .In(std::vector<Output>{
                             ops::Const(root, Tensor(static_cast<float>(i)))})
                         .Build());
   }
-  const Output prefixes =
-      ops::Pack(root.WithControlDependencies(saves), names);
-  Node* merge = root.WithName("merge").Op("MergeV2Checkpoints").In(prefixes)
-                    .In(dir + "/m").Build();
+  const Output prefixes = ops::Pack(root.WithControlDependencies(saves), names);
+  Node* merge = root.WithName("merge")
+                    .Op("MergeV2Checkpoints")
+                    .In(prefixes)
+                    .In(dir + "/m")
+                    .Build();
   ASSERT_TRUE(root.ok()) << root.status().ToString();
   auto session = Session::Create(graph).value();
   const Status s = session->RunTargets({merge->name()});
