@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // ConcatV2 (and Concat, whose axis comes first): tensors end to end along an
-// axis; their other dimensions agree. ConcatOffset: where each begins.
+// axis; their other dimensions agree. ParallelConcat: tensors of one row each.
+// ConcatOffset: where each begins.
 //   values: N * T   axis: int32|int64 []   output: T
 //   ConcatOffset: concat_dim int32 [], shape: N * int32|int64 [rank]
 // Gradient: the Slices of dy that the inputs filled.
 
 #include "ops/array/array.h"
 #include "ops/array/axes.h"
+#include "ops/array/slices.h"
 #include "ops/array/strided_copy.h"
 #include "ops/math/math.h"
 #include "runtime/graph/gradients.h"
@@ -190,6 +192,30 @@ Status OffsetCpu(KernelContext& k) {
   return Ok();
 }
 
+Status ParallelShape(ShapeContext& c) {
+  const Shape& y = c.Attr<Shape>("shape");
+  if (!y.IsFullyKnown() || y.rank() < 1 || y.dim(0) != c.num_inputs()) {
+    return InvalidArgument("shape ", y, " must be known and begin with the ",
+                           "number of values, ", c.num_inputs());
+  }
+  Shape row = y;
+  row.set_dim(0, 1);
+  for (int i = 0; i < c.num_inputs(); ++i) {
+    if (c.Input(i).IsCompatibleWith(row)) continue;
+    return InvalidArgument("value ", i, " must have shape ", row, ", has ",
+                           c.Input(i));
+  }
+  return c.SetOutput(0, y);
+}
+
+Status ParallelCpu(KernelContext& k) {
+  const Slices rows(k.input(0).dtype(), k.input(0).NumElements());
+  for (int i = 0; i < k.num_inputs(); ++i) {
+    rows.Copy(k.output(0).data(), i, k.input(i).data(), 0);
+  }
+  return Ok();
+}
+
 LOCKSTEP_OP("ConcatV2")
     .Input("values: N * T")
     .Input("axis: Tidx")
@@ -211,6 +237,15 @@ LOCKSTEP_OP("Concat")
     .Gradient(ConcatGradient)
     .NeedsValue({0})
     .Kernel(kCpu, {ConcatCpu, PrepareConcat, {"concat_dim"}});
+LOCKSTEP_OP("ParallelConcat")
+    .Input("values: N * T")
+    .Output("output: T")
+    .Attr("N: int >= 1")
+    .Attr("T: type")
+    .Attr("shape: shape")
+    .Shape(ParallelShape)
+    .NoGradient()
+    .Kernel(kCpu, {ParallelCpu});
 LOCKSTEP_OP("ConcatOffset")
     .Input("concat_dim: int32")
     .Input("shape: N * shape_type")

@@ -137,7 +137,7 @@ const OpRegistrar kMirrorPadGrad =
     MirrorOp("MirrorPadGrad")
         .Shape(MirrorPadGradShape)
         .Gradient(MirrorPadGradGradient)
-        .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+        .Kernels<LS_NUMBER_TYPES>(kCpu, []<class T>() {
           return KernelDef{
               MirrorPadGradCpu<T>, PrepareMirrorPadGrad, {"paddings"}};
         });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // ScatterNd: slices of `updates`, each numbered by a vector of positions,
-// added into zeros (strings: joined).
+// added into zeros (strings joined, of bools whether any is true).
 //   indices: int32|int64 [..., k]   updates: T   shape: int32|int64 [rank]
 // TensorScatterUpdate, -Add, -Sub, -Max, -Min: into a copy of `tensor`; of
 // several slices for one place the last stays, or all are combined in order.
@@ -28,9 +28,15 @@ struct AssignFn {
 };
 struct AddFn {
   template <class T>
-  static T Of(T a, T b) {
-    using C = ArithmeticType<T>;
-    return static_cast<T>(static_cast<C>(a) + static_cast<C>(b));
+  static T Of(const T& a, const T& b) {
+    if constexpr (std::is_same_v<T, bool>) {
+      return a || b;
+    } else if constexpr (std::is_same_v<T, std::string>) {
+      return a + b;
+    } else {
+      using C = ArithmeticType<T>;
+      return static_cast<T>(static_cast<C>(a) + static_cast<C>(b));
+    }
   }
 };
 struct SubFn {
@@ -167,7 +173,7 @@ LOCKSTEP_OP("ScatterNd")
     .Shape(ScatterNdShape)
     .Gradient(ScatterNdGradient)
     .NeedsValue({2})
-    .Kernels<LS_NUMBER_TYPES>(kCpu, []<class T>() {
+    .Kernels<LS_NUMBER_TYPES, bool, std::string>(kCpu, []<class T>() {
       return KernelDef{ScatterNdCpu<T>, PrepareScatterNd, {"shape"}};
     });
 

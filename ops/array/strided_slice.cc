@@ -273,7 +273,7 @@ OpBuilder GradOp() {
   OpBuilder b("StridedSliceGrad");
   b.Input("shape: Index").Input("begin: Index").Input("end: Index");
   b.Input("strides: Index").Input("dy: T").Output("output: T");
-  Masks(b.Attr("T: realnumbertype").Attr("Index: {int32, int64}"))
+  Masks(b.Attr("T: type").Attr("Index: {int32, int64}"))
       .Shape(GradShape)
       .Gradient(GradGradient)
       .NeedsValue({0, 1, 2, 3})

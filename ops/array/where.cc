@@ -48,7 +48,7 @@ LOCKSTEP_OP("Where")
     .Attr("T: type = DT_BOOL")
     .Shape(WhereShape)
     .NoGradient()
-    .Kernels<LS_REAL_TYPES, bool>(kCpu, []<class T>() {
+    .Kernels<LS_NUMBER_TYPES, bool>(kCpu, []<class T>() {
       return KernelDef{WhereCpu<T>};
     });
 

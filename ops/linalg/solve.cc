@@ -4,8 +4,8 @@
 // MatrixSolve, MatrixTriangularSolve: for matrices in the last two dimensions;
 // small matrices, factorised one after the other in double.
 //   input: float, double [..., n, n]   rhs: [..., n, k]
-// A singular matrix (Cholesky: one that is not positive definite) is
-// INVALID_ARGUMENT.
+// A singular matrix is INVALID_ARGUMENT; Cholesky of one that is not positive
+// definite is NaN.
 // Gradients by the usual formulas, with solves and products.
 
 #include <limits>
@@ -151,8 +151,8 @@ Status CholeskyCpu(KernelContext& k) {
         double v = m.at(i, j);
         for (int64_t p = 0; p < j; ++p) v -= m.at(i, p) * m.at(j, p);
         if (i == j && !(v > 0)) {
-          return InvalidArgument("Cholesky decomposition was not successful. ",
-                                 "The input might not be valid.");
+          std::fill_n(l, m.n * m.n, std::numeric_limits<T>::quiet_NaN());
+          return Ok();
         }
         m.at(i, j) = i == j ? std::sqrt(v) : v / m.at(j, j);
       }

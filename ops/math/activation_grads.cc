@@ -16,7 +16,7 @@ struct TanhGradFn {
   template <class T>
   static T Apply(T y, T dy) {
     using V = ValueType<T>;
-    const V v = ConjOf(static_cast<V>(y));
+    const V v = y;
     return T(static_cast<V>(dy) * (V(1) - v * v));
   }
 };
@@ -24,7 +24,7 @@ struct SigmoidGradFn {
   template <class T>
   static T Apply(T y, T dy) {
     using V = ValueType<T>;
-    const V v = ConjOf(static_cast<V>(y));
+    const V v = y;
     return T(static_cast<V>(dy) * v * (V(1) - v));
   }
 };

@@ -4,9 +4,10 @@
 // with NumPy broadcasting.
 //   x, y: numbers of one dtype   z: their broadcast shape
 // Div divides floats and truncates integers. An integer divided by zero is
-// INVALID_ARGUMENT; the least integer divided by -1 wraps around.
-// Gradients: Div, RealDiv: dx = dz / y, dy = dz * -x / y / y. FloorMod and Mod:
-// dx = dz, dy = -dz * the integral quotient. The other quotients are steps.
+// INVALID_ARGUMENT (TruncateDiv, TruncateMod: INTERNAL); the least integer
+// divided by -1 wraps around. Gradients: Div, RealDiv: dx = dz / y, dy = dz *
+// -x / y / y. FloorMod and Mod: dx = dz, dy = -dz * the integral quotient. The
+// other quotients are steps.
 
 #include "ops/math/binary_gradient.h"
 #include "ops/math/elementwise.h"
@@ -59,14 +60,23 @@ struct DivFn : IntegerDivisor {
   }
 };
 
-struct TruncateDivFn : IntegerDivisor {
+// TensorFlow takes the same mistake in these two ops for one of its own.
+struct TruncatingDivisor {
+  template <class T>
+  static Status Check(const T* b, int64_t n) {
+    if (IntegerDivisor::Check(b, n).ok()) return Ok();
+    return Internal("Integer division by zero");
+  }
+};
+
+struct TruncateDivFn : TruncatingDivisor {
   template <class T>
   static T Apply(T a, T b) {
     if constexpr (kIsFloat<T>) {
       return static_cast<T>(std::trunc(static_cast<ValueType<T>>(a) /
                                        static_cast<ValueType<T>>(b)));
     } else {
-      return Quotient(a, b);
+      return IntegerDivisor::Quotient(a, b);
     }
   }
 };
@@ -94,7 +104,7 @@ struct DivNoNanFn {
   }
 };
 
-struct TruncateModFn : IntegerDivisor {
+struct ModFn : IntegerDivisor {
   template <class T>
   static T Apply(T a, T b) {
     if constexpr (kIsFloat<T>) {
@@ -106,12 +116,19 @@ struct TruncateModFn : IntegerDivisor {
   }
 };
 
+struct TruncateModFn : TruncatingDivisor {
+  template <class T>
+  static T Apply(T a, T b) {
+    return ModFn::Apply(a, b);
+  }
+};
+
 // The remainder has the divisor's sign.
 struct FloorModFn : IntegerDivisor {
   template <class T>
   static T Apply(T a, T b) {
     using C = ValueType<T>;
-    const C r = static_cast<C>(TruncateModFn::Apply<T>(a, b));
+    const C r = static_cast<C>(ModFn::Apply<T>(a, b));
     const C divisor = static_cast<C>(b);
     const bool other_sign = r != C{0} && ((r < C{0}) != (divisor < C{0}));
     return static_cast<T>(other_sign ? static_cast<C>(r + divisor) : r);
@@ -182,7 +199,7 @@ const OpRegistrar kFloorMod =
             kCpu, []<class T>() { return Binary<FloorModFn, T>(); });
 const OpRegistrar kMod = BinaryOp("Mod", "realnumbertype", TruncateModGradient)
                              .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-                               return Binary<TruncateModFn, T>();
+                               return Binary<ModFn, T>();
                              });
 const OpRegistrar kTruncateMod =
     BinaryOp("TruncateMod", "realnumbertype", TruncateModGradient)

@@ -88,6 +88,12 @@ Output Digamma(const Scope& scope, const Input& x);
 Output Polygamma(const Scope& scope, const Input& a, const Input& x);
 // The sum of 1 / (q + i)^x.
 Output Zeta(const Scope& scope, const Input& x, const Input& q);
+// The regularised incomplete gamma function P(a, x), and 1 - P.
+Output Igamma(const Scope& scope, const Input& a, const Input& x);
+Output Igammac(const Scope& scope, const Input& a, const Input& x);
+// exp(-|x|) times the modified Bessel functions.
+Output BesselI0e(const Scope& scope, const Input& x);
+Output BesselI1e(const Scope& scope, const Input& x);
 Output IsNan(const Scope& scope, const Input& x);
 Output IsInf(const Scope& scope, const Input& x);
 Output IsFinite(const Scope& scope, const Input& x);

@@ -156,10 +156,18 @@ Status ErfcGradient(GradContext& g) {
   return GaussGradient(g, -kTwoOverRootPi);
 }
 Status TanhGradient(GradContext& g) {
-  return g.SetDx(0, g.scope().Op("TanhGrad").In(g.y(0)).In(g.dy(0)).Out());
+  return g.SetDx(0, g.scope()
+                        .Op("TanhGrad")
+                        .In(Conjugate(g.scope(), g.y(0)))
+                        .In(g.dy(0))
+                        .Out());
 }
 Status SigmoidGradient(GradContext& g) {
-  return g.SetDx(0, g.scope().Op("SigmoidGrad").In(g.y(0)).In(g.dy(0)).Out());
+  return g.SetDx(0, g.scope()
+                        .Op("SigmoidGrad")
+                        .In(Conjugate(g.scope(), g.y(0)))
+                        .In(g.dy(0))
+                        .Out());
 }
 
 #define LS_FUNCTION_OP(Name)                      \

@@ -113,26 +113,31 @@ Status ProdGradient(GradContext& g) {
   return g.SetDx(0, ops::Mul(s, RowsById(g, dy), slope));
 }
 
-template <class F>
+template <class F, class... Ts>
 OpBuilder SegmentOp(const char* name, GradientFn gradient) {
   OpBuilder b(name);
   b.Input("data: T")
       .Input("segment_ids: Tindices")
       .Output("output: T")
-      .Attr("T: realnumbertype")
+      .Attr(sizeof...(Ts) > 12 ? "T: numbertype" : "T: realnumbertype")
       .Attr("Tindices: {int32, int64}")
       .Shape(SegmentShape)
       .Gradient(gradient);
-  b.Kernels<LS_REAL_TYPES>(
+  b.template Kernels<Ts...>(
       kCpu, []<class T>() { return KernelDef{SegmentCpu<F, T>}; });
   return b;
 }
 
-const OpRegistrar kSum = SegmentOp<SegmentSumFn>("SegmentSum", SumGradient);
-const OpRegistrar kMean = SegmentOp<SegmentMeanFn>("SegmentMean", MeanGradient);
-const OpRegistrar kProd = SegmentOp<SegmentProdFn>("SegmentProd", ProdGradient);
-const OpRegistrar kMax = SegmentOp<SegmentMaxFn>("SegmentMax", ExtremeGradient);
-const OpRegistrar kMin = SegmentOp<SegmentMinFn>("SegmentMin", ExtremeGradient);
+const OpRegistrar kSum =
+    SegmentOp<SegmentSumFn, LS_NUMBER_TYPES>("SegmentSum", SumGradient);
+const OpRegistrar kMean =
+    SegmentOp<SegmentMeanFn, LS_NUMBER_TYPES>("SegmentMean", MeanGradient);
+const OpRegistrar kProd =
+    SegmentOp<SegmentProdFn, LS_NUMBER_TYPES>("SegmentProd", ProdGradient);
+const OpRegistrar kMax =
+    SegmentOp<SegmentMaxFn, LS_REAL_TYPES>("SegmentMax", ExtremeGradient);
+const OpRegistrar kMin =
+    SegmentOp<SegmentMinFn, LS_REAL_TYPES>("SegmentMin", ExtremeGradient);
 
 }  // namespace
 

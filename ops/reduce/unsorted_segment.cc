@@ -117,33 +117,33 @@ Status ProdGradient(GradContext& g) {
   return g.SetDx(0, ops::Mul(s, RowsById(g, dy), slope));
 }
 
-template <class F>
+template <class F, class... Ts>
 OpBuilder UnsortedSegmentOp(const char* name, GradientFn gradient) {
   OpBuilder b(name);
   b.Input("data: T")
       .Input("segment_ids: Tindices")
       .Input("num_segments: Tnumsegments")
       .Output("output: T")
-      .Attr("T: realnumbertype")
+      .Attr(sizeof...(Ts) > 12 ? "T: numbertype" : "T: realnumbertype")
       .Attr("Tindices: {int32, int64}")
       .Attr("Tnumsegments: {int32, int64} = DT_INT32")
       .Shape(SegmentShape)
       .Gradient(gradient)
       .NeedsValue({2});
-  b.Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+  b.template Kernels<Ts...>(kCpu, []<class T>() {
     return KernelDef{UnsortedSegmentCpu<F, T>, nullptr, {"num_segments"}};
   });
   return b;
 }
 
-const OpRegistrar kSum =
-    UnsortedSegmentOp<SegmentSumFn>("UnsortedSegmentSum", SumGradient);
-const OpRegistrar kProd =
-    UnsortedSegmentOp<SegmentProdFn>("UnsortedSegmentProd", ProdGradient);
-const OpRegistrar kMax =
-    UnsortedSegmentOp<SegmentMaxFn>("UnsortedSegmentMax", ExtremeGradient);
-const OpRegistrar kMin =
-    UnsortedSegmentOp<SegmentMinFn>("UnsortedSegmentMin", ExtremeGradient);
+const OpRegistrar kSum = UnsortedSegmentOp<SegmentSumFn, LS_NUMBER_TYPES>(
+    "UnsortedSegmentSum", SumGradient);
+const OpRegistrar kProd = UnsortedSegmentOp<SegmentProdFn, LS_NUMBER_TYPES>(
+    "UnsortedSegmentProd", ProdGradient);
+const OpRegistrar kMax = UnsortedSegmentOp<SegmentMaxFn, LS_REAL_TYPES>(
+    "UnsortedSegmentMax", ExtremeGradient);
+const OpRegistrar kMin = UnsortedSegmentOp<SegmentMinFn, LS_REAL_TYPES>(
+    "UnsortedSegmentMin", ExtremeGradient);
 
 }  // namespace
 

@@ -124,6 +124,16 @@ bool ParseNumber(std::string_view text, T* v) {
     text.remove_prefix(1);
     if (text.starts_with('-')) return false;
   }
+  if constexpr (std::is_floating_point_v<T>) {
+    const std::string_view digits = text.substr(text.starts_with('-') ? 1 : 0);
+    if (digits.starts_with("0x") || digits.starts_with("0X")) {
+      const auto [at, error] =
+          std::from_chars(digits.data() + 2, digits.data() + digits.size(), *v,
+                          std::chars_format::hex);
+      if (text.starts_with('-')) *v = -*v;
+      return error == std::errc() && at == digits.data() + digits.size();
+    }
+  }
   const char* end = text.data() + text.size();
   const auto [at, error] = std::from_chars(text.data(), end, *v);
   if (at != end || text.empty()) return false;

@@ -3,7 +3,7 @@
 // StringSplit: the parts of each element between any of the delimiter's
 // characters ("": single bytes), empty ones left out with skip_empty.
 // StringSplitV2: the parts between whole separators, at most maxsplit + 1 of
-// them; an empty separator splits at runs of blanks.
+// them when that is above 0; an empty separator splits at runs of blanks.
 //   input: string [rows]   delimiter, sep: string []
 //   indices: int64 [n, 2] (row, number)   values: string [n]
 //   shape: int64 [2] = {rows, the most parts of a row}
@@ -45,13 +45,14 @@ Parts SplitAtBlanks(std::string_view s, int64_t maxsplit) {
   while (true) {
     s.remove_prefix(std::min(s.find_first_not_of(kBlanks), s.size()));
     if (s.empty()) return parts;
-    if (maxsplit >= 0 && static_cast<int64_t>(parts.size()) == maxsplit) {
-      parts.push_back(s);
-      return parts;
-    }
     const size_t end = std::min(s.find_first_of(kBlanks), s.size());
     parts.push_back(s.substr(0, end));
     s.remove_prefix(end);
+    if (maxsplit > 0 && static_cast<int64_t>(parts.size()) == maxsplit) {
+      s.remove_prefix(std::min(s.find_first_not_of(kBlanks), s.size()));
+      parts.push_back(s);  // what is left, be it nothing
+      return parts;
+    }
   }
 }
 
@@ -60,7 +61,7 @@ Parts SplitAtText(std::string_view s, std::string_view separator,
   Parts parts;
   while (true) {
     const bool last =
-        maxsplit >= 0 && static_cast<int64_t>(parts.size()) == maxsplit;
+        maxsplit > 0 && static_cast<int64_t>(parts.size()) == maxsplit;
     const size_t end = last ? s.npos : s.find(separator);
     parts.push_back(s.substr(0, end));
     if (end == s.npos) return parts;

@@ -87,7 +87,7 @@ TEST(SolveTest, FactorsInvertsAndSolves) {
       .WantError(Code::kInvalidArgument, "not invertible");
   Op("Cholesky")
       .In(D({2, 2}, {1, 2, 2, 1}))
-      .WantError(Code::kInvalidArgument, "not successful");
+      .Want(D({2, 2}, {NAN, NAN, NAN, NAN}));
   Op("MatrixInverse")
       .In(D({1, 2}, {1, 2}))
       .WantError(Code::kInvalidArgument, "square");

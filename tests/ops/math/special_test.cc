@@ -114,6 +114,35 @@ TEST(SpecialTest, FunctionsHaveTheirKnownValues) {
   Op("Atanh").In(D({}, {0.5})).Within(1e-14).Want(D({}, {0.54930614433405484}));
 }
 
+TEST(SpecialTest, GammaAndBesselFunctions) {
+  // P(1, x) = 1 - e^-x, P(1/2, x) = erf(sqrt(x)).
+  Op("Igamma")
+      .In(D({3}, {1, 0.5, 2}))
+      .In(D({3}, {2, 9, 0}))
+      .Within(1e-13)
+      .Want(D({3}, {1 - std::exp(-2.0), std::erf(3.0), 0}));
+  Op("Igammac")
+      .In(D({2}, {1, -1}))
+      .In(D({2}, {5, 1}))
+      .Within(1e-13)
+      .Want(D({2}, {std::exp(-5.0), NAN}));
+  Op("BesselI0e")
+      .In(D({4}, {0, 1, -2, 100}))
+      .Within(1e-13)
+      .Want(D({4}, {1, 0.46575960759364043, 0.30850832255367103,
+                    0.039944379299096687}));
+  Op("BesselI1e")
+      .In(D({3}, {0, -1, 100}))
+      .Within(1e-13)
+      .Want(D({3}, {0, -0.20791041534970844, 0.039744153025130256}));
+  for (const char* op : {"Igamma", "Igammac"}) {
+    SCOPED_TRACE(op);
+    Op(op).In(Doubles({4}, 0.5, 4)).In(Doubles({4}, 0.5, 4, 2)).Gradient(1e-5);
+  }
+  Op("BesselI0e").In(Doubles({4}, 0.5, 4)).Gradient(1e-5);
+  Op("BesselI1e").In(D({3}, {-2, 0.5, 3})).Gradient(1e-5);
+}
+
 TEST(SpecialTest, Gradients) {
   for (const char* op : {"Lgamma", "Digamma", "Asinh"}) {
     SCOPED_TRACE(op);

@@ -178,6 +178,9 @@ TEST(StringSplitTest, SplitsAtSeparatorsOrBlanks) {
   Split(",", -1, 2).In(x).Want(L({2}, {2, 4}));
   Split(",", 1, 1).In(x).Want(S({3}, {"a", "b,,c", ""}));
   Split("", -1, 1).In(S({2}, {" a  b ", ""})).Want(S({2}, {"a", "b"}));
+  Split("", 1, 1)
+      .In(S({2}, {" a  b c", "d"}))
+      .Want(S({4}, {"a", "b c", "d", ""}));
   Split("", -1, 2).In(S({2}, {" a  b ", ""})).Want(L({2}, {2, 2}));
 }
 
