@@ -34,6 +34,14 @@ Status CheckMovable(DType dtype) {
 
 }  // namespace
 
+Result<int64_t> ScalarInt(const Tensor& t, const char* name) {
+  if (t.NumElements() == 1 && t.dtype() == kInt32) {
+    return int64_t{t.scalar<int32_t>()};
+  }
+  return InvalidArgument(name, " must be an int32 scalar, is ",
+                         DTypeName(t.dtype()), " ", t.shape());
+}
+
 Status CopyToOutput(KernelContext& k, int i, const Tensor& value) {
   LS_RETURN_IF_ERROR(k.AllocateOutput(i, Shape(value.shape())));
   k.output(i).CopyFrom(value);

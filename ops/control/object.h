@@ -31,6 +31,8 @@ inline void SetObject(KernelContext& k, int i, DType dtype, ObjectRef object) {
   k.SetOutput(i, std::move(handle));
 }
 
+// The value of an int32 scalar called `name`.
+Result<int64_t> ScalarInt(const Tensor& t, const char* name);
 // Output i becomes a copy of `value`, in its memory where it has some.
 Status CopyToOutput(KernelContext& k, int i, const Tensor& value);
 // Elements that are zero, or empty strings.

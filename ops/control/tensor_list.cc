@@ -70,14 +70,6 @@ std::shared_ptr<TensorList> NewList(const KernelContext& k, const Shape& shape) 
   return list;
 }
 
-Result<int64_t> ScalarInt(const Tensor& t, const char* name) {
-  if (t.NumElements() == 1 && t.dtype() == kInt32) {
-    return int64_t{t.scalar<int32_t>()};
-  }
-  return InvalidArgument(name, " must be an int32 scalar, is ",
-                         DTypeName(t.dtype()), " ", t.shape());
-}
-
 Status TensorList::CheckElement(const Tensor& value) const {
   if (value.dtype() != dtype) {
     return InvalidArgument("Invalid data types; op elements ",

@@ -36,7 +36,6 @@ Result<TensorList*> ListOf(KernelContext& k, int i);
 std::shared_ptr<TensorList> NewList(const KernelContext& k, const Shape& shape);
 // A shape given as a tensor; -1 alone: of unknown rank.
 Result<Shape> ListShape(const Tensor& t);
-Result<int64_t> ScalarInt(const Tensor& t, const char* name);
 
 // For registrations. Made from a list: "input_handle" and more inputs.
 OpBuilder FromList(const char* name);
