@@ -126,6 +126,8 @@ def cases(s):
                 grid = np.abs(grid)
             s.add("%s_signs_%s" % (name, dt), lambda name=name, dt=dt, grid=grid: call(
                 name, s.arg(grid[:, 0], dt), s.arg(grid[:, 1], dt)))
+            if name.startswith("Truncate"):  # TensorFlow calls it INTERNAL, its own mistake
+                continue
             s.add("%s_by_zero_%s" % (name, dt), lambda name=name, dt=dt: call(
                 name, s.arg([1, 2], dt), s.arg([1, 0], dt)))
             s.add("%s_by_zero_scalar_%s" % (name, dt), lambda name=name, dt=dt: call(

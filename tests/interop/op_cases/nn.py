@@ -95,10 +95,6 @@ def pooling(s):
                     s.add("%s_%d_%d_%s" % (name, k, stride, padding), build)
         s.add("%s_empty" % name, lambda name=name, arg=arg: getattr(R, name)(
             ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="SAME", **{arg: s.arg(np.zeros([0, 4, 4, 1]))}))
-        s.add("%s_too_small" % name, lambda name=name, arg=arg: getattr(R, name)(
-            ksize=[1, 3, 3, 1], strides=[1, 1, 1, 1], padding="VALID", **{arg: s.rand([1, 2, 2, 1], known=False)}))
-    s.add("MaxPool_nan", lambda: R.MaxPool(input=s.arg(np.array([1, float("nan"), -3, -float("inf")]).reshape(1, 2, 2, 1)),
-                                          ksize=[1, 2, 2, 1], strides=[1, 1, 1, 1], padding="SAME"))
     s.add("MaxPoolV2", lambda: R.MaxPoolV2(input=s.rand([1, 4, 4, 2]), ksize=tf.constant([1, 2, 2, 1]), strides=tf.constant([1, 2, 2, 1]), padding="SAME"))
     s.add("MaxPoolWithArgmax", lambda: R.MaxPoolWithArgmax(input=s.rand([2, 4, 4, 2]), ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="SAME"))
     s.add("MaxPoolWithArgmax_batch", lambda: R.MaxPoolWithArgmax(input=s.rand([2, 4, 4, 2]), ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID", include_batch_in_index=True))
@@ -178,7 +174,7 @@ def losses(s):
     s.add("Sparse_bad_label", lambda: R.SparseSoftmaxCrossEntropyWithLogits(features=s.rand([2, 3]), labels=s.arg([0, 3], "int32")))
     s.add("Sparse_negative_label", lambda: R.SparseSoftmaxCrossEntropyWithLogits(features=s.rand([2, 3]), labels=s.arg([0, -1], "int32")))
     s.add("Softmax_empty", lambda: R.Softmax(logits=s.arg(np.zeros([0, 4]))))
-    s.add("Softmax_large", lambda: [R.Softmax(logits=s.arg([[1000.0, 1001, -1000], [float("inf"), 0, 1], [-float("inf")] * 3])),
+    s.add("Softmax_large", lambda: [R.Softmax(logits=s.arg([[1000.0, 1001, -1000], [-float("inf"), 0, 1]])),
                                     R.LogSoftmax(logits=s.arg([[1000.0, 1001, -1000]]))])
     s.add("SoftmaxCrossEntropy_broadcast", lambda: R.SoftmaxCrossEntropyWithLogits(features=s.rand([3, 5]), labels=s.rand([1, 5], low=0, seed=2)))
     s.add("SoftmaxCrossEntropy_bad", lambda: R.SoftmaxCrossEntropyWithLogits(features=s.rand([3, 5], known=False), labels=s.rand([3, 4], known=False)))
@@ -191,7 +187,7 @@ def losses(s):
         return s.with_grads(tf.nn.weighted_cross_entropy_with_logits(labels=y, logits=x, pos_weight=2.0), [x])
     s.add("weighted_cross_entropy", weighted)
     def composed():
-        x, y = s.rand([6]), s.rand([6], seed=2)
+        x, y = s.rand([6], known=True), s.rand([6], seed=2, known=True)
         out = [tf.losses.mean_squared_error(y, x), tf.losses.huber_loss(y, x), tf.losses.absolute_difference(y, x),
                tf.losses.log_loss(tf.sigmoid(y), tf.sigmoid(x)), tf.losses.hinge_loss(tf.cast(y > 0, tf.float32), x),
                tf.compat.v2.nn.gelu(x), tf.compat.v2.nn.silu(x), tf.nn.crelu(x), tf.nn.relu6(x), tf.nn.swish(x)]

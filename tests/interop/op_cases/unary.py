@@ -51,7 +51,9 @@ def cases(s):
                 s.add("%s_%s" % (name, dt), build, tolerance)
         if name not in ("L2Loss", "LogSoftmax", "Softmax"):
             for dt in ("float32", "float64"):
-                values = [v for v in SPECIAL if name not in ("Sin", "Cos", "Tan") or not 1e9 < abs(v) < INF]
+                # TensorFlow's Erf of an infinite double is NaN.
+                values = [v for v in SPECIAL if name != "Erf" or abs(v) < INF]
+                values = [v for v in values if name not in ("Sin", "Cos", "Tan") or not 1e9 < abs(v) < INF]
                 s.add("%s_special_%s" % (name, dt),
                       lambda name=name, dt=dt, values=values: call(name, s.arg(values, dt)))
         s.add("%s_empty" % name, lambda name=name: call(name, s.arg(np.zeros([0, 3]), "float32")))
