@@ -47,9 +47,10 @@ Result<Blocks> BlocksOf(const AttrMap& attrs, const Tensor* block,
     if (size < 1) {
       return InvalidArgument("block_shape must be positive, got ", size);
     }
-    if (before < 0 || after < 0) {
-      return InvalidArgument("paddings and crops must be non-negative, got ",
-                             before, ", ", after);
+    constexpr int64_t kMost = int64_t{1} << 48;
+    if (before < 0 || after < 0 || before > kMost || after > kMost) {
+      return InvalidArgument("paddings and crops must be non-negative and not ",
+                             "too large, got ", before, ", ", after);
     }
     if (__builtin_mul_overflow(b.product, size, &b.product)) {
       return InvalidArgument("block_shape is too large");

@@ -2,7 +2,7 @@
 
 // Where: the positions of the elements that are not zero (or are true), in
 // row-major order.
-//   input: numbers or bool, any rank   index: int64 [count, rank]
+//   input: numbers or bool, rank >= 1   index: int64 [count, rank]
 // The count is known only as it runs.
 
 #include "ops/array/array.h"
@@ -13,7 +13,7 @@ namespace lockstep {
 namespace {
 
 Status WhereShape(ShapeContext& c) {
-  const Shape& x = c.Input(0);
+  LS_ASSIGN_OR_RETURN(const Shape x, c.WithRankAtLeast(0, 1));
   return c.SetOutput(0,
                      Shape{kUnknownDim, x.HasRank() ? x.rank() : kUnknownDim});
 }

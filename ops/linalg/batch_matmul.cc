@@ -2,8 +2,8 @@
 
 // BatchMatMul, V2, V3: z[i] = x[i] y[i] for matrices in the last two
 // dimensions, either adjoined (transposed, and conjugated if complex) first;
-// leading dimensions broadcast (V1: are equal). V3's dtypes may differ in
-// TensorFlow; here they are one.
+// leading dimensions broadcast (V1: are equal). V3's operands may be int8
+// or uint8 where the product is int32.
 //   x: [..., m,k]  y: [..., k,n]  z: [..., m,n]
 // Gradient: two products, summed over the dimensions that were broadcast.
 
@@ -89,6 +89,47 @@ const OpRegistrar kBatchMatMulV2 =
         "T: {bfloat16, half, float, double, int16, int32, int64, uint8, "
         "uint16, uint32, uint64, complex64, complex128}");
 
+// Operands of 8 bits, widened into the scratch memory first.
+struct WideningState {
+  detail::MatMulDims dims;
+  std::vector<std::array<int64_t, 2>> offsets;
+};
+
+size_t Aligned(int64_t ints) {
+  return (static_cast<size_t>(ints) * sizeof(int32_t) + 63) / 64 * 64;
+}
+
+Status PrepareWidening(PrepareContext& p) {
+  LS_ASSIGN_OR_RETURN(
+      auto dims,
+      detail::MatMulDimsOf(p.input_shape(0), p.input_shape(1),
+                           p.Attr<bool>("adj_x"), p.Attr<bool>("adj_y")));
+  auto offsets = detail::MatMulOffsets(dims);
+  p.RequestScratch(Aligned(p.input_shape(0).NumElements()) +
+                   Aligned(p.input_shape(1).NumElements()) +
+                   detail::MultiplyPlainScratch<int32_t>(dims));
+  p.MakeState<WideningState>(WideningState{dims, std::move(offsets)});
+  return Ok();
+}
+
+template <class A, class B>
+Status RunWidening(KernelContext& k) {
+  const WideningState& s = k.state<WideningState>();
+  const int64_t n = k.input(0).NumElements(), m = k.input(1).NumElements();
+  char* scratch = static_cast<char*>(k.scratch());
+  auto* a = reinterpret_cast<int32_t*>(scratch);
+  auto* b = reinterpret_cast<int32_t*>(scratch + Aligned(n));
+  std::copy_n(k.in<A>(0), n, a);
+  std::copy_n(k.in<B>(1), m, b);
+  int32_t* c = k.out<int32_t>(0);
+  for (const auto& [at_a, at_b] : s.offsets) {
+    detail::MultiplyPlain(s.dims, a + at_a, b + at_b, c,
+                          scratch + Aligned(n) + Aligned(m));
+    c += s.dims.m * s.dims.n;
+  }
+  return Ok();
+}
+
 OpBuilder BatchMatMulV3Op() {
   OpBuilder b("BatchMatMulV3");
   b.Input("x: Ta").Input("y: Tb").Output("output: Tout");
@@ -116,6 +157,17 @@ OpBuilder BatchMatMulV3Op() {
     (add.template operator()<Ts>(), ...);
   }(std::type_identity<std::tuple<LS_FLOAT_TYPES, int16_t, int32_t, int64_t,
                                   LS_COMPLEX_TYPES>>());
+  auto widen = [&b]<class A, class B>() {
+    b.Kernel(kCpu,
+             {{"Ta", DTypeOf<A>::value},
+              {"Tb", DTypeOf<B>::value},
+              {"Tout", kInt32}},
+             {RunWidening<A, B>, PrepareWidening});
+  };
+  widen.operator()<int8_t, int8_t>();
+  widen.operator()<int8_t, uint8_t>();
+  widen.operator()<uint8_t, int8_t>();
+  widen.operator()<uint8_t, uint8_t>();
   return b;
 }
 const OpRegistrar kBatchMatMulV3 = BatchMatMulV3Op();

@@ -172,6 +172,16 @@ void MultiplyPlain(const MatMulDims& d, const T* a, const T* b, T* c,
               });
 }
 
+std::vector<std::array<int64_t, 2>> MatMulOffsets(const MatMulDims& dims) {
+  const auto a = BatchIndices(dims.batch_a, dims.batch);
+  const auto b = BatchIndices(dims.batch_b, dims.batch);
+  std::vector<std::array<int64_t, 2>> offsets;
+  for (size_t i = 0; i < a.size(); ++i) {
+    offsets.push_back({a[i] * dims.m * dims.k, b[i] * dims.k * dims.n});
+  }
+  return offsets;
+}
+
 template <class T>
 Status PrepareMatMul(PrepareContext& p, const MatMulDims& dims,
                      const MatMulEpilogue& epilogue) {
@@ -183,11 +193,7 @@ Status PrepareMatMul(PrepareContext& p, const MatMulDims& dims,
     LS_RETURN_IF_ERROR(BuildProgram(s));
     p.RequestScratch(s.program.scratch_bytes());
   } else {
-    const auto a = BatchIndices(dims.batch_a, dims.batch);
-    const auto b = BatchIndices(dims.batch_b, dims.batch);
-    for (size_t i = 0; i < a.size(); ++i) {
-      s.offsets.push_back({a[i] * dims.m * dims.k, b[i] * dims.k * dims.n});
-    }
+    s.offsets = MatMulOffsets(dims);
     p.RequestScratch(MultiplyPlainScratch<T>(dims));
   }
   return Ok();

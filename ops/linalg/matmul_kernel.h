@@ -43,6 +43,9 @@ struct MatMulState {
   std::vector<std::array<int64_t, 2>> offsets;  // others: of a and b, a batch
 };
 
+// Where each batch's operands begin, in elements of a and b.
+std::vector<std::array<int64_t, 2>> MatMulOffsets(const MatMulDims& dims);
+
 // One product c = a b by loops of our own, for every dtype; `scratch` has
 // MultiplyPlainScratch bytes.
 template <class T>

@@ -106,7 +106,7 @@ void CombineRows(const T* data, const Indices* from, const Indices& ids, T* y,
 // Non-negative and ascending; INVALID_ARGUMENT otherwise.
 inline Status CheckSortedIds(const Indices& ids) {
   for (int64_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] < 0) {
+    if (ids[i] < 0 || ids[i] == std::numeric_limits<int64_t>::max()) {
       return InvalidArgument("segment ids must be >= 0: segment_ids[", i,
                              "] = ", ids[i]);
     }

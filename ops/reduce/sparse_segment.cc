@@ -39,8 +39,10 @@ Status SparseSegmentShape(ShapeContext& c) {
     }
   } else if (const Tensor* ids = c.InputValue(2)) {
     const int64_t n = ids->NumElements();
-    rows = n == 0 ? 0 : IntAt(*ids, n - 1) + 1;
-    if (rows < 0) rows = kUnknownDim;
+    const int64_t last = n == 0 ? -1 : IntAt(*ids, n - 1);
+    if (last >= -1 && last < std::numeric_limits<int64_t>::max()) {
+      rows = last + 1;
+    }
   }
   if (y.HasRank()) y.set_dim(0, rows);
   return c.SetOutput(0, y);

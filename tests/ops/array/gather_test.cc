@@ -95,6 +95,9 @@ TEST(WhereTest, ListsPositionsOfWhatHolds) {
       .Want(L({3, 2}, {0, 0, 1, 0, 1, 1}));
   OpCase(where).In(F({3}, {0, -0.0f, 2})).Want(L({1, 1}, {2}));
   OpCase(where).In(B({2}, {false, false})).Want(L({0, 1}, {}));
+  OpCase(where)
+      .In(B({}, {true}))
+      .WantError(Code::kInvalidArgument, "rank at least 1");
 }
 
 }  // namespace

@@ -71,5 +71,19 @@ TEST(EinsumTest, Gradients) {
       .Gradient();
 }
 
+TEST(BatchMatMulTest, TheThirdVersionWidensBytes) {
+  OpCase([](const Scope& s, const Outputs& in) {
+    return s.Op("BatchMatMulV3")
+        .In(in[0])
+        .In(in[1])
+        .Attr("Tout", kInt32)
+        .Attr("adj_y", true)
+        .Out();
+  })
+      .In(As(kInt8, I({2, 1, 2}, {100, -100, 1, 2})))
+      .In(As(kUint8, I({1, 2}, {200, 3})))
+      .Want(I({2, 1, 1}, {19700, 206}));
+}
+
 }  // namespace
 }  // namespace lockstep
