@@ -58,6 +58,13 @@ Output DepthwiseConv2dNativeBackpropFilter(
     const Input& out_backprop, const std::vector<int64_t>& strides,
     const std::string& padding, const Conv2DOptions& options = {});
 
+// Volumes [N,D,H,W,C], or [N,C,D,H,W] with data_format "NCDHW"; filters
+// [D,H,W,in,out]; five strides and dilations.
+Output Conv3D(const Scope& scope, const Input& input, const Input& filter,
+              const std::vector<int64_t>& strides, const std::string& padding,
+              const std::string& data_format = "NDHWC",
+              const std::vector<int64_t>& dilations = {1, 1, 1, 1, 1});
+
 Output MaxPool(const Scope& scope, const Input& input,
                const std::vector<int64_t>& ksize,
                const std::vector<int64_t>& strides, const std::string& padding,

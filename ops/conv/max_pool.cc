@@ -204,7 +204,8 @@ Status MaxPoolGradGradGradient(GradContext& g) {
 struct MaxPoolOps {
   MaxPoolOps(const char* name, std::initializer_list<const char*> inputs,
              ShapeFn shape, GradientFn gradient,
-             void (*add_kernels)(OpBuilder&)) {
+             void (*add_kernels)(OpBuilder&),
+             const char* default_type = " = DT_FLOAT") {
     for (const bool v2 : {false, true}) {
       OpBuilder b(StrCat(name, v2 ? "V2" : ""));
       for (const char* input : inputs) b.Input(input);
@@ -215,7 +216,7 @@ struct MaxPoolOps {
         b.Attr("explicit_paddings: list(int) = []");
       }
       b.Output("output: T")
-          .Attr("T: realnumbertype = DT_FLOAT")
+          .Attr(StrCat("T: realnumbertype", default_type))
           .Attr(v2 ? "padding: {'SAME', 'VALID'}"
                    : "padding: {'SAME', 'VALID', 'EXPLICIT'}")
           .Attr("data_format: {'NHWC', 'NCHW'} = 'NHWC'")
@@ -244,7 +245,7 @@ const MaxPoolOps kMaxPoolGradGrad("MaxPoolGradGrad",
                                   {"orig_input: T", "orig_output: T",
                                    "grad: T"},
                                   MaxPoolGradGradShape, MaxPoolGradGradGradient,
-                                  LS_POOL_KERNELS(MaxPoolGradGradRun));
+                                  LS_POOL_KERNELS(MaxPoolGradGradRun), "");
 
 }  // namespace
 

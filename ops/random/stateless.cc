@@ -58,8 +58,10 @@ OpBuilder StatelessOp(const std::string& name,
   }
   for (const char* input : more) b.Input(input);
   b.Output("output: dtype");
-  b.Attr(kV1 ? "T: {int32, int64} = DT_INT32"
-             : "Tshape: {int32, int64} = DT_INT32");
+  // TensorFlow gives no default where there are limits.
+  b.Attr(!kV1              ? "Tshape: {int32, int64} = DT_INT32"
+         : more.size() > 0 ? "T: {int32, int64}"
+                           : "T: {int32, int64} = DT_INT32");
   if (kV1) b.Attr("Tseed: {int32, int64} = DT_INT64");
   b.Shape(StatelessShape<kKind>).NoGradient().NeedsValue({0});
   return b;

@@ -24,7 +24,7 @@ LOCKSTEP = sys.argv[1]
 # more.
 EXTRA_ATTRS = {"MaxPoolGradGrad": ["explicit_paddings"]}
 # Defaults beyond TensorFlow's own, which has none there.
-EXTRA_DEFAULTS = {("MaxPoolGradGrad", "T")}
+EXTRA_DEFAULTS = set()
 
 
 def described():

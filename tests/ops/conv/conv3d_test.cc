@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/array/array.h"
+#include "ops/conv/conv.h"
+#include "ops/reduce/reduce.h"
+#include "runtime/graph/gradients.h"
+#include "tests/testing/graph_run.h"
+
+namespace lockstep::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using Outputs = std::vector<Output>;
+
+struct Setting {
+  std::vector<int64_t> strides = {1, 1, 1, 1, 1};
+  std::string padding = "SAME";
+  std::vector<int64_t> dilations = {1, 1, 1, 1, 1};
+};
+BuildFn Conv(const Setting& c) {
+  return [c](const Scope& s, const Outputs& in) {
+    return Outputs{ops::Conv3D(s, in[0], in[1], c.strides, c.padding, "NDHWC",
+                               c.dilations)};
+  };
+}
+
+TEST(Conv3DTest, HandComputedSums) {
+  // 1 .. 8 with a filter of ones.
+  const Tensor x =
+      Tensor::Of<double>({1, 2, 2, 2, 1}, {1, 2, 3, 4, 5, 6, 7, 8});
+  Tensor ones(kDouble, Shape{2, 2, 2, 1, 1});
+  std::ranges::fill(ones.flat<double>(), 1.0);
+  for (const DType t : {kFloat, kDouble, kHalf, kBfloat16}) {
+    const std::vector<Tensor> in = {ToDType(x, t), ToDType(ones, t)};
+    ExpectValues(EvaluateOne(in, Conv({.padding = "VALID"})), {1, 1, 1, 1, 1},
+                 {36});
+    ExpectValues(EvaluateOne(in, Conv({})), {1, 2, 2, 2, 1},
+                 {36, 20, 22, 12, 26, 14, 15, 8});
+  }
+}
+
+TEST(Conv3DTest, OneDeepIsConv2D) {
+  const Tensor x = Numbers(kDouble, {2, 5, 4, 3});
+  const Tensor f = Numbers(kDouble, {3, 2, 3, 2}, -1, 1, 2);
+  const Tensor want =
+      EvaluateOne({x, f}, [](const Scope& s, const Outputs& in) {
+        return Outputs{ops::Conv2D(s, in[0], in[1], {1, 2, 1, 1}, "SAME",
+                                   {.dilations = {1, 1, 1, 1}})};
+      });
+  const Tensor got = EvaluateOne({x, f}, [](const Scope& s, const Outputs& in) {
+    const Output y =
+        ops::Conv3D(s, ops::ExpandDims(s, in[0], 1),
+                    ops::ExpandDims(s, in[1], 0), {1, 1, 2, 1, 1}, "SAME");
+    return Outputs{ops::Squeeze(s, y, {1})};
+  });
+  ExpectClose(got, want, 1e-12);
+}
+
+TEST(Conv3DTest, ChannelsFirstIsTheSame) {
+  const std::vector<Tensor> in = {Numbers(kDouble, {2, 3, 4, 3, 2}),
+                                  Numbers(kDouble, {2, 2, 2, 2, 3}, -1, 1, 2)};
+  const Tensor first = EvaluateOne(in, [](const Scope& s, const Outputs& x) {
+    const Output y = ops::Conv3D(
+        s, ops::Transpose(s, x[0], Tensor::Of<int32_t>({5}, {0, 4, 1, 2, 3})),
+        x[1], {1, 1, 1, 1, 1}, "SAME", "NCDHW");
+    return Outputs{
+        ops::Transpose(s, y, Tensor::Of<int32_t>({5}, {0, 2, 3, 4, 1}))};
+  });
+  ExpectClose(first, EvaluateOne(in, Conv({})), 1e-12);
+}
+
+TEST(Conv3DTest, Gradients) {
+  const Tensor x = Numbers(kDouble, {1, 3, 3, 2, 2});
+  const Tensor f = Numbers(kDouble, {2, 2, 1, 2, 2}, -1, 1, 2);
+  for (const Setting& c :
+       {Setting{}, Setting{.strides = {1, 2, 1, 1, 1}, .padding = "VALID"},
+        Setting{.dilations = {1, 2, 1, 1, 1}}}) {
+    ExpectGradients({x, f}, Conv(c));
+  }
+  ExpectGradients(
+      {Numbers(kDouble, {1, 2, 2, 2, 1}), Numbers(kDouble, {2, 1, 2, 1, 1})},
+      [](const Scope& s, const Outputs& in) {
+        Outputs d;
+        const Output loss = ops::L2Loss(s, Conv({})(s, in)[0]);
+        EXPECT_TRUE(AddGradients(s, {loss}, {in[0], in[1]}, &d).ok());
+        return Outputs{ops::L2Loss(s, d[0]), ops::L2Loss(s, d[1])};
+      });
+}
+
+TEST(Conv3DTest, EmptyAndWrongOperands) {
+  EXPECT_EQ(EvaluateOne({Tensor(kFloat, Shape{0, 3, 3, 3, 2}),
+                         Numbers(kFloat, {2, 2, 2, 2, 4})},
+                        Conv({}))
+                .shape(),
+            Shape({0, 3, 3, 3, 4}));
+  const std::vector<Tensor> in = {Numbers(kFloat, {1, 3, 3, 3, 2}),
+                                  Numbers(kFloat, {2, 2, 2, 3, 4})};
+  const auto channels = RunGraph(in, Conv({}));
+  EXPECT_EQ(channels.code(), Code::kInvalidArgument);
+  EXPECT_THAT(channels.status().message(), HasSubstr("3 input channels"));
+  const auto strides = RunGraph(in, Conv({.strides = {2, 1, 1, 1, 1}}));
+  EXPECT_EQ(strides.code(), Code::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace lockstep::testing
