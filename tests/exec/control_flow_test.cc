@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Conditions, loops and calls as TensorFlow's graphs contain them.
+// Conditions and loops as TensorFlow 1's graphs contain them.
 #include "ops/ops.h"
-#include "runtime/graph/function.h"
 #include "tests/testing/op_test.h"
 
 namespace lockstep {
@@ -90,8 +89,6 @@ TEST(CondTest, EffectsAndConstantsFollowTheBranch) {
   }
 }
 
-// As initial values that depend on other variables are written: the variable
-// if it has a value, else what it is to begin with.
 // The order between reads of one branch and updates of the other makes none of
 // them depend on the other branch.
 TEST(CondTest, BothSidesUpdateAndReadOneVariable) {
@@ -138,6 +135,8 @@ TEST(CondTest, ShapesOfTheSideNotTakenNeedNotFit) {
       F({2}, {5, 6})));
 }
 
+// As initial values that depend on other variables are written: the variable
+// if it has a value, else what it is to begin with.
 TEST(CondTest, TheSideNotTakenMayBeUninitialized) {
   Graph graph;
   Scope s(&graph);
@@ -252,160 +251,6 @@ TEST(LoopTest, InsideOfALoopCannotBeFetched) {
   Result<Tensor> r = Start(graph)->RunOne({}, "mul");
   EXPECT_EQ(r.code(), Code::kInvalidArgument);
   EXPECT_THAT(r.status().message(), testing::HasSubstr("loop"));
-}
-
-// A library with functions of one float argument.
-class FunctionTest : public testing::Test {
- protected:
-  using BuildFn = std::function<Output(const Scope&, Output)>;
-  void Define(const std::string& name, const BuildFn& build) {
-    Function f{.name = name};
-    Scope s(&f.body);
-    const Output x = s.WithName("x").Op("_Arg").Attr("T", kFloat)
-                         .Attr("index", 0).Out();
-    f.args = {x.node};
-    f.results = {build(s, x)};
-    ASSERT_TRUE(f.body.status().ok()) << f.body.status().ToString();
-    ASSERT_TRUE(library_->Add(std::move(f)).ok());
-    graph_.set_functions(library_);
-  }
-  static AttrMap Types(std::map<std::string, std::string> functions) {
-    AttrMap attrs = {{"Tin", std::vector<DType>{kFloat}},
-                     {"Tout", std::vector<DType>{kFloat}}};
-    for (auto& [attr, f] : functions) attrs[attr] = FunctionRef{.name = f};
-    return attrs;
-  }
-  Output Make(const std::string& name, const std::string& op,
-              std::vector<Output> in, AttrMap attrs) {
-    Result<Node*> n = graph_.AddNode({.name = name, .op = op,
-                                      .inputs = std::move(in),
-                                      .attrs = std::move(attrs)});
-    EXPECT_TRUE(n.ok()) << n.status().ToString();
-    return n.ok() ? Output{*n, 0} : Output{};
-  }
-
-  Graph graph_;
-  Scope s_{&graph_};
-  std::shared_ptr<FunctionLibrary> library_ =
-      std::make_shared<FunctionLibrary>();
-};
-
-TEST_F(FunctionTest, CallsAreInlined) {
-  Define("square", [](const Scope& s, Output x) { return ops::Mul(s, x, x); });
-  const Output x = ops::Placeholder(s_.WithName("x"), kFloat, {2});
-  const Output y = Make("y", "PartitionedCall", {x}, Types({{"f", "square"}}));
-  Make("z", "PartitionedCall", {y}, Types({{"f", "square"}}));
-  auto session = Start(graph_);
-  EXPECT_TRUE(SameTensor(Get(*session, {{"x", F({2}, {2, 3})}}, "z"),
-                         F({2}, {16, 81})));
-}
-
-TEST_F(FunctionTest, EffectsOfACallComeBeforeItsResults) {
-  ops::AssignVariableOp(s_.WithName("init"),
-                        ops::VarHandleOp(s_.WithName("v"), kFloat, Shape{}),
-                        1.0f);
-  Define("store", [](const Scope& s, Output x) {
-    const Output v = s.WithName("v").Op("VarHandleOp").Attr("dtype", kFloat)
-                         .Attr("shape", Shape{}).Out();
-    ops::AssignVariableOp(s, v, x);
-    return ops::Neg(s, x);
-  });
-  Make("y", "StatefulPartitionedCall", {ops::Const(s_, 4.0f)},
-       Types({{"f", "store"}}));
-  ops::ReadVariableOp(
-      s_.WithName("now").WithControlDependencies({graph_.Find("y")}),
-      graph_.Find("v")->output(0), kFloat);
-  auto session = Start(graph_);
-  ASSERT_TRUE(session->RunTargets({"init"}).ok());
-  EXPECT_EQ(Get(*session, {}, "y").scalar<float>(), -4);
-  EXPECT_EQ(Get(*session, {}, "now").scalar<float>(), 4);
-}
-
-TEST_F(FunctionTest, IfRunsOneBranch) {
-  Define("yes", [](const Scope& s, Output x) { return ops::Mul(s, x, 2.0f); });
-  Define("no", [](const Scope& s, Output x) {
-    return ops::Concat(s, {x, x}, 0);
-  });
-  const Output p = ops::Placeholder(s_.WithName("p"), kBool, Shape{});
-  const Output x = ops::Placeholder(s_.WithName("x"), kFloat, {2});
-  const Output y = Make("if", "If", {p, x},
-                        Types({{"then_branch", "yes"}, {"else_branch", "no"}}));
-  ops::Neg(s_.WithName("y"), y);
-  auto session = Start(graph_);
-  const Tensor v = F({2}, {1, 2});
-  EXPECT_TRUE(SameTensor(Get(*session, {{"x", v}, {"p", true}}, "y"),
-                         F({2}, {-2, -4})));
-  EXPECT_TRUE(SameTensor(Get(*session, {{"x", v}, {"p", false}}, "y"),
-                         F({4}, {-1, -2, -1, -2})));
-}
-
-TEST_F(FunctionTest, WhileOfAGrowingValue) {
-  Define("small", [](const Scope& s, Output x) {
-    return ops::Less(s, ops::Size(s, x), int32_t{20});
-  });
-  Define("twice", [](const Scope& s, Output x) {
-    return ops::Concat(s, {x, ops::Mul(s, x, 2.0f)}, 0);
-  });
-  AttrMap attrs = {{"T", std::vector<DType>{kFloat}},
-                   {"cond", FunctionRef{.name = "small"}},
-                   {"body", FunctionRef{.name = "twice"}}};
-  const Output x = ops::Placeholder(s_.WithName("x"), kFloat, {-1});
-  ops::Sum(s_.WithName("y"),
-           Make("while", "While", {x}, std::move(attrs)), {0});
-  auto session = Start(graph_);
-  // 1 -> 32 values, the sum is tripled five times.
-  EXPECT_EQ(Get(*session, {{"x", F({1}, {1})}}, "y").scalar<float>(), 243);
-  EXPECT_EQ(Get(*session, {{"x", F({1}, {2})}}, "while").NumElements(), 32);
-  EXPECT_EQ(Get(*session, {{"x", F({3}, {1, 1, 1})}}, "y").scalar<float>(),
-            3 * 27);
-}
-
-// f(x) = x <= 1 ? 1 : x * f(x - 1)
-TEST_F(FunctionTest, Recursion) {
-  Define("one", [](const Scope& s, Output x) { return ops::OnesLike(s, x); });
-  Define("step", [](const Scope& s, Output x) {
-    Result<Node*> call = s.graph()->AddNode(
-        {.name = "call", .op = "PartitionedCall",
-         .inputs = {ops::Sub(s, x, 1.0f)}, .attrs = Types({{"f", "factorial"}})});
-    return ops::Mul(s, x, Output{*call, 0});
-  });
-  Define("factorial", [](const Scope& s, Output x) {
-    Result<Node*> branch = s.graph()->AddNode(
-        {.name = "if", .op = "If",
-         .inputs = {ops::LessEqual(s, x, 1.0f), x},
-         .attrs = Types({{"then_branch", "one"}, {"else_branch", "step"}})});
-    return Output{*branch, 0};
-  });
-  Define("endless", [](const Scope& s, Output x) {
-    Result<Node*> call = s.graph()->AddNode(
-        {.name = "call", .op = "PartitionedCall", .inputs = {x},
-         .attrs = Types({{"f", "endless"}})});
-    return Output{*call, 0};
-  });
-  const Output x = ops::Placeholder(s_.WithName("x"), kFloat, Shape{});
-  Make("y", "PartitionedCall", {x}, Types({{"f", "factorial"}}));
-  Make("z", "PartitionedCall", {x}, Types({{"f", "endless"}}));
-  auto session = Start(graph_);
-  EXPECT_EQ(Get(*session, {{"x", 5.0f}}, "y").scalar<float>(), 120);
-  Result<Tensor> z = session->RunOne({{"x", 5.0f}}, "z");
-  EXPECT_EQ(z.code(), Code::kInvalidArgument) << z.status().ToString();
-  // Deeper than functions may nest: an error, no crash.
-  Result<Tensor> deep = session->RunOne({{"x", 1000.0f}}, "y");
-  EXPECT_EQ(deep.code(), Code::kInvalidArgument) << deep.status().ToString();
-}
-
-TEST_F(FunctionTest, UnknownFunctionsAndWrongTypesAreErrors) {
-  Define("square", [](const Scope& s, Output x) { return ops::Mul(s, x, x); });
-  Make("a", "PartitionedCall", {ops::Const(s_, 1.0f)},
-       Types({{"f", "sqare"}}));
-  AttrMap wrong = Types({{"f", "square"}});
-  wrong["Tin"] = std::vector<DType>{kInt32};
-  Make("b", "PartitionedCall", {ops::Const(s_, int32_t{1})}, std::move(wrong));
-  auto session = Start(graph_);
-  Result<Tensor> a = session->RunOne({}, "a");
-  EXPECT_EQ(a.code(), Code::kNotFound);
-  EXPECT_THAT(a.status().message(), testing::HasSubstr("'square'"));
-  EXPECT_EQ(session->RunOne({}, "b").code(), Code::kInvalidArgument);
 }
 
 }  // namespace
