@@ -10,6 +10,7 @@
 #include "runtime/graph/graph_def.h"
 #include "runtime/io/checkpoint_reader.h"
 #include "runtime/io/checkpoint_state.h"
+#include "tests/testing/test_files.h"
 
 namespace lockstep {
 namespace {
@@ -263,6 +264,33 @@ TEST_F(SaverTest, ADamagedCheckpointIsDataLoss) {
   EXPECT_EQ(s.code(), Code::kDataLoss) << s.ToString();
   EXPECT_EQ(saver().Restore(*session, Prefix() + "-9").code(),
             Code::kNotFound);
+}
+
+// Graphs and checkpoints that TensorFlow's savers made: of many types, in
+// parts, sharded.
+TEST(SaverFixtureTest, SaversOfTensorFlowRestoreTheirCheckpoints) {
+  LS_REQUIRE_FIXTURES();
+  const std::pair<const char*, const char*> cases[] = {
+      {"checkpoint_types", "checkpoint_files/model.ckpt"},
+      {"checkpoint_partitioned", "parts.ckpt"},
+      {"checkpoint_sharded", "model/sharded-20"},
+      {"savedmodel_v1", "saved_model/variables/variables"}};
+  for (const auto& [folder, checkpoint] : cases) {
+    SCOPED_TRACE(folder);
+    auto meta = ReadGraphFile(*Env::Default(),
+                              FixtureFile(StrCat(folder, "/graph.meta")));
+    ASSERT_TRUE(meta.ok()) << meta.status().ToString();
+    auto saver = Saver::ForGraph(meta->graph, meta->saver);
+    ASSERT_TRUE(saver.ok()) << saver.status().ToString();
+    const std::string prefix = FixtureFile(StrCat(folder, "/", checkpoint));
+    const auto found = saver->Compare(prefix);
+    ASSERT_TRUE(found.ok()) << found.status().ToString();
+    EXPECT_EQ(found->ToString(), "");
+    auto session = Session::Create(meta->graph);
+    ASSERT_TRUE(session.ok()) << session.status().ToString();
+    const Status s = saver->Restore(**session, prefix);
+    EXPECT_TRUE(s.ok()) << s.ToString();
+  }
 }
 
 TEST_F(SaverTest, OnlyVariablesCanBeSaved) {
