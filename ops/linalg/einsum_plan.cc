@@ -35,7 +35,7 @@ Result<EinsumLabels> LabelsOf(const std::string& subscript, int rank,
   return labels;
 }
 
-bool Has(const EinsumLabels& labels, int label) {
+bool IsIn(const EinsumLabels& labels, int label) {
   return std::ranges::find(labels, label) != labels.end();
 }
 
@@ -49,6 +49,96 @@ Status CheckSubscript(const std::string& s, std::string_view equation) {
                            "' may hold letters and one ellipsis only");
   }
   return Ok();
+}
+
+// The size of each label, kUnknownDim where it is not known.
+using Sizes = std::map<int, int64_t>;
+
+Result<Sizes> SizesOf(const std::vector<EinsumLabels>& labels,
+                      std::span<const Shape> shapes) {
+  Sizes size;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    for (size_t d = 0; d < labels[i].size(); ++d) {
+      const int64_t n = shapes[i].dim(static_cast<int>(d));
+      const int label = labels[i][d];
+      auto [it, added] = size.try_emplace(label, n);
+      if (added || n == it->second || n == kUnknownDim) continue;
+      const bool spreads = label >= kEllipsis;
+      if (it->second == kUnknownDim || (spreads && it->second == 1)) {
+        it->second = n;
+      } else if (!spreads || n != 1) {
+        return InvalidArgument("Expected dimension ", it->second, " at axis ",
+                               d, " of the input shaped ", shapes[i],
+                               " but got dimension ", n);
+      }
+    }
+  }
+  return size;
+}
+
+// The labels by their parts in the product, in the output's order.
+struct Groups {
+  EinsumLabels batch, rows, columns, contract;
+  bool Has(int label) const {
+    return IsIn(batch, label) || IsIn(rows, label) || IsIn(columns, label) ||
+           IsIn(contract, label);
+  }
+};
+
+Groups GroupsOf(const std::vector<EinsumLabels>& labels,
+                const EinsumLabels& output, const Sizes& size) {
+  Groups g;
+  for (const auto& [label, n] : size) {
+    const bool a = IsIn(labels[0], label),
+               b = labels.size() > 1 && IsIn(labels[1], label);
+    if (IsIn(output, label)) {
+      (a && b ? g.batch : a ? g.rows : g.columns).push_back(label);
+    } else if (a && b) {
+      g.contract.push_back(label);
+    }
+  }
+  for (EinsumLabels* l : {&g.batch, &g.rows, &g.columns}) {
+    std::ranges::sort(*l, {}, [&output](int x) {
+      return std::ranges::find(output, x) - output.begin();
+    });
+  }
+  return g;
+}
+
+int64_t Product(const EinsumLabels& labels, const Sizes& size) {
+  int64_t n = 1;
+  for (const int label : labels) n *= size.at(label);
+  return n;
+}
+
+// The operand of these labels, laid out by `parts`; labels in no group are
+// summed away.
+EinsumPlan::Operand OperandOf(const EinsumLabels& labels, const Shape& shape,
+                              std::initializer_list<const EinsumLabels*> parts,
+                              const Groups& groups, const Sizes& size) {
+  const std::vector<int64_t> strides = RowMajorStrides(shape);
+  const auto stride_of = [&](int label) {
+    int64_t sum = 0;
+    for (size_t d = 0; d < labels.size(); ++d) {
+      const bool spread = shape.dim(static_cast<int>(d)) == 1;
+      if (labels[d] == label && !spread) sum += strides[d];
+    }
+    return sum;
+  };
+  EinsumPlan::Operand op;
+  for (const EinsumLabels* part : parts) {
+    for (const int label : *part) {
+      op.kept.push_back(size.at(label));
+      op.kept_strides.push_back(stride_of(label));
+      op.size *= size.at(label);
+    }
+  }
+  for (const auto& [label, n] : size) {
+    if (!IsIn(labels, label) || groups.Has(label)) continue;
+    op.summed.push_back(n);
+    op.summed_strides.push_back(stride_of(label));
+  }
+  return op;
 }
 
 }  // namespace
@@ -107,98 +197,47 @@ Result<EinsumPlan> EinsumPlan::Make(std::string_view equation,
 
 Status EinsumPlan::Resolve(const std::vector<EinsumLabels>& labels,
                            std::span<const Shape> shapes) {
-  std::map<int, int64_t> size;
-  bool known = true;
-  for (size_t i = 0; i < labels.size(); ++i) {
-    for (size_t d = 0; d < labels[i].size(); ++d) {
-      const int64_t n = shapes[i].dim(static_cast<int>(d));
-      const int label = labels[i][d];
-      known = known && n != kUnknownDim;
-      auto [it, added] = size.try_emplace(label, n);
-      if (added || n == it->second || n == kUnknownDim) continue;
-      const bool wild =
-          it->second == kUnknownDim || (label >= kEllipsis && it->second == 1);
-      if (wild) it->second = n;
-      if (!wild && !(label >= kEllipsis && n == 1)) {
-        return InvalidArgument("Expected dimension ", it->second, " at axis ",
-                               d, " of the input shaped ", shapes[i],
-                               " but got dimension ", n);
-      }
-    }
-  }
+  LS_ASSIGN_OR_RETURN(const Sizes size, SizesOf(labels, shapes));
   if (output_labels_.size() > static_cast<size_t>(Shape::kMaxRank)) {
     return InvalidArgument("the output has too many dimensions");
   }
   for (const int label : output_labels_) {
-    if (!size.contains(label)) {
+    const auto it = size.find(label);
+    if (it == size.end()) {
       return InvalidArgument("output label '", static_cast<char>(label),
                              "' is in no input");
     }
-    output_.AddDim(size[label]);
+    output_.AddDim(it->second);
   }
-  if (!known) return Ok();
-  // The labels of the product in order: batch, rows of one operand, columns.
-  EinsumLabels batch, contract, only[2];
+  int64_t all = 1;
   for (const auto& [label, n] : size) {
-    const bool a = Has(labels[0], label),
-               b = labels.size() > 1 && Has(labels[1], label),
-               out = Has(output_labels_, label);
-    if (out) (a && b ? batch : only[a ? 0 : 1]).push_back(label);
-    if (!out && a && b) contract.push_back(label);
+    if (n == kUnknownDim) return Ok();
+    if (__builtin_mul_overflow(all, n, &all)) {
+      return InvalidArgument("the inputs are too large together");
+    }
   }
-  const auto by_output = [this](EinsumLabels& l) {
-    std::ranges::sort(l, {}, [this](int x) {
-      return std::ranges::find(output_labels_, x) - output_labels_.begin();
-    });
-  };
-  for (EinsumLabels* l : {&batch, &only[0], &only[1]}) by_output(*l);
-  const auto product = [&](const EinsumLabels& l) {
-    int64_t n = 1;
-    for (const int label : l) n *= size[label];
-    return n;
-  };
-  batches_ = product(batch);
-  matrix_.m = product(only[0]);
-  matrix_.n = product(only[1]);
-  matrix_.k = product(contract);
-  for (size_t i = 0; i < labels.size(); ++i) {
-    const std::vector<int64_t> strides = RowMajorStrides(shapes[i]);
-    Operand op;
-    const auto stride_of = [&](int label) {
-      int64_t sum = 0;
-      for (size_t d = 0; d < labels[i].size(); ++d) {
-        const bool spread = shapes[i].dim(static_cast<int>(d)) == 1;
-        if (labels[i][d] == label && !spread) sum += strides[d];
-      }
-      return sum;
-    };
-    const EinsumLabels* order[] = {&batch, i == 0 ? &only[0] : &contract,
-                                   i == 0 ? &contract : &only[1]};
-    for (const EinsumLabels* part : order) {
-      for (const int label : *part) {
-        op.kept.push_back(size[label]);
-        op.kept_strides.push_back(stride_of(label));
-        op.size *= size[label];
-      }
-    }
-    for (const auto& [label, n] : size) {
-      const size_t other = 1 - i;
-      const bool elsewhere = Has(output_labels_, label) ||
-                             (labels.size() > 1 && Has(labels[other], label));
-      if (elsewhere || !Has(labels[i], label)) continue;
-      op.summed.push_back(n);
-      op.summed_strides.push_back(stride_of(label));
-    }
-    operands_.push_back(std::move(op));
+  const Groups groups = GroupsOf(labels, output_labels_, size);
+  batches_ = Product(groups.batch, size);
+  matrix_.m = Product(groups.rows, size);
+  matrix_.n = Product(groups.columns, size);
+  matrix_.k = Product(groups.contract, size);
+  operands_.push_back(OperandOf(labels[0], shapes[0],
+                                {&groups.batch, &groups.rows, &groups.contract},
+                                groups, size));
+  if (labels.size() > 1) {
+    operands_.push_back(OperandOf(
+        labels[1], shapes[1],
+        {&groups.batch, &groups.contract, &groups.columns}, groups, size));
   }
   const std::vector<int64_t> strides = RowMajorStrides(output_);
-  for (const EinsumLabels* part : {&batch, &only[0], &only[1]}) {
+  for (const EinsumLabels* part :
+       {&groups.batch, &groups.rows, &groups.columns}) {
     for (const int label : *part) {
       int64_t sum = 0;
       for (size_t d = 0; d < output_labels_.size(); ++d) {
         if (output_labels_[d] == label) sum += strides[d];
       }
-      result_dims_.push_back(size[label]);
+      result_dims_.push_back(size.at(label));
       result_strides_.push_back(sum);
     }
   }

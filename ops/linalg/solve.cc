@@ -1,116 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Cholesky, MatrixInverse, MatrixDeterminant, LogMatrixDeterminant,
-// MatrixSolve, MatrixTriangularSolve: for matrices in the last two dimensions;
-// small matrices, factorised one after the other in double.
+// MatrixInverse, MatrixSolve, MatrixTriangularSolve: for matrices in the last
+// two dimensions; small matrices, factorised one after the other in double.
 //   input: float, double [..., n, n]   rhs: [..., n, k]
-// A singular matrix is INVALID_ARGUMENT; Cholesky of one that is not positive
-// definite is NaN.
+// A singular matrix is INVALID_ARGUMENT.
 // Gradients by the usual formulas, with solves and products.
 
-#include <limits>
-
-#include "ops/array/array.h"
-#include "ops/array/axes.h"
+#include "ops/linalg/factor.h"
 #include "ops/linalg/linalg.h"
-#include "ops/math/elementwise.h"
 #include "ops/math/math.h"
-#include "ops/reduce/reduce.h"
 #include "runtime/graph/gradients.h"
 
 namespace lockstep {
 namespace {
 
-// A square matrix of doubles, row by row.
-struct Matrix {
-  int64_t n;
-  std::vector<double> a;
-  explicit Matrix(int64_t size) : n(size), a(static_cast<size_t>(n * n)) {}
-  double& at(int64_t i, int64_t j) { return a[static_cast<size_t>(i * n + j)]; }
-  double at(int64_t i, int64_t j) const {
-    return a[static_cast<size_t>(i * n + j)];
-  }
-  template <class T>
-  void Load(const T* from, bool transposed) {
-    for (int64_t i = 0; i < n; ++i) {
-      for (int64_t j = 0; j < n; ++j) {
-        at(i, j) =
-            static_cast<double>(transposed ? from[j * n + i] : from[i * n + j]);
-      }
-    }
-  }
-};
-
-// P A = L U by rows with the largest pivots, in place.
-struct Lu {
-  Matrix m;
-  std::vector<int64_t> row;  // of A, for each row of L U
-  double sign = 1;
-  bool singular = false;
-
-  explicit Lu(Matrix a) : m(std::move(a)), row(static_cast<size_t>(m.n)) {
-    for (int64_t i = 0; i < m.n; ++i) row[static_cast<size_t>(i)] = i;
-    for (int64_t k = 0; k < m.n; ++k) {
-      int64_t pivot = k;
-      for (int64_t i = k + 1; i < m.n; ++i) {
-        if (std::abs(m.at(i, k)) > std::abs(m.at(pivot, k))) pivot = i;
-      }
-      if (pivot != k) {
-        for (int64_t j = 0; j < m.n; ++j) std::swap(m.at(k, j), m.at(pivot, j));
-        std::swap(row[static_cast<size_t>(k)], row[static_cast<size_t>(pivot)]);
-        sign = -sign;
-      }
-      if (m.at(k, k) == 0) {
-        singular = true;
-        continue;
-      }
-      for (int64_t i = k + 1; i < m.n; ++i) {
-        const double f = m.at(i, k) /= m.at(k, k);
-        for (int64_t j = k + 1; j < m.n; ++j) m.at(i, j) -= f * m.at(k, j);
-      }
-    }
-  }
-  // x = A^-1 b for one column.
-  void Solve(const std::vector<double>& b, std::vector<double>* x) const {
-    for (int64_t i = 0; i < m.n; ++i) {
-      double v = b[static_cast<size_t>(row[static_cast<size_t>(i)])];
-      for (int64_t j = 0; j < i; ++j)
-        v -= m.at(i, j) * (*x)[static_cast<size_t>(j)];
-      (*x)[static_cast<size_t>(i)] = v;
-    }
-    for (int64_t i = m.n; i-- > 0;) {
-      double v = (*x)[static_cast<size_t>(i)];
-      for (int64_t j = i + 1; j < m.n; ++j) {
-        v -= m.at(i, j) * (*x)[static_cast<size_t>(j)];
-      }
-      (*x)[static_cast<size_t>(i)] = v / m.at(i, i);
-    }
-  }
-};
-
 Status Singular() { return InvalidArgument("Input matrix is not invertible."); }
 
-Status SquareShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(Shape x, c.WithRankAtLeast(0, 2));
-  if (!x.HasRank()) return Ok();
-  const int64_t rows = x.dim(x.rank() - 2), cols = x.dim(x.rank() - 1);
-  if (rows != cols && rows != kUnknownDim && cols != kUnknownDim) {
-    return InvalidArgument("Input matrix must be square, has shape ", x);
-  }
-  return c.SetOutput(0, x);
-}
-Status DeterminantShape(ShapeContext& c) {
-  LS_RETURN_IF_ERROR(SquareShape(c));
-  Shape y = c.outputs()[0];
-  if (y.HasRank()) {
-    y.RemoveDim(y.rank() - 1);
-    y.RemoveDim(y.rank() - 1);
-  }
-  for (int i = 0; i < c.num_outputs(); ++i) {
-    LS_RETURN_IF_ERROR(c.SetOutput(i, y));
-  }
-  return Ok();
-}
 Status SolveShape(ShapeContext& c) {
   LS_RETURN_IF_ERROR(SquareShape(c));
   LS_ASSIGN_OR_RETURN(Shape b, c.WithRankAtLeast(1, 2));
@@ -126,44 +31,6 @@ Status SolveShape(ShapeContext& c) {
                            "same batch shape and number of rows: ", a, ", ", b);
   }
   return c.SetOutput(0, b);
-}
-
-// Calls f(matrix number, matrix) for every matrix of input 0.
-template <class T, class F>
-Status ForMatrices(KernelContext& k, bool transposed, const F& f) {
-  const Shape& shape = k.input(0).shape();
-  const int64_t n = shape.dim(shape.rank() - 1);
-  const int64_t count = DimProduct(shape, 0, shape.rank() - 2);
-  for (int64_t i = 0; i < count; ++i) {
-    Matrix m(n);
-    m.Load(k.in<T>(0) + i * n * n, transposed);
-    LS_RETURN_IF_ERROR(f(i, std::move(m)));
-  }
-  return Ok();
-}
-
-template <class T>
-Status CholeskyCpu(KernelContext& k) {
-  return ForMatrices<T>(k, false, [&](int64_t at, Matrix m) -> Status {
-    T* l = k.out<T>(0) + at * m.n * m.n;
-    for (int64_t j = 0; j < m.n; ++j) {
-      for (int64_t i = j; i < m.n; ++i) {
-        double v = m.at(i, j);
-        for (int64_t p = 0; p < j; ++p) v -= m.at(i, p) * m.at(j, p);
-        if (i == j && !(v > 0)) {
-          std::fill_n(l, m.n * m.n, std::numeric_limits<T>::quiet_NaN());
-          return Ok();
-        }
-        m.at(i, j) = i == j ? std::sqrt(v) : v / m.at(j, j);
-      }
-    }
-    for (int64_t i = 0; i < m.n; ++i) {
-      for (int64_t j = 0; j < m.n; ++j) {
-        l[i * m.n + j] = static_cast<T>(j <= i ? m.at(i, j) : 0.0);
-      }
-    }
-    return Ok();
-  });
 }
 
 // Solves for every column of `b` ([n, columns]; null: of the unit matrix).
@@ -240,40 +107,6 @@ Status TriangularSolveCpu(KernelContext& k) {
   });
 }
 
-template <class T, bool kLog>
-Status DeterminantCpu(KernelContext& k) {
-  return ForMatrices<T>(k, false, [&](int64_t at, Matrix m) -> Status {
-    const Lu lu(std::move(m));
-    double sign = lu.sign, log = 0, product = lu.sign;
-    for (int64_t i = 0; i < lu.m.n; ++i) {
-      const double v = lu.m.at(i, i);
-      product *= v;
-      log += std::log(std::abs(v));
-      sign *= v > 0 ? 1 : v < 0 ? -1 : 0;
-    }
-    k.out<T>(0)[at] = static_cast<T>(kLog ? sign : product);
-    if (kLog) k.out<T>(1)[at] = static_cast<T>(log);
-    return Ok();
-  });
-}
-
-// L = cholesky(A): dA = the symmetric part of L^-T (L^T dL)_lower L^-1, where
-// the lower part has half the diagonal.
-Status CholeskyGradient(GradContext& g) {
-  const Scope& s = g.scope();
-  const Output l = g.y(0);
-  const Output inner = ops::BatchMatMul(s, l, g.dy(0), true, false);
-  const Output diagonal = ops::MatrixDiagPart(s, inner);
-  const Output middle = ops::MatrixSetDiag(
-      s, ops::MatrixBandPart(s, inner, int64_t{-1}, int64_t{0}),
-      ops::Mul(s, 0.5f, diagonal));
-  const Output left = ops::MatrixTriangularSolve(s, l, middle, true, true);
-  const Output right = ops::BatchMatMul(s, left, ops::MatrixInverse(s, l));
-  // (R + R^T) / 2 by an equation that knows no rank.
-  const Output turned = ops::Einsum(s, {right}, "...ij->...ji");
-  return g.SetDx(0, ops::Mul(s, 0.5f, ops::Add(s, right, turned)));
-}
-
 // Y = A^-1: dA = -Y^T dY Y^T.
 Status InverseGradient(GradContext& g) {
   const Scope& s = g.scope();
@@ -284,19 +117,6 @@ Status InverseGradient(GradContext& g) {
               : ops::BatchMatMul(s, ops::BatchMatMul(s, y, dy, true, false), y,
                                  false, true);
   return g.SetDx(0, ops::Neg(s, dx));
-}
-
-// d det = det tr(A^-1 dA).
-Status DeterminantGradient(GradContext& g) {
-  const Scope& s = g.scope();
-  const Output slope = ops::Mul(s, g.dy(0), g.y(0));
-  const Output column = ops::ExpandDims(s, ops::ExpandDims(s, slope, -1), -1);
-  return g.SetDx(0, ops::Mul(s, column, ops::MatrixInverse(s, g.x(0), true)));
-}
-Status LogDeterminantGradient(GradContext& g) {
-  const Scope& s = g.scope();
-  const Output column = ops::ExpandDims(s, ops::ExpandDims(s, g.dy(1), -1), -1);
-  return g.SetDx(0, ops::Mul(s, column, ops::MatrixInverse(s, g.x(0), true)));
 }
 
 // X = A^-1 B: dB = A^-T dX, dA = -dB X^T.
@@ -324,15 +144,6 @@ Status TriangularSolveGradient(GradContext& g) {
                                         lower ? none : all));
 }
 
-LOCKSTEP_OP("Cholesky")
-    .Input("input: T")
-    .Output("output: T")
-    .Attr("T: {double, float}")
-    .Shape(SquareShape)
-    .Gradient(CholeskyGradient)
-    .Kernels<float, double>(kCpu, []<class T>() {
-      return KernelDef{CholeskyCpu<T>};
-    });
 LOCKSTEP_OP("MatrixInverse")
     .Input("input: T")
     .Output("output: T")
@@ -342,25 +153,6 @@ LOCKSTEP_OP("MatrixInverse")
     .Gradient(InverseGradient)
     .Kernels<float, double>(kCpu,
                             []<class T>() { return KernelDef{InverseCpu<T>}; });
-LOCKSTEP_OP("MatrixDeterminant")
-    .Input("input: T")
-    .Output("output: T")
-    .Attr("T: {float, double}")
-    .Shape(DeterminantShape)
-    .Gradient(DeterminantGradient)
-    .Kernels<float, double>(kCpu, []<class T>() {
-      return KernelDef{DeterminantCpu<T, false>};
-    });
-LOCKSTEP_OP("LogMatrixDeterminant")
-    .Input("input: T")
-    .Output("sign: T")
-    .Output("log_abs_determinant: T")
-    .Attr("T: {float, double}")
-    .Shape(DeterminantShape)
-    .Gradient(LogDeterminantGradient)
-    .Kernels<float, double>(kCpu, []<class T>() {
-      return KernelDef{DeterminantCpu<T, true>};
-    });
 LOCKSTEP_OP("MatrixSolve")
     .Input("matrix: T")
     .Input("rhs: T")
@@ -388,14 +180,8 @@ LOCKSTEP_OP("MatrixTriangularSolve")
 
 namespace ops {
 
-Output Cholesky(const Scope& scope, const Input& input) {
-  return scope.Op("Cholesky").In(input).Out();
-}
 Output MatrixInverse(const Scope& scope, const Input& input, bool adjoint) {
   return scope.Op("MatrixInverse").In(input).Attr("adjoint", adjoint).Out();
-}
-Output MatrixDeterminant(const Scope& scope, const Input& input) {
-  return scope.Op("MatrixDeterminant").In(input).Out();
 }
 Output MatrixSolve(const Scope& scope, const Input& matrix, const Input& rhs,
                    bool adjoint) {
