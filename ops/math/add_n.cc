@@ -2,6 +2,7 @@
 
 // AddN: the sum of N tensors of one shape, added from first to last.
 //   inputs: N * T   sum: same shape
+// AccumulateNV2: the same, of tensors whose shape fits attribute "shape".
 // Gradient: dy to every input.
 
 #include "ops/math/elementwise.h"
@@ -102,6 +103,26 @@ LOCKSTEP_OP("AddN")
     .Kernels<LS_NUMBER_TYPES>(kCpu,
                               []<class T>() { return KernelDef{AddNCpu<T>}; })
     .Kernel(kCpu, {{"T", kVariant}}, {AddObjects});
+
+Status AccumulateShape(ShapeContext& c) {
+  LS_RETURN_IF_ERROR(SameShapes(c));
+  LS_ASSIGN_OR_RETURN(Shape y,
+                      Shape::Merge(c.outputs()[0], c.Attr<Shape>("shape")));
+  return c.SetOutput(0, y);
+}
+
+LOCKSTEP_OP("AccumulateNV2")
+    .Input("inputs: N * T")
+    .Output("sum: T")
+    .Attr("N: int >= 1")
+    .Attr("T: numbertype")
+    .Attr("shape: shape")
+    .Shape(AccumulateShape)
+    .Gradient(AddNGradient)
+    .IdentityWhen(SingleInput)
+    .InPlace(0, 0)
+    .Kernels<LS_NUMBER_TYPES>(kCpu,
+                              []<class T>() { return KernelDef{AddNCpu<T>}; });
 
 }  // namespace
 

@@ -148,6 +148,20 @@ TEST(AddNTest, AddsAnyNumberOfTensors) {
 }
 
 // The first operand's memory may become the sum's while it is still an operand.
+TEST(AddNTest, AccumulateChecksTheShape) {
+  const auto accumulate = [](const Shape& shape) {
+    return OpCase([shape](const Scope& s, const Outputs& in) {
+      return s.Op("AccumulateNV2").In(in).Attr("shape", shape).Out();
+    });
+  };
+  accumulate({2}).In(F({2}, {1, 2})).In(F({2}, {3, 4})).Want(F({2}, {4, 6}));
+  accumulate({3})
+      .In(F({2}, {1, 2}))
+      .In(F({2}, {3, 4}))
+      .WantError(Code::kInvalidArgument, "");
+  accumulate({2}).In(Doubles({2})).In(Doubles({2}, -1, 1, 2)).Gradient();
+}
+
 TEST(AddNTest, AnOperandMayOccurTwice) {
   OpCase([](const Scope& s, const Outputs& in) {
     const Output n = ops::Neg(s, in[0]);
