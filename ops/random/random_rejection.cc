@@ -3,15 +3,19 @@
 // RandomGamma: of shape parameter alpha and scale 1.
 //   shape: int32|int64 [rank]   alpha: T, any   output: T [shape, alpha's
 //   shape]
+// RandomGammaGrad: the derivative of samples by their alpha, broadcast.
 // RandomPoissonV2, RandomPoisson: counts of events of rate `rate`, likewise.
 // ParameterizedTruncatedNormal: of shape [batch, ...] or [...]; means, stdevs,
 //   minvals, maxvals: T, [] or [batch].
 // NaN (0 as an integer) for a parameter out of range.
 
+#include "ops/array/array.h"
 #include "ops/math/elementwise.h"
+#include "ops/math/math.h"
 #include "ops/random/random.h"
 #include "ops/random/random_ops.h"
 #include "ops/random/rejection.h"
+#include "ops/reduce/reduce.h"
 #include "runtime/graph/gradients.h"
 
 namespace lockstep {
@@ -61,10 +65,32 @@ Status DrawSamples(KernelContext& k) {
   return Ok();
 }
 
-// The implicit gradient by alpha is not here.
-Status GammaGradient(GradContext&) {
-  return Unimplemented("the gradient of RandomGamma by alpha");
+struct GammaGradFn {
+  template <class T>
+  static T Apply(T alpha, T sample) {
+    return T(static_cast<ValueType<T>>(detail::GammaByAlpha(
+        static_cast<double>(alpha), static_cast<double>(sample))));
+  }
+};
+
+// Samples are the leading dimensions of the output, alpha's the last.
+Status GammaGradient(GradContext& g) {
+  const Scope& s = g.scope();
+  const Output by_alpha = s.Op("RandomGammaGrad").In(g.x(1)).In(g.y(0)).Out();
+  const Output axes = ops::Range(s, 0, ops::Size(s, g.x(0)), 1);
+  return g.SetDx(1, ops::Sum(s, ops::Mul(s, g.dy(0), by_alpha), axes));
 }
+
+LOCKSTEP_OP("RandomGammaGrad")
+    .Input("alpha: T")
+    .Input("sample: T")
+    .Output("output: T")
+    .Attr("T: {float, double}")
+    .Shape(BroadcastShape)
+    .NoGradient()
+    .Kernels<float, double>(kCpu, []<class T>() {
+      return Binary<GammaGradFn, T, T, kCostlyGrain>();
+    });
 
 LOCKSTEP_OP("RandomGamma")
     .Input("shape: S")

@@ -61,6 +61,35 @@ inline double Gamma(SampleSource& source, double alpha) {
   return d * v * boost;
 }
 
+// How a gamma variable x moves with alpha when its quantile stays: minus the
+// derivative of the distribution function by alpha, over the density. The
+// function is the sum of t(n) = x^(a+n) exp(-x) / Gamma(a+n+1), n >= 0, whose
+// derivatives are t(n) (log x - digamma(a+n+1)).
+inline double GammaByAlpha(double alpha, double x) {
+  if (!(alpha > 0) || !(x > 0) || !std::isfinite(alpha + x)) {
+    return std::nan("");
+  }
+  // digamma(alpha + 1), by its asymptotic series from 10 on.
+  double digamma = 0, z = alpha + 1;
+  for (; z < 10; ++z) digamma -= 1 / z;
+  const double r = 1 / (z * z);
+  digamma += std::log(z) - 0.5 / z -
+             r * (1.0 / 12 - r * (1.0 / 120 - r * (1.0 / 252 - r / 240)));
+  const double log_x = std::log(x);
+  double term = std::exp(alpha * log_x - x - std::lgamma(alpha + 1));
+  // t(0) is x / alpha of the density.
+  const double density = term * alpha / x;
+  double sum = 0;
+  for (int n = 1; n < 1000000; ++n) {
+    const double part = term * (log_x - digamma);
+    sum += part;
+    if (alpha + n > x && std::abs(part) < 1e-17 * std::abs(sum)) break;
+    digamma += 1 / (alpha + n);
+    term *= x / (alpha + n);
+  }
+  return density > 0 ? -sum / density : std::nan("");
+}
+
 // Up to 10 by multiplying uniforms (Knuth); above by transformed rejection:
 // Hoermann, "The transformed rejection method for generating Poisson random
 // variables", 1993.

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ops/random/random.h"
+#include "runtime/graph/gradients.h"
 #include "tests/testing/graph_run.h"
 
 namespace lockstep::testing {
@@ -56,6 +57,31 @@ TEST(RandomGammaTest, HasAlphaForMeanAndVariance) {
     EXPECT_NEAR(m.variance, alpha, 0.04 * (1 + alpha));
     EXPECT_GT(m.least, 0);
   }
+}
+
+TEST(RandomGammaTest, SamplesMoveWithAlpha) {
+  // Recorded from TensorFlow.
+  const auto y =
+      Evaluate({Tensor::Of<double>({5}, {0.3, 1, 7.5, 50, 2}),
+                Tensor::Of<double>({5}, {0.05, 2, 6, 61, 0.01})},
+               [](const Scope& s, const std::vector<Output>& in) {
+                 return std::vector<Output>{
+                     s.Op("RandomGammaGrad").In(in[0]).In(in[1]).Out()};
+               });
+  ExpectValues(
+      y[0], {5},
+      {0.494710987, 1.631691462, 0.9125873505, 1.106397256, 0.0277377159},
+      1e-9);
+  // The mean is alpha: samples move by 1 on average.
+  const auto d =
+      Evaluate({Tensor::Of<double>({2}, {0.7, 3})},
+               [](const Scope& s, const std::vector<Output>& in) {
+                 std::vector<Output> dx;
+                 const Output x = ops::RandomGamma(s, {kSamples}, in[0]);
+                 EXPECT_TRUE(AddGradients(s, {x}, {in[0]}, &dx).ok());
+                 return dx;
+               });
+  for (const double v : Values(d[0])) EXPECT_NEAR(v / kSamples, 1, 0.02);
 }
 
 TEST(RandomPoissonTest, HasTheRateForMeanAndVariance) {
