@@ -187,12 +187,15 @@ Result<std::vector<Shape>> BranchShapes(const Node& node,
   args.erase(args.begin());
   std::vector<Shape> common;
   for (const auto& branch : branches) {
-    LS_ASSIGN_OR_RETURN(std::vector<Shape> shapes, branch->InferShapes(args));
-    if (common.empty()) common = shapes;
-    for (size_t i = 0; i < shapes.size(); ++i) {
-      common[i] = CommonShape(common[i], shapes[i]);
+    const Result<std::vector<Shape>> shapes = branch->InferShapes(args);
+    // A branch that does not fit its arguments fails when it is taken.
+    if (!shapes.ok()) continue;
+    if (common.empty()) common = *shapes;
+    for (size_t i = 0; i < shapes->size(); ++i) {
+      common[i] = CommonShape(common[i], (*shapes)[i]);
     }
   }
+  common.resize(static_cast<size_t>(node.num_outputs()), Shape::Unknown());
   return common;
 }
 
@@ -207,10 +210,12 @@ Result<std::vector<Shape>> LoopShapes(const Node& node, const Runners& runners) 
     changed = false;
     std::vector<Shape> all = args;
     all.resize(wanted, Shape::Unknown());
-    LS_ASSIGN_OR_RETURN(std::vector<Shape> next, body.InferShapes(all));
+    const Result<std::vector<Shape>> next = body.InferShapes(all);
     for (size_t i = 0; i < vars; ++i) {
       if (node.output_type(static_cast<int>(i)) == kResource) continue;
-      const Shape common = CommonShape(args[i], next[i]);
+      // A body that does not fit fails if there is an iteration.
+      const Shape common =
+          next.ok() ? CommonShape(args[i], (*next)[i]) : Shape::Unknown();
       changed = changed || !(common == args[i]);
       args[i] = common;
     }

@@ -105,6 +105,32 @@ TEST_F(FunctionTest, IfRunsOneBranch) {
                          F({4}, {-1, -2, -1, -2})));
 }
 
+TEST_F(FunctionTest, AFunctionThatDoesNotFitFailsWhenItRuns) {
+  const auto seven = [](const Scope& s, Output x) {
+    return ops::Reshape(s, x, {7});
+  };
+  Define("seven", seven);
+  Define("same", [](const Scope& s, Output x) { return ops::Neg(s, x); });
+  Define("never", [](const Scope& s, Output x) {
+    return ops::Less(s, ops::Size(s, x), int32_t{0});
+  });
+  const Output p = ops::Placeholder(s_.WithName("p"), kBool, Shape{});
+  const Output x = ops::Placeholder(s_.WithName("x"), kFloat);
+  Make("if", "If", {p, x},
+       Types({{"then_branch", "seven"}, {"else_branch", "same"}}));
+  AttrMap loop = {{"T", std::vector<DType>{kFloat}},
+                  {"cond", FunctionRef{.name = "never"}},
+                  {"body", FunctionRef{.name = "seven"}}};
+  Make("while", "While", {x}, std::move(loop));
+  auto session = Start(graph_);
+  const Tensor v = F({2}, {1, 2});
+  EXPECT_TRUE(SameTensor(Get(*session, {{"x", v}, {"p", false}}, "if"),
+                         F({2}, {-1, -2})));
+  EXPECT_EQ(session->RunOne({{"x", v}, {"p", true}}, "if").code(),
+            Code::kInvalidArgument);
+  EXPECT_TRUE(SameTensor(Get(*session, {{"x", v}}, "while"), v));
+}
+
 TEST_F(FunctionTest, WhileOfAGrowingValue) {
   Define("small", [](const Scope& s, Output x) {
     return ops::Less(s, ops::Size(s, x), int32_t{20});

@@ -56,6 +56,21 @@ def conditions(s):
             x, p = s.arg([1.0, float("nan")]), s.arg(value, "bool")
             return tf.cond(p, lambda: tf.debugging.check_numerics(x, "bad"), lambda: x + 1.0)
         both(s, "cond_failing_%s" % value, failing)
+    wrong = {
+        "reshape": lambda x: tf.reshape(x, [7]), "concat": lambda x: tf.concat([x, tf.zeros([9, 9])], 0)[0],
+        "matmul": lambda x: tf.matmul(x, tf.zeros([9, 2])), "slice": lambda x: tf.slice(x, [9, 0], [1, 1]),
+        "strided": lambda x: tf.raw_ops.StridedSlice(input=x, begin=[9], end=[10], strides=[1], shrink_axis_mask=1),
+        "split": lambda x: tf.split(x, 5)[0], "gather": lambda x: tf.gather(x, [9]), "gather_nd": lambda x: tf.gather_nd(x, [[9, 9]]),
+        "conv": lambda x: tf.nn.conv2d(x[None, :, :, None], tf.zeros([1, 1, 3, 1]), 1, "SAME"), "pad": lambda x: tf.pad(x, [[1, 1]]),
+        "top_k": lambda x: tf.nn.top_k(x, 99)[0],
+        "segment": lambda x: tf.math.segment_sum(x, [1, 0]), "reduce": lambda x: tf.reduce_sum(x, 5),
+        "sparse": lambda x: tf.nn.sparse_softmax_cross_entropy_with_logits(labels=[9, 9], logits=x)}
+    for name, f in wrong.items():
+        for value in (True, False):
+            def branch(f=f, value=value):
+                x, p = s.rand([2, 3], known=False), s.arg(value, "bool")
+                return tf.cond(p, lambda: tf.reshape(f(x), [-1]), lambda: tf.reshape(x, [-1]))
+            both(s, "cond_wrong_%s_%s" % (name, value), branch)
     for index in (0, 1, 2, 7, -1):
         both(s, "switch_case_%d" % index, lambda index=index: tf.switch_case(
             s.arg(index, "int32"), [lambda: tf.constant(1.0), lambda: tf.constant(2.0), lambda: tf.constant(3.0)]))
