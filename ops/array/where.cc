@@ -13,7 +13,7 @@ namespace lockstep {
 namespace {
 
 Status WhereShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(const Shape x, c.WithRankAtLeast(0, 1));
+  const Shape& x = c.Input(0);
   return c.SetOutput(0,
                      Shape{kUnknownDim, x.HasRank() ? x.rank() : kUnknownDim});
 }
@@ -22,6 +22,9 @@ template <class T>
 Status WhereCpu(KernelContext& k) {
   const Tensor& x = k.input(0);
   const Shape& shape = x.shape();
+  if (shape.IsScalar()) {
+    return InvalidArgument("input must have rank at least 1, is a scalar");
+  }
   const T* v = k.in<T>(0);
   const auto holds = [v](int64_t i) {
     return static_cast<ValueType<T>>(v[i]) != ValueType<T>{};

@@ -6,11 +6,8 @@ KNOWN = {
     "array/Where_float16": "TensorFlow has no kernel for half",
     "array/Tile_uint16": "TensorFlow has no kernel for uint16",
     # Lockstep lacks them.
-    "array/ParallelConcat": "no op",
     "binary/BiasAdd_complex64": "no kernel for complex",
     "binary/BiasAdd_complex128": "no kernel for complex",
-    "binary/Igamma_float32": "no op", "binary/Igamma_float64": "no op",
-    "binary/Igammac_float32": "no op", "binary/Igammac_float64": "no op",
     "nn/MaxPool3D": "no op", "nn/AvgPool3D": "no op",
     "nn/Dilation2D": "no op",
     "random/ParameterizedTruncatedNormal": "no op",
