@@ -10,7 +10,4 @@ KNOWN = {
     "binary/BiasAdd_complex128": "no kernel for complex",
     "nn/MaxPool3D": "no op", "nn/AvgPool3D": "no op",
     "nn/Dilation2D": "no op",
-    "random/ParameterizedTruncatedNormal": "no op",
-    "random/RandomGamma": "no op",
-    "random/RandomPoissonV2": "no op",
 }

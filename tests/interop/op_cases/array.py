@@ -201,7 +201,7 @@ def indexing(s):
     s.add("DynamicStitch", lambda: R.DynamicStitch(indices=[s.arg(4, "int32"), s.arg([0, 2], "int32"), s.arg([[1], [4]], "int32")],
                                                    data=[s.rand([2]), s.rand([2, 2]), s.rand([2, 1, 2])]))
     s.add("where_1d", lambda: R.Where(condition=s.arg([True, False, True], "bool")))
-    s.add("where_scalar", lambda: R.Where(condition=s.arg(True, "bool", known=True)))
+    s.add("where_scalar", lambda: R.Where(condition=s.arg(True, "bool", known=False)))
     s.add("boolean_mask", lambda: tf.boolean_mask(s.rand([3, 2]), s.arg([True, False, True], "bool", known=True)))
     s.add("meshgrid", lambda: tf.meshgrid(s.rand([2]), s.rand([3])))
     s.add("sequence_mask", lambda: tf.sequence_mask(s.arg([1, 3, 0], "int32"), 4))
