@@ -124,10 +124,43 @@ Output Rewriter::FindBatch() const {
   return node == nullptr ? Output{} : node->output(original->index);
 }
 
+namespace {
+
+bool DependsOnFeed(Output o) {
+  std::unordered_set<const Node*> seen = {o.node};
+  std::vector<const Node*> stack = {o.node};
+  while (!stack.empty()) {
+    const Node* n = stack.back();
+    stack.pop_back();
+    if (n->op() == "_Feed") return true;
+    for (const Output& in : n->inputs()) {
+      if (seen.insert(in.node).second) stack.push_back(in.node);
+    }
+  }
+  return false;
+}
+
+// Gradient descent on rows is written as an addition to them: what each rank
+// adds comes of its own samples.
+Status RefuseUpdateOfRows(const Node& n) {
+  const bool adds = n.op().ends_with("ScatterAdd") ||
+                    n.op().ends_with("ScatterSub");
+  if (!adds || n.num_inputs() != 3 || !IsFloating(n.input(2).dtype()) ||
+      !DependsOnFeed(n.input(2))) {
+    return Ok();
+  }
+  return Unimplemented("node '", n.name(), "': an update of some rows (",
+                       n.op(), ") by what is fed cannot be averaged over "
+                       "ranks");
+}
+
+}  // namespace
+
 Result<std::vector<Gradient>> Rewriter::FindGradients() const {
   std::unordered_map<Output, size_t, OutputHash> index;
   std::vector<Gradient> gradients;
   for (Node* node : graph_.nodes()) {
+    LS_RETURN_IF_ERROR(RefuseUpdateOfRows(*node));
     const int input = node->traits().applies_gradient;
     if (input < 0) continue;
     if (std::ranges::any_of(node->def().inputs, [](const ArgDef& arg) {

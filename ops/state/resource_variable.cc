@@ -6,6 +6,7 @@
 // VarIsInitializedOp: handle -> bool [].
 
 #include "ops/state/state.h"
+#include "ops/state/variable_input.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/kernel.h"
 #include "runtime/op/shape_context.h"
@@ -22,6 +23,8 @@ Status AssignVariableShape(ShapeContext& c) {
   return InvalidArgument("the variable has shape ", c.Input(0),
                          ", the value assigned has ", c.Input(1));
 }
+
+Status PrepareVariable(PrepareContext& p) { return RequireVariable(p); }
 
 Status AssignVariableCpu(KernelContext& k) {
   return k.variable(0).Assign(k.input(1));
@@ -67,7 +70,7 @@ LOCKSTEP_OP("AssignVariableOp")
       t.assigns = true;
       t.allows_uninitialized = true;
     })
-    .Kernel(kCpu, {AssignVariableCpu});
+    .Kernel(kCpu, {AssignVariableCpu, PrepareVariable});
 
 LOCKSTEP_OP("VarIsInitializedOp")
     .Input("resource: resource")
@@ -79,7 +82,7 @@ LOCKSTEP_OP("VarIsInitializedOp")
       t.allows_uninitialized = true;
       t.only_reads = true;
     })
-    .Kernel(kCpu, {IsInitializedCpu});
+    .Kernel(kCpu, {IsInitializedCpu, PrepareVariable});
 
 }  // namespace
 

@@ -241,6 +241,13 @@ Status PlanBuilder::MakeValues(Node* n) {
     for (int i = 0; i < n->num_outputs(); ++i) values_.Same(n->output(i), of);
     return Ok();
   }
+  if (const int from = n->traits().alias.second;
+      from >= 0 && IsObject(n->input(from).dtype()) &&
+      !IsObject(n->output_type(0)) &&
+      !VariableBehind(n->input(from)).defined()) {
+    return InvalidArgument(Where(*n), ": input ", from,
+                           " is not the handle of a variable in this graph");
+  }
   if (IsStaticAlias(n)) return MakeAlias(n);
   if (n->num_inputs() + n->num_outputs() > 0 || n->traits().stateful) {
     return MakeStep(n);

@@ -271,12 +271,24 @@ TEST(DataParallelTest, GradientsOfRowsAreRefusedByName) {
     const Output in = ops::Placeholder(root.WithName("in"), kFloat, Shape{1});
     ops::ApplyMomentum(root.WithName("train"), w, a, 0.1f,
                        {in, Input({1}).Resolve(root)}, 0.9f);
+    const Output rate = ops::Mul(root, in, 0.1f);
+    ops::ScatterSub(root.WithName("rows"), w, {1}, rate);
+    ops::ScatterSub(root.WithName("same"), w, {1}, {0.5f});
+    ops::VariablesInitializer(root.WithName("init"));
     auto session = Open(graph, comm, {.bucket_bytes = 1});
     const Status s =
         session->RunTargets({"train"}, {{"in:0", Tensor::Of<float>({1}, {1})}});
     EXPECT_EQ(s.code(), Code::kUnimplemented);
     EXPECT_THAT(s.message(), HasSubstr("node 'train'"));
     EXPECT_THAT(s.message(), HasSubstr("cannot be averaged"));
+    // Gradient descent on rows is an addition to them.
+    const Status t =
+        session->RunTargets({"rows"}, {{"in:0", Tensor::Of<float>({1}, {1})}});
+    EXPECT_EQ(t.code(), Code::kUnimplemented);
+    EXPECT_THAT(t.message(), HasSubstr("node 'rows'"));
+    // By the same amount on every rank it is harmless.
+    EXPECT_TRUE(session->RunTargets({"init"}).ok());
+    EXPECT_TRUE(session->RunTargets({"same"}).ok());
   });
 }
 

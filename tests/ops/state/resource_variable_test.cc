@@ -103,6 +103,19 @@ TEST(ResourceVariableTest, WrongTypesAndShapesAreRefused) {
   EXPECT_THAT(r.status().message(), testing::HasSubstr("double"));
 }
 
+TEST(ResourceVariableTest, OtherObjectsAreNoVariables) {
+  Program p;
+  const Output stack = p.s.Op("StackV2").In(int32_t{1})
+                           .Attr("elem_type", kFloat).Out();
+  const Output read = ops::ReadVariableOp(p.s, stack, kFloat);
+  const Output known = ops::VarIsInitializedOp(p.s, stack);
+  ops::AssignVariableOp(p.s.WithName("write"), stack, 1.0f);
+  ASSERT_TRUE(p.s.ok()) << p.s.status().ToString();
+  EXPECT_EQ(p.Start().Run({}, read).code(), Code::kInvalidArgument);
+  EXPECT_EQ(p.Start().Run({}, known).code(), Code::kInvalidArgument);
+  EXPECT_EQ(p.Start().RunTargets({"write"}).code(), Code::kInvalidArgument);
+}
+
 TEST(ResourceVariableTest, GradientOfTheHandleSumsItsReads) {
   Program p;
   const Output v = ops::VarHandleOp(p.s.WithName("v"), kFloat, {2});
