@@ -38,6 +38,8 @@ struct AttrWriter {
     return WriteFunction(v, out->mutable_func());
   }
   template <class T>
+  Status operator()(const SharedValue<T>& v) { return (*this)(*v); }
+  template <class T>
   Status operator()(const std::vector<T>& list) {
     auto* l = out->mutable_list();
     for (size_t i = 0; i < list.size(); ++i) {

@@ -135,7 +135,6 @@ Result<Node*> Graph::AddNode(NodeSpec spec) {
   node->requested_device_ = std::move(spec.device);
   node->output_types_ = *std::move(types);
   node->output_shapes_.assign(node->output_types_.size(), Shape::Unknown());
-  node->output_values_.resize(node->output_types_.size());
   s = InferShapes(node.get());
   if (!s.ok()) return s;
   Node* added = node.get();
@@ -143,6 +142,16 @@ Result<Node*> Graph::AddNode(NodeSpec spec) {
   by_name_.emplace(added->name_, added);
   for (Node* c : spec.control_inputs) AddControlEdge(c, added);
   return added;
+}
+
+const Tensor& Node::output_value(int i) const {
+  static const Tensor none;
+  return output_values_.empty() ? none : output_values_[static_cast<size_t>(i)];
+}
+
+void Node::set_output_value(int i, Tensor v) {
+  if (output_values_.empty()) output_values_.resize(output_types_.size());
+  output_values_[static_cast<size_t>(i)] = std::move(v);
 }
 
 namespace {
@@ -187,10 +196,14 @@ Status Graph::InferShapes(Node* node, int* identity) {
   }
   if (identity) *identity = node->def().identity ? node->def().identity(c) : -1;
   node->output_shapes_ = c.outputs();
-  node->output_values_ = c.output_values();
+  node->output_values_.clear();
+  for (int i = 0; i < node->num_outputs(); ++i) {
+    const Tensor& value = c.output_values()[static_cast<size_t>(i)];
+    if (value.defined()) node->set_output_value(i, value);
+  }
   if (node->traits().constant) {
-    node->output_values_[0] = node->Attr<Tensor>("value");
-    node->output_shapes_[0] = node->output_values_[0].shape();
+    node->set_output_value(0, node->Attr<Tensor>("value"));
+    node->output_shapes_[0] = node->output_value(0).shape();
   }
   return Ok();
 }

@@ -62,7 +62,7 @@ class Node {
   // Requires the attribute to exist with that kind.
   template <class T>
   const T& Attr(std::string_view attr) const {
-    return std::get<T>(attrs_.find(attr)->second);
+    return *attrs_.find(attr)->second.template get_if<T>();
   }
 
   const std::vector<Output>& inputs() const { return inputs_; }
@@ -83,12 +83,8 @@ class Node {
   }
   // The output's value when the shape rule knows it without running the node;
   // an undefined tensor otherwise.
-  const Tensor& output_value(int i) const {
-    return output_values_[static_cast<size_t>(i)];
-  }
-  void set_output_value(int i, Tensor v) {
-    output_values_[static_cast<size_t>(i)] = std::move(v);
-  }
+  const Tensor& output_value(int i) const;
+  void set_output_value(int i, Tensor v);
 
   const std::string& requested_device() const { return requested_device_; }
   void set_requested_device(std::string d) { requested_device_ = std::move(d); }
@@ -105,7 +101,7 @@ class Node {
   std::vector<Node*> control_inputs_;
   std::vector<DType> output_types_;
   std::vector<Shape> output_shapes_;
-  std::vector<Tensor> output_values_;
+  std::vector<Tensor> output_values_;  // empty when none is known
   std::string requested_device_;
   std::string assigned_device_;
 };

@@ -31,6 +31,11 @@ std::string Text(const std::vector<T>& list) {
   return out + "]";
 }
 
+template <class T>
+std::string Text(const SharedValue<T>& v) {
+  return Text(*v);
+}
+
 bool Same(std::monostate, std::monostate) { return true; }
 bool Same(const Tensor& a, const Tensor& b) { return BitwiseEqual(a, b); }
 bool Same(const FunctionRef& a, const FunctionRef& b) {
@@ -61,6 +66,11 @@ bool Same(const std::vector<T>& a, const std::vector<T>& b) {
     }
   }
   return true;
+}
+
+template <class T>
+bool Same(const SharedValue<T>& a, const SharedValue<T>& b) {
+  return Same(*a, *b);
 }
 
 bool IsList(AttrKind kind) { return kind >= AttrKind::kIntList; }
@@ -98,10 +108,10 @@ bool IsOfKind(const AttrValue& value, AttrKind kind) {
     case AttrKind::kBool: return std::holds_alternative<bool>(value);
     case AttrKind::kString: return std::holds_alternative<std::string>(value);
     case AttrKind::kType: return std::holds_alternative<DType>(value);
-    case AttrKind::kShape: return std::holds_alternative<Shape>(value);
-    case AttrKind::kTensor: return std::holds_alternative<Tensor>(value);
+    case AttrKind::kShape: return value.get_if<Shape>() != nullptr;
+    case AttrKind::kTensor: return value.get_if<Tensor>() != nullptr;
     case AttrKind::kFunction:
-      return std::holds_alternative<FunctionRef>(value);
+      return value.get_if<FunctionRef>() != nullptr;
     default: break;
   }
   const bool empty_list = std::visit(

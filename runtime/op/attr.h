@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -21,6 +22,19 @@ namespace lockstep {
 struct AttrValue;
 using AttrMap = std::map<std::string, AttrValue, std::less<>>;
 
+// A value that is large in itself and seldom changes: kept outside the
+// attribute and shared by copies, so that attributes are small.
+template <class T>
+class SharedValue {
+ public:
+  explicit SharedValue(T value)
+      : value_(std::make_shared<const T>(std::move(value))) {}
+  const T& operator*() const { return *value_; }
+
+ private:
+  std::shared_ptr<const T> value_;
+};
+
 // A function of the library by name, with the attributes that bind it.
 struct FunctionRef {
   std::string name;
@@ -29,7 +43,8 @@ struct FunctionRef {
 
 struct AttrValue
     : std::variant<std::monostate, int64_t, float, bool, std::string, DType,
-                   Shape, Tensor, FunctionRef, std::vector<int64_t>,
+                   SharedValue<Shape>, SharedValue<Tensor>,
+                   SharedValue<FunctionRef>, std::vector<int64_t>,
                    std::vector<float>, std::vector<bool>,
                    std::vector<std::string>, std::vector<DType>,
                    std::vector<Shape>, std::vector<Tensor>,
@@ -39,8 +54,24 @@ struct AttrValue
   AttrValue(int v) : variant(int64_t{v}) {}                // NOLINT: implicit
   AttrValue(double v) : variant(static_cast<float>(v)) {}  // NOLINT: implicit
   AttrValue(const char* v) : variant(std::string(v)) {}    // NOLINT: implicit
+  AttrValue(const Shape& v)                                // NOLINT: implicit
+      : variant(SharedValue<Shape>(v)) {}
   AttrValue(Tensor v)                                      // NOLINT: implicit
-      : variant(std::in_place_type<Tensor>, std::move(v)) {}
+      : variant(SharedValue<Tensor>(std::move(v))) {}
+  AttrValue(FunctionRef v)                                 // NOLINT: implicit
+      : variant(SharedValue<FunctionRef>(std::move(v))) {}
+
+  // The value when it is of that type, such as Shape or std::string; else null.
+  template <class T>
+  const T* get_if() const {
+    if constexpr (std::is_same_v<T, Shape> || std::is_same_v<T, Tensor> ||
+                  std::is_same_v<T, FunctionRef>) {
+      const auto* shared = std::get_if<SharedValue<T>>(this);
+      return shared ? &**shared : nullptr;
+    } else {
+      return std::get_if<T>(this);
+    }
+  }
 
   bool defined() const { return index() != 0; }
   // Short text for messages: "2", "\"SAME\"", "[1,2,2,1]", "float".
@@ -62,7 +93,7 @@ bool IsOfKind(const AttrValue& value, AttrKind kind);
 template <class T>
 const T* GetIf(const AttrMap& attrs, std::string_view name) {
   auto it = attrs.find(name);
-  return it == attrs.end() ? nullptr : std::get_if<T>(&it->second);
+  return it == attrs.end() ? nullptr : it->second.template get_if<T>();
 }
 // The attribute or `fallback` when absent.
 template <class T>

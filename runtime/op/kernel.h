@@ -78,7 +78,7 @@ class PrepareContext {
 
   template <class T>
   const T& Attr(std::string_view name) const {
-    return std::get<T>(attrs().find(name)->second);
+    return *attrs().find(name)->second.template get_if<T>();
   }
   // The kernel's own state, kept as long as the plan.
   template <class S, class... A>

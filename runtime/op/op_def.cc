@@ -53,6 +53,21 @@ Status CheckAttr(const AttrDef& def, const AttrValue& value) {
   return Ok();
 }
 
+// An empty list of the kind; undefined for kinds that are no lists.
+AttrValue EmptyList(AttrKind kind) {
+  switch (kind) {
+    case AttrKind::kIntList: return std::vector<int64_t>{};
+    case AttrKind::kFloatList: return std::vector<float>{};
+    case AttrKind::kBoolList: return std::vector<bool>{};
+    case AttrKind::kStringList: return std::vector<std::string>{};
+    case AttrKind::kTypeList: return std::vector<DType>{};
+    case AttrKind::kShapeList: return std::vector<Shape>{};
+    case AttrKind::kTensorList: return std::vector<Tensor>{};
+    case AttrKind::kFunctionList: return std::vector<FunctionRef>{};
+    default: return {};
+  }
+}
+
 // Number of tensors that `arg` stands for.
 Result<int64_t> ArgCount(const ArgDef& arg, const AttrMap& attrs) {
   if (!arg.number_attr.empty()) {
@@ -101,6 +116,12 @@ Status CheckAttrs(const OpDef& def, AttrMap* attrs) {
       continue;
     }
     LS_RETURN_IF_ERROR(CheckAttr(a, it->second));
+    // An empty list fits whatever kind it was written as; from here on it is
+    // of the kind that the op reads.
+    AttrValue empty = EmptyList(a.kind);
+    if (empty.defined() && empty.index() != it->second.index()) {
+      it->second = std::move(empty);
+    }
   }
   for (const auto& [name, value] : *attrs) {
     if (!name.empty() && name[0] != '_' && !def.FindAttr(name)) {

@@ -50,7 +50,7 @@ class ShapeContext {
   // Requires the attribute to exist with that kind (CheckAttrs saw to it).
   template <class T>
   const T& Attr(std::string_view name) const {
-    return std::get<T>(attrs_.find(name)->second);
+    return *attrs_.find(name)->second.template get_if<T>();
   }
 
   // Input i merged with "some shape of this rank"; INVALID_ARGUMENT

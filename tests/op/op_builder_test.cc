@@ -138,5 +138,23 @@ TEST(AttrTest, EqualsComparesKindAndValue) {
   EXPECT_EQ(AttrValue(std::vector<int64_t>{1, 2}).ToString(), "[1,2]");
 }
 
+// Files write an empty list without its kind.
+TEST(CheckAttrsTest, AnEmptyListIsOfTheKindThatTheOpReads) {
+  const OpDef* op = OpRegistry::Global().Find("If");
+  ASSERT_NE(op, nullptr);
+  AttrMap attrs = {{"Tcond", kBool},
+                   {"Tin", std::vector<int64_t>{}},
+                   {"Tout", std::vector<int64_t>{}},
+                   {"output_shapes", std::vector<std::string>{}},
+                   {"then_branch", FunctionRef{.name = "a"}},
+                   {"else_branch", FunctionRef{.name = "b"}}};
+  const Status checked = CheckAttrs(*op, &attrs);
+  ASSERT_TRUE(checked.ok()) << checked.ToString();
+  EXPECT_NE(GetIf<std::vector<DType>>(attrs, "Tin"), nullptr);
+  EXPECT_NE(GetIf<std::vector<Shape>>(attrs, "output_shapes"), nullptr);
+  attrs["Tin"] = std::vector<int64_t>{1};
+  EXPECT_EQ(CheckAttrs(*op, &attrs).code(), Code::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace lockstep
