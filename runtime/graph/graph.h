@@ -138,7 +138,7 @@ class Graph {
   int max_id() const { return static_cast<int>(nodes_.size()); }
   Node* Find(std::string_view name) const;  // null when there is none
   // "node", "node:1", "^node" is not accepted. NOT_FOUND with the nearest name
-  // when there is no such node, OUT_OF_RANGE for a bad output number.
+  // when there is no such node, INVALID_ARGUMENT for a bad output number.
   Result<Output> FindOutput(std::string_view tensor_name) const;
   // `base`, or `base_1`, `base_2` ... : the first that is free.
   std::string UniqueName(std::string_view base) const;
