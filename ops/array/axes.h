@@ -51,9 +51,8 @@ inline Result<std::optional<int64_t>> InputInt(const ShapeContext& c, int i) {
   LS_ASSIGN_OR_RETURN(std::optional<std::vector<int64_t>> v, c.InputInts(i));
   if (!v) return std::optional<int64_t>();
   if (v->size() != 1) {
-    return InvalidArgument("input ", i, " '",
-                           c.def().inputs[static_cast<size_t>(i)].name,
-                           "' must be one integer, has shape ", c.Input(i));
+    return InvalidArgument(c.InputText(i), " must be one integer, has shape ",
+                           c.Input(i));
   }
   return std::optional<int64_t>((*v)[0]);
 }

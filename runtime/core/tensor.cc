@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/core/tensor.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cassert>
 #include <cstdlib>
@@ -13,8 +11,6 @@
 
 namespace lockstep {
 namespace {
-
-constexpr size_t kHugePage = size_t{2} << 20;
 
 // Elements and bytes of a tensor, or why it cannot exist.
 struct Extent {
@@ -34,7 +30,7 @@ Result<Extent> ExtentOf(DType dtype, const Shape& shape) {
   // Checked again: set_dim and AddDim take any size.
   LS_ASSIGN_OR_RETURN(const Shape checked, Shape::Make(shape.dims()));
   Extent extent{.elements = checked.NumElements()};
-  constexpr size_t kLimit = std::numeric_limits<int64_t>::max() - 2 * kHugePage;
+  constexpr size_t kLimit = std::numeric_limits<int64_t>::max() - (4 << 20);
   if (__builtin_mul_overflow(static_cast<size_t>(extent.elements), size,
                              &extent.bytes) ||
       extent.bytes > kLimit) {
@@ -44,39 +40,42 @@ Result<Extent> ExtentOf(DType dtype, const Shape& shape) {
   return extent;
 }
 
-// nullptr when there is no memory. Large blocks start at a huge page, and the
-// kernel is asked for huge pages: far fewer TLB misses in matrix products.
-void* AllocateBytes(size_t bytes) {
-  const size_t alignment = bytes >= kHugePage ? kHugePage : kTensorAlignment;
-  const size_t rounded =
-      std::max(bytes + kTensorAlignment - 1, kTensorAlignment) /
-      kTensorAlignment * kTensorAlignment;
-  void* data = nullptr;
-  if (posix_memalign(&data, alignment, rounded) != 0) return nullptr;
-  // Advice only: a kernel without huge pages refuses it, which is fine.
-  if (bytes >= kHugePage) (void)madvise(data, rounded, MADV_HUGEPAGE);
-  return data;
-}
+// Gives a block back to where it came from.
+struct BlockDeleter {
+  std::shared_ptr<Allocator> allocator;  // null: the heap
+  size_t bytes = 0;
+
+  void operator()(void* p) const {
+    if (allocator) {
+      allocator->Free(p, bytes);
+    } else {
+      std::free(p);
+    }
+  }
+};
 
 // Elements with constructors. Should the control block not be allocated, the
 // deleter runs, so it must be right from here on.
 template <class T>
-std::shared_ptr<void> ConstructElements(void* data, size_t elements) {
+std::shared_ptr<void> ConstructElements(void* data, size_t elements,
+                                        BlockDeleter free) {
   std::uninitialized_value_construct_n(static_cast<T*>(data), elements);
-  return std::shared_ptr<void>(data, [elements](void* p) {
-    std::destroy_n(static_cast<T*>(p), elements);
-    std::free(p);
-  });
+  return std::shared_ptr<void>(data,
+                               [elements, free = std::move(free)](void* p) {
+                                 std::destroy_n(static_cast<T*>(p), elements);
+                                 free(p);
+                               });
 }
 
-// Empty when there is no memory.
-std::shared_ptr<void> AllocateElements(DType dtype, const Extent& extent) {
-  void* data = AllocateBytes(extent.bytes);
-  if (data == nullptr) return nullptr;
-  const auto elements = static_cast<size_t>(extent.elements);
-  if (dtype == kString) return ConstructElements<std::string>(data, elements);
-  if (IsObject(dtype)) return ConstructElements<ObjectRef>(data, elements);
-  return std::shared_ptr<void>(data, [](void* p) { std::free(p); });
+std::shared_ptr<void> OwnElements(void* data, DType dtype, size_t elements,
+                                  BlockDeleter free) {
+  if (dtype == kString) {
+    return ConstructElements<std::string>(data, elements, std::move(free));
+  }
+  if (IsObject(dtype)) {
+    return ConstructElements<ObjectRef>(data, elements, std::move(free));
+  }
+  return std::shared_ptr<void>(data, std::move(free));
 }
 
 template <class T>
@@ -114,16 +113,39 @@ Tensor::Tensor(DType dtype, const Shape& shape) {
 }
 
 Result<Tensor> Tensor::Make(DType dtype, const Shape& shape) {
+  return Make(dtype, shape, nullptr);
+}
+
+Result<Tensor> Tensor::Make(DType dtype, const Shape& shape,
+                            Allocator* allocator) {
   LS_ASSIGN_OR_RETURN(const Extent extent, ExtentOf(dtype, shape));
+  const auto what = [&] {
+    return StrCat("a ", DTypeName(dtype), " tensor of shape ", shape);
+  };
+  BlockDeleter free{.allocator = nullptr, .bytes = extent.bytes};
+  void* data = nullptr;
+  if (allocator != nullptr) {
+    if (!IsPod(dtype) && !allocator->host_memory()) {
+      return InvalidArgument(what(), " cannot be in a device's memory");
+    }
+    free.allocator = allocator->shared_from_this();
+    Result<void*> block = allocator->Allocate(free.bytes);
+    if (!block.ok()) return block.status().WithContext(what());
+    data = *block;
+  } else {
+    data = AllocateHostBlock(extent.bytes);
+  }
   Tensor t;
   try {
-    t.owner_ = AllocateElements(dtype, extent);
+    if (data != nullptr) {
+      t.owner_ = OwnElements(data, dtype, static_cast<size_t>(extent.elements),
+                             std::move(free));
+    }
   } catch (const std::bad_alloc&) {
     t.owner_ = nullptr;
   }
   if (t.owner_ == nullptr) {
-    return ResourceExhausted("out of memory: a ", DTypeName(dtype),
-                             " tensor of shape ", shape, " takes ",
+    return ResourceExhausted("out of memory: ", what(), " takes ",
                              HumanBytes(extent.bytes));
   }
   t.dtype_ = dtype;

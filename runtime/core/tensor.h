@@ -21,12 +21,11 @@
 #include <string>
 #include <vector>
 
+#include "runtime/core/allocator.h"
 #include "runtime/core/dtype.h"
 #include "runtime/core/shape.h"
 
 namespace lockstep {
-
-inline constexpr size_t kTensorAlignment = 64;
 
 class Tensor {
  public:
@@ -47,6 +46,10 @@ class Tensor {
 
   // RESOURCE_EXHAUSTED, INVALID_ARGUMENT instead of an exception.
   static Result<Tensor> Make(DType dtype, const Shape& shape);
+  // With memory of `allocator`, or of the heap when that is null. Elements of
+  // strings and objects need host memory.
+  static Result<Tensor> Make(DType dtype, const Shape& shape,
+                             Allocator* allocator);
   // Does not own `data`, which must stay valid while this or a copy is used.
   static Tensor Borrow(DType dtype, const Shape& shape, void* data);
   // Owns nothing itself; keeps `owner` alive as long as it or a copy lives.

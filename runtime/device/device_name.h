@@ -17,6 +17,8 @@
 
 namespace lockstep {
 
+enum DeviceKind { kCpu, kGpu };
+
 struct DeviceName {
   std::optional<std::string> job;
   std::optional<int> replica;

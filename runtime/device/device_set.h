@@ -1,46 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// DeviceSet: the devices that one task of a job can place ops on.
+// DeviceSet: the devices of a job, as one task of it sees them - its own, which
+// have hardware, and those of the other tasks, which have names only.
 //
-//   DeviceSet devices = DeviceSet::Local(/*task=*/0, /*cpus=*/1);
-//   devices.all()[0].name.ToString();   // /job:worker/task:0/device:CPU:0
+//   DeviceSet devices;
+//   devices.Add({.name = *DeviceName::Parse("/job:worker/task:0/cpu:0")});
+//   devices.Find("/job:worker/task:0/device:CPU:0")->name.Short();   // "/cpu:0"
 
+#include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "runtime/device/device_memory.h"
 #include "runtime/device/device_name.h"
 
 namespace lockstep {
 
 struct Device {
   DeviceName name;  // complete
+  // Null for the devices of other tasks, and where nothing is run.
+  std::shared_ptr<DeviceMemory> memory = nullptr;
+
+  DeviceKind kind() const { return name.type == "GPU" ? kGpu : kCpu; }
+  bool is_virtual() const {
+    return memory != nullptr && memory->hardware().is_virtual();
+  }
 };
 
 class DeviceSet {
  public:
-  // The CPU devices of a task.
-  static DeviceSet Local(int task, int cpus) {
-    DeviceSet set;
-    for (int i = 0; i < cpus; ++i) {
-      set.devices_.push_back({{.job = "worker", .replica = {}, .task = task,
-                               .type = "CPU", .index = i}});
-    }
-    return set;
-  }
+  // The CPU devices of a task, without memory: for placement alone.
+  static DeviceSet Local(int task, int cpus);
+
+  void Add(Device device) { devices_.push_back(std::move(device)); }
   const std::vector<Device>& all() const { return devices_; }
+  // By complete name; null when there is none.
+  const Device* Find(std::string_view name) const;
+  int IndexOf(std::string_view name) const;  // in all(); -1
   std::string ToString() const;  // "/cpu:0, /gpu:0", for messages
 
  private:
   std::vector<Device> devices_;
 };
-
-inline std::string DeviceSet::ToString() const {
-  std::string out;
-  for (const Device& d : devices_) {
-    if (!out.empty()) out += ", ";
-    out += d.name.Short();
-  }
-  return out;
-}
 
 }  // namespace lockstep

@@ -25,8 +25,9 @@ class StepPrepare final : public PrepareContext {
  public:
   // All must outlive the object.
   StepPrepare(const Node& node, const StepOperands& operands,
-              SessionResources& resources)
-      : node_(node), operands_(operands), resources_(resources) {}
+              SessionResources& resources, const Device& device)
+      : node_(node), operands_(operands), resources_(resources),
+        device_(device) {}
 
   std::string_view node_name() const override { return node_.name(); }
   const OpDef& def() const override { return node_.def(); }
@@ -52,6 +53,7 @@ class StepPrepare final : public PrepareContext {
     return operands_.variables[static_cast<size_t>(i)];
   }
   SessionResources& resources() override { return resources_; }
+  const Device& device() const override { return device_; }
   void RequestScratch(size_t bytes) override { scratch_bytes_ += bytes; }
 
   size_t scratch_bytes() const { return scratch_bytes_; }
@@ -66,6 +68,7 @@ class StepPrepare final : public PrepareContext {
   const Node& node_;
   const StepOperands& operands_;
   SessionResources& resources_;
+  const Device& device_;
   size_t scratch_bytes_ = 0;
   std::shared_ptr<void> state_;
 };
@@ -78,6 +81,8 @@ class KernelBinder {
     std::span<Variable* const> variables;
     void* scratch = nullptr;
     void* state = nullptr;
+    void* stream = nullptr;
+    Allocator* allocator = nullptr;
     RunInfo* run = nullptr;
     SessionResources* resources = nullptr;
     const Node* node = nullptr;
@@ -89,6 +94,8 @@ class KernelBinder {
     k.variables_ = f.variables;
     k.scratch_ = f.scratch;
     k.state_ = f.state;
+    k.stream_ = f.stream;
+    k.allocator_ = f.allocator;
     k.run_ = f.run;
     k.resources_ = f.resources;
     k.attrs_ = &f.node->attrs();

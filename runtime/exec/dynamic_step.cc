@@ -6,24 +6,13 @@
 
 namespace lockstep {
 
-DynamicStep::DynamicStep(const Node& node, std::vector<Variable*> variables,
-                         RunInfo* run, SessionResources* resources)
-    : node_(node), run_(run), resources_(resources) {
+DynamicStep::DynamicStep(const Node& node, StepHome home,
+                         std::vector<Variable*> variables, RunInfo* run,
+                         SessionResources* resources, bool copy_alias)
+    : node_(node), home_(std::move(home)), run_(run), resources_(resources),
+      copy_alias_(copy_alias) {
   operands_.variables = std::move(variables);
   operands_.variables.resize(static_cast<size_t>(node.num_inputs()), nullptr);
-}
-
-Result<std::unique_ptr<DynamicStep>> DynamicStep::Create(
-    const Node& node, std::vector<Variable*> variables, RunInfo* run,
-    SessionResources* resources, bool copy_alias) {
-  std::unique_ptr<DynamicStep> step(
-      new DynamicStep(node, std::move(variables), run, resources));
-  step->copy_alias_ = copy_alias;
-  step->kernel_ = node.def().FindKernel(kCpu, node.attrs());
-  if (!step->kernel_ && node.traits().alias.first < 0) {
-    return Unimplemented("op ", node.op(), " has no CPU kernel for these types");
-  }
-  return step;
 }
 
 bool DynamicStep::PreparedFor(std::span<Tensor* const> inputs) const {
@@ -57,9 +46,9 @@ Status DynamicStep::Prepare(std::span<Tensor* const> inputs) {
                       operands_.input_values, node_.num_outputs());
   if (node_.def().shape) LS_RETURN_IF_ERROR(node_.def().shape(shapes));
   operands_.output_shapes = shapes.outputs();
-  if (kernel_ && kernel_->prepare) {
-    StepPrepare context(node_, operands_, *resources_);
-    LS_RETURN_IF_ERROR(kernel_->prepare(context));
+  if (home_.kernel && home_.kernel->prepare) {
+    StepPrepare context(node_, operands_, *resources_, *home_.device);
+    LS_RETURN_IF_ERROR(home_.kernel->prepare(context));
     state_ = context.TakeState();
     LS_ASSIGN_OR_RETURN(
         scratch_, Tensor::Make(kUint8, Shape{static_cast<int64_t>(
@@ -80,7 +69,8 @@ Status DynamicStep::AllocateOutputs(std::span<Tensor* const> outputs) {
       *outputs[i] = Tensor::Borrow(dtype, Shape{0}, nullptr);
     } else if (!(outputs[i]->unique() && outputs[i]->dtype() == dtype &&
                  outputs[i]->shape() == shape)) {
-      LS_ASSIGN_OR_RETURN(*outputs[i], Tensor::Make(dtype, shape));
+      LS_ASSIGN_OR_RETURN(*outputs[i],
+                          Tensor::Make(dtype, shape, AllocatorOf(i)));
     }
   }
   return Ok();
@@ -104,10 +94,12 @@ Status DynamicStep::Run(std::span<Tensor* const> inputs,
                                         .variables = operands_.variables,
                                         .scratch = scratch_.data(),
                                         .state = state_.get(),
+                                        .stream = home_.stream,
+                                        .allocator = AllocatorOf(0),
                                         .run = run_,
                                         .resources = resources_,
                                         .node = &node_});
-  return kernel_->run(k);
+  return home_.kernel->run(k);
 }
 
 std::string WhereIs(const Node& node, int task, int tasks) {

@@ -15,21 +15,31 @@
 
 namespace lockstep {
 
+// Where and how a step runs.
+struct StepHome {
+  const Device* device = nullptr;
+  const KernelDef* kernel = nullptr;  // null for alias nodes
+  void* stream = nullptr;
+  // For each output; null: the heap.
+  std::vector<Allocator*> allocators = {};
+};
+
 class DynamicStep final : public StepRunner {
  public:
-  // `node` must outlive the step. UNIMPLEMENTED when no CPU kernel fits. An
-  // alias node copies its input to each output if `copy_alias` says so, else
-  // they share it.
-  static Result<std::unique_ptr<DynamicStep>> Create(
-      const Node& node, std::vector<Variable*> variables, RunInfo* run,
-      SessionResources* resources, bool copy_alias = false);
+  // `node` must outlive the step. An alias node copies its input to each output
+  // if `copy_alias` says so, else they share it.
+  DynamicStep(const Node& node, StepHome home,
+              std::vector<Variable*> variables, RunInfo* run,
+              SessionResources* resources, bool copy_alias = false);
 
   Status Run(std::span<Tensor* const> inputs,
              std::span<Tensor* const> outputs) override;
 
  private:
-  DynamicStep(const Node& node, std::vector<Variable*> variables, RunInfo* run,
-              SessionResources* resources);
+  Allocator* AllocatorOf(size_t output) const {
+    return output < home_.allocators.size() ? home_.allocators[output]
+                                            : nullptr;
+  }
   // Infers output shapes, and prepares the kernel unless that was done for the
   // same shapes and values.
   Status Prepare(std::span<Tensor* const> inputs);
@@ -37,13 +47,13 @@ class DynamicStep final : public StepRunner {
   Status AllocateOutputs(std::span<Tensor* const> outputs);
 
   const Node& node_;
-  const KernelDef* kernel_ = nullptr;
+  StepHome home_;
   RunInfo* run_;
   SessionResources* resources_;
   StepOperands operands_;
   std::vector<Tensor> decided_by_;   // copies of the needs_value operands
   bool prepared_ = false;
-  bool copy_alias_ = false;
+  bool copy_alias_;
   std::shared_ptr<void> state_;
   Tensor scratch_;
 };

@@ -113,7 +113,8 @@ Result<Variable*> PlanBuilder::VariableOf(const Node* n) {
   const std::string* shared = GetIf<std::string>(n->attrs(), "shared_name");
   return environment_.resources->variables().GetOrCreate(
       shared && !shared->empty() ? *shared : n->name(),
-      n->Attr<DType>("dtype"), n->output_shape(0));
+      n->Attr<DType>("dtype"), n->output_shape(0),
+      environment_.devices->all()[0].memory);
 }
 
 Status PlanBuilder::MakeSource(Node* n) {

@@ -8,7 +8,6 @@
 #include <memory>
 
 #include "runtime/device/device_set.h"
-#include "runtime/exec/arenas.h"
 #include "runtime/exec/session_options.h"
 #include "runtime/graph/passes/prune.h"
 
@@ -22,7 +21,6 @@ struct PlanEnvironment {
   const SessionOptions* options = nullptr;
   const DeviceSet* devices = nullptr;
   SessionResources* resources = nullptr;
-  Arenas* arenas = nullptr;
   int depth = 0;            // functions within functions
   int inference_depth = 0;  // of them, those whose shapes are being inferred
 };

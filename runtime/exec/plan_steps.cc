@@ -59,7 +59,8 @@ Status PlanBuilder::PrepareStep(int number) {
   if (step.kind == StepKind::kCondition) return Ok();
   LS_RETURN_IF_ERROR(FindOperands(&step));
   if (step.kind != StepKind::kKernel || !step.kernel->prepare) return Ok();
-  StepPrepare context(*step.node, step.operands, *environment_.resources);
+  StepPrepare context(*step.node, step.operands, *environment_.resources,
+                      environment_.devices->all()[0]);
   Status prepared = step.kernel->prepare(context);
   if (!prepared.ok()) return prepared.WithContext(Where(*step.node));
   step.state = context.TakeState();
@@ -111,10 +112,12 @@ Status PlanBuilder::MakeRunner(PendingStep& p, Plan::Step* step) {
     if (!made.ok()) return made.status().WithContext(Where(*p.node));
     runner = *std::move(made);
   } else {
-    LS_ASSIGN_OR_RETURN(
-        runner, DynamicStep::Create(*p.node, std::move(p.operands.variables),
-                                    &plan_->run_, environment_.resources,
-                                    schedule_.snapshots.contains(p.node)));
+    runner = std::make_unique<DynamicStep>(
+        *p.node,
+        StepHome{.device = &environment_.devices->all()[0],
+                 .kernel = p.kernel},
+        std::move(p.operands.variables), &plan_->run_, environment_.resources,
+        schedule_.snapshots.contains(p.node));
   }
   plan_->runners_.push_back(std::move(runner));
   step->runner = plan_->runners_.back().get();

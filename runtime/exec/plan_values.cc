@@ -83,8 +83,9 @@ Result<MemoryUse> PlanValues::Place(const PlanEnvironment& environment) {
                       environment.resources->variables().TotalBytes();
   const size_t limit = environment.options->cpu_memory_limit;
   if (limit > 0 && need > limit) return OverLimit(environment, need);
-  LS_ASSIGN_OR_RETURN(Arena * arena, environment.arenas->At(environment.depth));
-  LS_RETURN_IF_ERROR(arena->Grow(memory.arena_bytes));
+  DeviceMemory& device = *environment.devices->all()[0].memory;
+  LS_ASSIGN_OR_RETURN(Arena * arena, device.ArenaOf(0, environment.depth));
+  LS_RETURN_IF_ERROR(device.Grow(arena, memory.arena_bytes));
   base_ = arena->base();
   for (size_t i = 0; i < requests.size(); ++i) {
     for (Tensor* view : owners[i]->views) {

@@ -9,6 +9,7 @@
 #include "runtime/core/threads.h"
 #include "runtime/exec/plan.h"
 #include "runtime/exec/plan_builder.h"
+#include "runtime/exec/session_devices.h"
 #include "runtime/graph/placer.h"
 
 namespace lockstep {
@@ -30,20 +31,14 @@ class SessionImpl final : public Session {
     LS_RETURN_IF_ERROR(graph.status());
     auto session = std::make_unique<SessionImpl>();
     session->graph_ = graph.Clone();
-    auto cpus = options.device_count.find("CPU");
-    session->devices_ = DeviceSet::Local(
-        options.task, cpus == options.device_count.end() || cpus->second < 1
-                          ? 1 : cpus->second);
-    session->arenas_ = std::make_unique<Arenas>(options.cpu_memory_limit);
-    LS_RETURN_IF_ERROR(session->arenas_->At(0).status());
+    LS_ASSIGN_OR_RETURN(session->devices_, MakeSessionDevices(options));
     session->threads_ = options.intra_op_threads > 0 ? options.intra_op_threads
                                                      : AffinityCount();
     for (const auto& service : options.services) service(session->resources_);
     session->options_ = std::move(options);
     session->environment_ = {.options = &session->options_,
                              .devices = &session->devices_,
-                             .resources = &session->resources_,
-                             .arenas = session->arenas_.get()};
+                             .resources = &session->resources_};
     // The graph is placed as a whole, and every run reports a failure of it.
     session->placed_ = PlaceGraph(
         session->devices_,
@@ -175,7 +170,6 @@ class SessionImpl final : public Session {
   Status placed_;
   int threads_ = 1;
   SessionResources resources_;
-  std::unique_ptr<Arenas> arenas_;
   PlanEnvironment environment_;
   std::map<std::string, std::unique_ptr<Executable>> executables_;
 };

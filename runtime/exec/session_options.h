@@ -14,24 +14,34 @@
 #include <string>
 #include <vector>
 
+#include "runtime/device/virtual_gpu.h"
 #include "runtime/graph/passes/pass.h"
 #include "runtime/op/resource.h"
 
 namespace lockstep {
 
 struct GpuOptions {
-  // Share of a device's memory that this session may take; 0: all of it.
+  // Share of each GPU's memory that this session may take; 0: all of it. With
+  // a share (or memory_limit) the memory is promised to the session when it is
+  // made, or as it grows with allow_growth.
   double per_process_gpu_memory_fraction = 0;
+  uint64_t memory_limit = 0;  // bytes on each GPU; 0: no other limit
   bool allow_growth = false;
+  // "1,0": the process's GPU 1 is the session's /gpu:0; empty: all, in order.
   std::string visible_device_list;
+  // GPUs to stand in where there are none.
+  VirtualGpuOptions virtual_gpus;
 };
 
 struct SessionOptions {
+  std::string session_name;  // for messages; empty: a number
   // Threads of the session's runs; 0: the process's affinity mask.
   int intra_op_threads = 0;
   int inter_op_threads = 0;
   std::map<std::string, int> device_count;
   bool allow_soft_placement = false;
+  // With soft placement: an op that is not placed where it asks is an error.
+  bool strict_placement = false;
   bool log_device_placement = false;
   GpuOptions gpu_options;
   // Bytes that the session may use on /cpu:0; 0: no limit.

@@ -109,7 +109,7 @@ class Specializer {
       inputs.push_back(in.node->output_value(in.index));
     }
     Result<std::vector<Tensor>> values =
-        EvaluateNode(*n, std::move(inputs), environment_.resources);
+        EvaluateNode(*n, std::move(inputs), environment_);
     // A failing kernel fails when, and only if, the node runs.
     if (!values.ok()) return Ok();
     return Fold(n, *std::move(values));
@@ -187,15 +187,20 @@ class Specializer {
 
 Result<std::vector<Tensor>> EvaluateNode(const Node& node,
                                          std::vector<Tensor> inputs,
-                                         SessionResources* resources) {
+                                         const PlanEnvironment& environment) {
   RunInfo run;
-  LS_ASSIGN_OR_RETURN(std::unique_ptr<DynamicStep> step,
-                      DynamicStep::Create(node, {}, &run, resources));
+  const KernelDef* kernel = node.def().FindKernel(kCpu, node.attrs());
+  if (!kernel && node.traits().alias.first < 0) {
+    return Unimplemented("op ", node.op(), " has no CPU kernel for these types");
+  }
+  DynamicStep step(node,
+                   {.device = &environment.devices->all()[0], .kernel = kernel},
+                   {}, &run, environment.resources);
   std::vector<Tensor> outputs(static_cast<size_t>(node.num_outputs()));
   std::vector<Tensor*> in, out;
   for (Tensor& t : inputs) in.push_back(&t);
   for (Tensor& t : outputs) out.push_back(&t);
-  LS_RETURN_IF_ERROR(step->Run(in, out));
+  LS_RETURN_IF_ERROR(step.Run(in, out));
   return outputs;
 }
 

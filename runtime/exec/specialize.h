@@ -13,9 +13,10 @@ namespace lockstep {
 // Without options.optimize only shapes are inferred. Errors name the node.
 Status Specialize(PlanGraph* plan, const PlanEnvironment& environment);
 
-// The node's outputs for constant inputs, by its CPU kernel.
+// The node's outputs for constant inputs, by its CPU kernel. UNIMPLEMENTED when
+// it has none.
 Result<std::vector<Tensor>> EvaluateNode(const Node& node,
                                          std::vector<Tensor> inputs,
-                                         SessionResources* resources);
+                                         const PlanEnvironment& environment);
 
 }  // namespace lockstep

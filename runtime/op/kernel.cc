@@ -11,7 +11,7 @@ Status KernelContext::AllocateOutput(int i, const Shape& shape) {
     return Internal("node '", node_name_, "': output ", i, " was planned as ",
                     out.shape(), ", the kernel made ", shape);
   }
-  LS_ASSIGN_OR_RETURN(out, Tensor::Make(out.dtype(), shape));
+  LS_ASSIGN_OR_RETURN(out, Tensor::Make(out.dtype(), shape, allocator_));
   return Ok();
 }
 

@@ -33,6 +33,8 @@
 
 namespace lockstep {
 
+struct Device;  // runtime/device/device_set.h
+
 // What changes from one Run of a session to the next.
 struct RunInfo {
   // Counts the session's runs that draw random numbers; saved in checkpoints
@@ -73,6 +75,8 @@ class PrepareContext {
   // The variable behind a reference or resource input; null for others.
   virtual Variable* variable(int i) = 0;
   virtual SessionResources& resources() = 0;
+  // Where the kernel will run.
+  virtual const Device& device() const = 0;
   // Bytes of scratch memory, 64-byte aligned, valid during run only.
   virtual void RequestScratch(size_t bytes) = 0;
 
@@ -118,11 +122,15 @@ class KernelContext {
   }
   RunInfo& run() { return *run_; }
   SessionResources& resources() { return *resources_; }
+  // The cudaStream_t to launch on, of the device that is current; null on the
+  // host. Operands are then in the device's memory, but for those that the
+  // kernel's registration keeps in host memory.
+  void* stream() const { return stream_; }
   const AttrMap& attrs() const { return *attrs_; }
   std::string_view node_name() const { return node_name_; }
 
   // For outputs whose shape depends on data (the planned shape is not fully
-  // known): allocates from the pool. Also valid, and a check of the shape,
+  // known): allocates on the kernel's device. Also valid, and a check of the shape,
   // for outputs that have memory already.
   Status AllocateOutput(int i, const Shape& shape);
   // Makes output i share `value`'s memory (strings, dynamic outputs).
@@ -137,6 +145,8 @@ class KernelContext {
   std::span<Variable* const> variables_;
   void* scratch_ = nullptr;
   void* state_ = nullptr;
+  void* stream_ = nullptr;
+  Allocator* allocator_ = nullptr;  // of outputs of unknown size; null: heap
   RunInfo* run_ = nullptr;
   SessionResources* resources_ = nullptr;
   const AttrMap* attrs_ = nullptr;

@@ -194,6 +194,12 @@ std::vector<std::string> OpRegistry::Names() const {
   return names;
 }
 
+std::vector<std::string> OpRegistry::OpsOfLostKernels() const {
+  std::vector<std::string> ops;
+  for (const auto& [op, kernel] : waiting_) ops.push_back(op);
+  return ops;
+}
+
 void OpRegistry::Register(OpDef def) {
   std::string name = def.name;
   auto [it, added] = ops_.emplace(name, std::move(def));
@@ -214,13 +220,6 @@ void OpRegistry::AddKernel(std::string_view op, RegisteredKernel kernel) {
   } else {
     it->second.kernels.push_back(std::move(kernel));
   }
-}
-
-KernelRegistrar::KernelRegistrar(std::string_view op, DeviceKind device,
-                                 std::vector<TypeConstraint> constraints,
-                                 KernelDef kernel) {
-  OpRegistry::Global().AddKernel(
-      op, {device, std::move(constraints), std::move(kernel)});
 }
 
 }  // namespace lockstep

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/device/device_name.h"
 #include "runtime/op/attr.h"
 
 namespace lockstep {
@@ -36,9 +37,9 @@ using RunFn = Status (*)(KernelContext&);
 // Index of the input that output 0 equals, -1 when it equals none.
 using IdentityFn = int (*)(ShapeContext&);
 
-enum DeviceKind { kCpu, kGpu };
-
-// How one op runs on one kind of device for some dtypes.
+// How one op runs on one kind of device for some dtypes. Kernels of GPUs are
+// listed by gpu_kernel.h; they have no `run` where there is no CUDA, and a
+// virtual GPU uses the CPU's.
 struct KernelDef {
   RunFn run = nullptr;
   // Runs once for each plan, with shapes known: builds primitives, asks for
@@ -46,6 +47,8 @@ struct KernelDef {
   PrepareFn prepare = nullptr;
   // Inputs and outputs that live in host memory also on a GPU, by arg name.
   std::vector<std::string> host_memory = {};
+  // All of them do, and it is the CPU's kernel that runs (int32 on a GPU).
+  bool on_host = false;
 };
 
 struct TypeConstraint {
@@ -148,6 +151,8 @@ class OpRegistry {
   // Mistakes in registrations (bad specs, an op registered twice); a test
   // holds this to be empty.
   const std::vector<std::string>& errors() const { return errors_; }
+  // Names that kernels were registered for and no op has; to be empty too.
+  std::vector<std::string> OpsOfLostKernels() const;
 
   void Register(OpDef def);
   void AddKernel(std::string_view op, RegisteredKernel kernel);
@@ -155,7 +160,7 @@ class OpRegistry {
 
  private:
   std::map<std::string, OpDef, std::less<>> ops_;
-  // Kernels (from .cu files) whose op is not registered yet.
+  // Kernels of GPUs whose op is not registered yet.
   std::vector<std::pair<std::string, RegisteredKernel>> waiting_;
   std::vector<std::string> errors_;
 };
@@ -232,11 +237,6 @@ struct OpRegistrar {
   OpRegistrar(OpBuilder&& b) : OpRegistrar(b) {}  // NOLINT: implicit
 };
 
-struct KernelRegistrar {
-  KernelRegistrar(std::string_view op, DeviceKind device,
-                  std::vector<TypeConstraint> constraints, KernelDef kernel);
-};
-
 }  // namespace lockstep
 
 #define LS_OP_CONCAT_INNER(a, b) a##b
@@ -245,7 +245,3 @@ struct KernelRegistrar {
   static const ::lockstep::OpRegistrar LS_OP_CONCAT(ls_op_registrar_,   \
                                                     __COUNTER__) =      \
       ::lockstep::OpBuilder(name)
-// In a .cu file: LOCKSTEP_KERNEL("Relu", kGpu, {{"T", kFloat}}, {ReluGpu});
-#define LOCKSTEP_KERNEL(...)                                             \
-  static const ::lockstep::KernelRegistrar LS_OP_CONCAT(                 \
-      ls_kernel_registrar_, __COUNTER__) { __VA_ARGS__ }

@@ -13,7 +13,7 @@ Status Variable::Allocate(const Shape& shape) {
     LS_ASSIGN_OR_RETURN(value_, value_.Reshaped(shape));
     return Ok();
   }
-  LS_ASSIGN_OR_RETURN(value_, Tensor::Make(dtype_, shape));
+  LS_ASSIGN_OR_RETURN(value_, Tensor::Make(dtype_, shape, allocator_.get()));
   return Ok();
 }
 
@@ -29,9 +29,9 @@ Status Variable::Assign(const Tensor& value) {
   return Ok();
 }
 
-Result<Variable*> VariableStore::GetOrCreate(std::string_view name,
-                                             DType dtype,
-                                             const Shape& declared) {
+Result<Variable*> VariableStore::GetOrCreate(
+    std::string_view name, DType dtype, const Shape& declared,
+    std::shared_ptr<Allocator> allocator) {
   if (Variable* v = Find(name)) {
     if (v->dtype() != dtype || !(v->declared_shape() == declared)) {
       return InvalidArgument("variable '", name, "' exists as ",
@@ -39,9 +39,14 @@ Result<Variable*> VariableStore::GetOrCreate(std::string_view name,
                              ", asked for as ", DTypeName(dtype), " ",
                              declared);
     }
+    if (v->allocator() != allocator.get()) {
+      return InvalidArgument("variable '", name,
+                             "' exists on another device");
+    }
     return v;
   }
-  auto v = std::make_unique<Variable>(std::string(name), dtype, declared);
+  auto v = std::make_unique<Variable>(std::string(name), dtype, declared,
+                                      std::move(allocator));
   if (declared.IsFullyKnown()) LS_RETURN_IF_ERROR(v->Allocate(declared));
   Variable* ptr = v.get();
   variables_.emplace(std::string(name), std::move(v));

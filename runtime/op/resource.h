@@ -21,8 +21,11 @@ namespace lockstep {
 // as its shape does not change. Not thread-safe: runs of a session take turns.
 class Variable {
  public:
-  Variable(std::string name, DType dtype, const Shape& declared)
-      : name_(std::move(name)), dtype_(dtype), declared_(declared) {}
+  // Its memory comes from `allocator`, from the heap when that is null.
+  Variable(std::string name, DType dtype, const Shape& declared,
+           std::shared_ptr<Allocator> allocator)
+      : name_(std::move(name)), dtype_(dtype), declared_(declared),
+        allocator_(std::move(allocator)) {}
   const std::string& name() const { return name_; }
   DType dtype() const { return dtype_; }
   const Shape& declared_shape() const { return declared_; }
@@ -37,23 +40,27 @@ class Variable {
   }
   // Makes room for `shape`, keeping the memory when the size is unchanged.
   Status Allocate(const Shape& shape);
+  Allocator* allocator() const { return allocator_.get(); }
   // Copies `value` in and marks the variable initialised. INVALID_ARGUMENT
-  // when dtype or (declared) shape disagree.
+  // when dtype or (declared) shape disagree. For variables in host memory.
   Status Assign(const Tensor& value);
 
  private:
   std::string name_;
   DType dtype_;
   Shape declared_;
+  std::shared_ptr<Allocator> allocator_;
   Tensor value_;
   bool initialized_ = false;
 };
 
 class VariableStore {
  public:
-  // INVALID_ARGUMENT when it exists with another dtype or declared shape.
+  // INVALID_ARGUMENT when it exists with another dtype, declared shape or
+  // allocator (on another device).
   Result<Variable*> GetOrCreate(std::string_view name, DType dtype,
-                                const Shape& declared);
+                                const Shape& declared,
+                                std::shared_ptr<Allocator> allocator = nullptr);
   Variable* Find(std::string_view name);  // null when there is none
   const std::map<std::string, std::unique_ptr<Variable>, std::less<>>& all()
       const {

@@ -17,7 +17,7 @@ Result<std::optional<std::vector<int64_t>>> ShapeContext::InputInts(
   const Tensor* value = InputValue(i);
   if (!value) return Ints();
   if (value->shape().rank() > 1) {
-    return InvalidArgument("input ", i, " must be a vector of integers, has "
+    return InvalidArgument(InputText(i), " must be a vector of integers, has "
                            "shape ", value->shape());
   }
   LS_ASSIGN_OR_RETURN(std::vector<int64_t> ints, ToInt64s(*value));
@@ -30,44 +30,39 @@ Result<Shape> ShapeContext::InputAsShape(int i) const {
     return Shape::Make(*ints).ok()
                ? Shape::Make(*ints)
                : Result<Shape>(Shape::Make(*ints).status().WithContext(
-                     StrCat("input ", i)));
+                     InputText(i)));
   }
   const Shape& vector = Input(i);
   if (!vector.HasRank()) return Shape::Unknown();
   if (vector.rank() != 1) {
-    return InvalidArgument("input ", i, " must be a vector, has shape ",
+    return InvalidArgument(InputText(i), " must be a vector, has shape ",
                            vector);
   }
   if (vector.dim(0) < 0) return Shape::Unknown();
   if (vector.dim(0) > Shape::kMaxRank) {
-    return InvalidArgument("input ", i, " asks for ", vector.dim(0),
+    return InvalidArgument(InputText(i), " asks for ", vector.dim(0),
                            " dimensions, at most ", Shape::kMaxRank,
                            " are supported");
   }
   return Shape::UnknownOfRank(static_cast<int>(vector.dim(0)));
 }
 
-namespace {
-
-// "input 0 'features'" for a flat input number.
-std::string InputText(const OpDef& def, const AttrMap& attrs, int i) {
-  for (int a = 0; a < static_cast<int>(def.inputs.size()); ++a) {
-    auto range = ArgRange(def, def.inputs, attrs, a);
+std::string ShapeContext::InputText(int i) const {
+  for (int a = 0; a < static_cast<int>(def_.inputs.size()); ++a) {
+    auto range = ArgRange(def_, def_.inputs, attrs_, a);
     if (range.ok() && i >= range->first && i < range->first + range->second) {
-      return StrCat("input ", i, " '", def.inputs[static_cast<size_t>(a)].name,
-                    "'");
+      return StrCat("input ", i, " '",
+                    def_.inputs[static_cast<size_t>(a)].name, "'");
     }
   }
   return StrCat("input ", i);
 }
 
-}  // namespace
-
 Result<Shape> ShapeContext::WithRank(int i, int rank) const {
   const Shape& shape = Input(i);
   if (!shape.HasRank()) return Shape::UnknownOfRank(rank);
   if (shape.rank() != rank) {
-    return InvalidArgument(InputText(def_, attrs_, i), " must have rank ",
+    return InvalidArgument(InputText(i), " must have rank ",
                            rank, ", has shape ", shape);
   }
   return shape;
@@ -76,7 +71,7 @@ Result<Shape> ShapeContext::WithRank(int i, int rank) const {
 Result<Shape> ShapeContext::WithRankAtLeast(int i, int rank) const {
   const Shape& shape = Input(i);
   if (shape.HasRank() && shape.rank() < rank) {
-    return InvalidArgument(InputText(def_, attrs_, i),
+    return InvalidArgument(InputText(i),
                            " must have rank at least ", rank, ", has shape ",
                            shape);
   }

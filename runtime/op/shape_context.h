@@ -53,6 +53,10 @@ class ShapeContext {
     return *attrs_.find(name)->second.template get_if<T>();
   }
 
+  // "input 0 'features'", for messages; any input of a sequence argument has
+  // the argument's name.
+  std::string InputText(int i) const;
+
   // Input i merged with "some shape of this rank"; INVALID_ARGUMENT
   // "input 0 'a' must have rank 2, has shape [3]".
   Result<Shape> WithRank(int i, int rank) const;

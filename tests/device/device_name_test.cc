@@ -53,7 +53,7 @@ TEST(DeviceNameTest, InnerScopesWin) {
 }
 
 TEST(ArenaTest, GrowsWithoutMoving) {
-  auto arena = Arena::Create(64 << 20);
+  auto arena = MakeHostArena(64 << 20);
   ASSERT_TRUE(arena.ok()) << arena.status().ToString();
   ASSERT_TRUE((*arena)->Grow(100).ok());
   char* base = (*arena)->base();
@@ -67,7 +67,7 @@ TEST(ArenaTest, GrowsWithoutMoving) {
 }
 
 TEST(ArenaTest, RefusesMoreThanItsLimit) {
-  auto arena = Arena::Create(1 << 20);
+  auto arena = MakeHostArena(1 << 20);
   ASSERT_TRUE(arena.ok());
   EXPECT_TRUE((*arena)->Grow(1 << 20).ok());
   const Status s = (*arena)->Grow((1 << 20) + 1);

@@ -97,6 +97,21 @@ TEST(ConcatTest, JoinsAlongAnyAxis) {
   Concat(0).In(F({0}, {})).In(F({1}, {1})).Want(F({1}, {1}));
 }
 
+// The axis comes after a sequence of inputs: it is named by its argument.
+TEST(ConcatTest, RefusesAnAxisThatIsNoScalar) {
+  OpCase([](const Scope& s, const Outputs& in) {
+    NodeBuilder b = s.Op("ConcatV2");
+    b.In(std::vector<Output>{in[0], in[1], in[2]});
+    b.In(Input(Tensor::Of<int32_t>({2}, {0, 1})));
+    return b.Out();
+  })
+      .In(F({1}, {1}))
+      .In(F({1}, {2}))
+      .In(F({1}, {3}))
+      .WantError(Code::kInvalidArgument,
+                 "input 3 'axis' must be one integer, has shape [2]");
+}
+
 TEST(ConcatTest, RefusesMismatches) {
   Concat(0)
       .In(F({1, 2}, {1, 2}))

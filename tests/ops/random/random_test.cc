@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ops/ops.h"
+#include "runtime/device/device_set.h"
 #include "runtime/exec/dynamic_step.h"
 #include "tests/testing/op_test.h"
 
@@ -144,12 +145,16 @@ Tensor DrawPart(const char* op, DType dtype, int64_t offset, int32_t rows) {
   RunInfo run;
   run.sample_offset = offset;
   SessionResources resources;
-  auto step = DynamicStep::Create(*y.node, {}, &run, &resources);
-  EXPECT_TRUE(step.ok()) << step.status().ToString();
+  const DeviceSet devices = DeviceSet::Local(0, 1);
+  DynamicStep step(
+      *y.node,
+      {.device = &devices.all()[0],
+       .kernel = y.node->def().FindKernel(kCpu, y.node->attrs())},
+      {}, &run, &resources);
   Tensor shape = I({2}, {rows, 3}), out;
   Tensor* in[] = {&shape};
   Tensor* outs[] = {&out};
-  const Status status = (*step)->Run(in, outs);
+  const Status status = step.Run(in, outs);
   EXPECT_TRUE(status.ok()) << status.ToString();
   return out;
 }
