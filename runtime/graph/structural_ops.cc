@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The nodes that the planner itself puts into graphs.
+#include "runtime/op/gpu_kernel.h"
 #include "runtime/op/kernel.h"
 #include "runtime/op/shape_context.h"
 
@@ -46,6 +47,18 @@ LOCKSTEP_OP("_Recv")
     .Stateful()
     .NoGradient()
     .Kernel(kCpu, {RecvCpu});
+
+// On a GPU for every type that can be there: a value is copied into the
+// receiver's memory by its queue, no kernel is run. A switch is, as its outputs
+// are its input; control flow that becomes a function is the host's.
+const GpuKernels kFeed =
+    GpuKernels({"_Feed"}).Types("dtype", kGpuTypes).Types("dtype", {kInt32});
+const GpuKernels kEdge =
+    GpuKernels({"_Recv", "_Send"}).Types("T", kGpuTypes).Types("T", {kInt32});
+const GpuKernels kSwitch = GpuKernels({"RefSwitch", "Switch"})
+                               .HostMemory({"pred"})
+                               .Types("T", kGpuTypes)
+                               .OnHost("T", {kInt32});
 
 }  // namespace
 }  // namespace lockstep

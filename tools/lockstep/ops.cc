@@ -25,14 +25,15 @@ constexpr const char* kMarkdownHead =
 Every op, under TensorFlow's name and with its semantics. How to add one is in
 [adding_ops.md](adding_ops.md).
 
-*Types* are those with a kernel, for each attribute that a kernel is chosen by;
-"any" is every type that the op allows. "ints" stands for int8 to int64 and
-uint8 to uint64, "floats" for bfloat16, half, float and double, "complex" for
-complex64 and complex128. Ops without a device are resolved when a run is
-planned. *Gradient*: "yes"; "stops" where TensorFlow's ends too; "-" where there
-is none.
+*Types* are those with a kernel on the CPU, for each attribute that a kernel is
+chosen by; "any" is every type that the op allows, also where no kernel is
+needed. *On a GPU* are those of which a node can be on a GPU; "by the host"
+those that the host computes there, in its own memory. "ints" stands for int8 to
+int64 and uint8 to uint64, "floats" for bfloat16, half, float and double,
+"complex" for complex64 and complex128. *Gradient*: "yes"; "stops" where
+TensorFlow's ends too; "-" where there is none.
 
-| op | types | devices | gradient |
+| op | types | on a GPU | gradient |
 |---|---|---|---|
 )";
 
@@ -63,29 +64,34 @@ std::string TypeList(std::set<DType> types) {
   return Join(parts, ", ");
 }
 
-// The types with a kernel, by the attributes that kernels are chosen by.
-std::string KernelTypes(const OpDef& op) {
+// The types with a kernel, by the attributes that kernels are chosen by; "-"
+// where there is none. What a GPU leaves to the host comes last.
+std::string KernelTypes(const OpDef& op, DeviceKind device) {
   std::map<std::string, std::set<DType>> types;
+  std::set<DType> on_host;
+  bool any = false, some = false;
   for (const RegisteredKernel& kernel : op.kernels) {
-    if (kernel.constraints.empty()) return "any";
+    if (kernel.device != device) continue;
+    some = true;
+    any = any || kernel.constraints.empty();
     for (const TypeConstraint& c : kernel.constraints) {
-      types[c.attr].insert(c.type);
+      (kernel.def.on_host ? on_host : types[c.attr]).insert(c.type);
     }
   }
+  if (any || !some) return any ? "any" : "-";
   std::vector<std::string> parts;
   for (const auto& [attr, list] : types) {
     parts.push_back(types.size() == 1 ? TypeList(list)
                                       : StrCat(attr, ": ", TypeList(list)));
   }
-  return parts.empty() ? "any" : Join(parts, "; ");
+  if (!on_host.empty()) {
+    parts.push_back(StrCat("by the host: ", TypeList(on_host)));
+  }
+  return Join(parts, "; ");
 }
 
-std::string Devices(const OpDef& op) {
-  std::set<std::string> devices;
-  for (const RegisteredKernel& kernel : op.kernels) {
-    devices.insert(kernel.device == kGpu ? "GPU" : "CPU");
-  }
-  return Join(devices, ", ");
+std::string CpuTypes(const OpDef& op) {
+  return NeedsKernel(op) ? KernelTypes(op, kCpu) : "any";
 }
 
 const char* Gradient(const OpDef& op) {
@@ -138,9 +144,9 @@ void Describe(const OpDef& op) {
     std::printf("  attr    %s\n", AttrText(attr).c_str());
   }
   if (NeedsKernel(op)) {
-    std::printf("  types   %s (%s)\n", KernelTypes(op).c_str(),
-                Devices(op).c_str());
+    std::printf("  types   %s\n", KernelTypes(op, kCpu).c_str());
   }
+  std::printf("  on GPUs %s\n", KernelTypes(op, kGpu).c_str());
   std::printf("  gradient %s\n", Gradient(op));
 }
 
@@ -163,9 +169,8 @@ Status DescribeAll(const std::vector<std::string>& names) {
 std::string OpsMarkdown() {
   std::string text = kMarkdownHead;
   for (const OpDef* op : PublicOps()) {
-    const bool needs = NeedsKernel(*op) || !op->kernels.empty();
-    text += StrCat("| ", op->name, " | ", needs ? KernelTypes(*op) : "any",
-                   " | ", Devices(*op), " | ", Gradient(*op), " |\n");
+    text += StrCat("| ", op->name, " | ", CpuTypes(*op), " | ",
+                   KernelTypes(*op, kGpu), " | ", Gradient(*op), " |\n");
   }
   return text;
 }
@@ -187,9 +192,8 @@ int OpsMain(const std::vector<std::string>& args) {
     std::fputs(OpsMarkdown().c_str(), stdout);
   } else if (names.empty()) {
     for (const OpDef* op : PublicOps()) {
-      std::printf("%-36s %-4s %-5s %s\n", op->name.c_str(),
-                  Devices(*op).c_str(), Gradient(*op),
-                  op->kernels.empty() ? "" : KernelTypes(*op).c_str());
+      std::printf("%-36s %-5s %s\n", op->name.c_str(), Gradient(*op),
+                  CpuTypes(*op).c_str());
     }
   }
   return 0;
