@@ -15,20 +15,6 @@ namespace {
 
 using Kind = GraphProblem::Kind;
 
-// "T=string, Index=int32": the types that a kernel is chosen by.
-std::string TypesOf(const OpDef& op, const AttrMap& attrs) {
-  std::set<std::string> names;
-  for (const RegisteredKernel& kernel : op.kernels) {
-    for (const TypeConstraint& c : kernel.constraints) names.insert(c.attr);
-  }
-  std::vector<std::string> parts;
-  for (const std::string& name : names) {
-    const DType* type = GetIf<DType>(attrs, name);
-    if (type) parts.push_back(StrCat(name, "=", DTypeName(*type)));
-  }
-  return Join(parts, ", ");
-}
-
 // An attribute that the node's inputs decide may be left out.
 bool Deducible(const OpDef& op, const std::string& attr) {
   for (const ArgDef& arg : op.inputs) {
@@ -118,7 +104,7 @@ class Checker {
                  StrCat(op->name, ": ", status.message()), name);
     }
     if (!NeedsKernel(*op) || op->FindKernel(kCpu, attrs)) return;
-    const std::string types = TypesOf(*op, attrs);
+    const std::string types = op->KernelTypes(attrs);
     Add(Kind::kKernel, op->name,
         StrCat(op->name, ": there is no kernel",
                types.empty() ? "" : StrCat(" for ", types)),

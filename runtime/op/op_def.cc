@@ -2,6 +2,7 @@
 #include "runtime/op/op_def.h"
 
 #include <algorithm>
+#include <set>
 
 namespace lockstep {
 namespace {
@@ -102,6 +103,19 @@ const KernelDef* OpDef::FindKernel(DeviceKind device,
     if (fits) return &k.def;
   }
   return nullptr;
+}
+
+std::string OpDef::KernelTypes(const AttrMap& node_attrs) const {
+  std::set<std::string> names;
+  for (const RegisteredKernel& kernel : kernels) {
+    for (const TypeConstraint& c : kernel.constraints) names.insert(c.attr);
+  }
+  std::vector<std::string> parts;
+  for (const std::string& name : names) {
+    const DType* type = GetIf<DType>(node_attrs, name);
+    if (type) parts.push_back(StrCat(name, "=", DTypeName(*type)));
+  }
+  return Join(parts, ", ");
 }
 
 Status CheckAttrs(const OpDef& def, AttrMap* attrs) {

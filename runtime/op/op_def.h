@@ -89,6 +89,7 @@ struct OpTraits {
   bool constant = false;     // attribute "value" is the output
   bool placeholder = false;  // has to be fed (or has input 0 as a default)
   bool variable = false;     // output 0 is a variable: a reference or a handle
+  bool metadata = false;     // looks at its inputs' shapes alone
   bool random = false;       // draws from the session's random stream
   bool assigns = false;      // overwrites the variable of input 0 by input 1
   bool allows_uninitialized = false;  // its ref inputs may be uninitialised
@@ -126,6 +127,8 @@ struct OpDef {
   const AttrDef* FindAttr(std::string_view attr) const;
   // The kernel for the node's attributes, null when there is none.
   const KernelDef* FindKernel(DeviceKind device, const AttrMap& attrs) const;
+  // "T=string, Index=int32": the types that kernels are chosen by, for messages.
+  std::string KernelTypes(const AttrMap& attrs) const;
 };
 
 // Fills `attrs` with defaults and checks every attribute of `def` against it:
