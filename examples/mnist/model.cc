@@ -20,17 +20,19 @@ namespace {
 
 constexpr float kMomentum = 0.9f;
 
-// Makes the weights of one layer after the other.
+// Makes one layer after the other. The weights are made by the first tower and
+// shared by the others, which have the same layers in the same order.
 class Layers {
  public:
-  Layers(const Scope& scope, std::vector<Output>* trained)
-      : scope_(scope), trained_(trained) {}
+  Layers(const Scope& scope, const std::string& weights_device,
+         std::vector<Output>* trained)
+      : scope_(scope), weights_device_(weights_device), trained_(trained) {}
 
   // x: [?,in] -> [?,out]
   Output Dense(const char* name, const Output& x, int in, int out) {
     const Scope s = scope_.SubScope(name);
-    return ops::BiasAdd(s, ops::MatMul(s, x, Weights(s, {in, out}, in)),
-                        Bias(s, out));
+    const Output weights = Weights(s, {in, out}, in);
+    return ops::BiasAdd(s, ops::MatMul(s, x, weights), Bias(s, out));
   }
   // x: [?,h,w,in] -> [?,h,w,out]
   Output Conv3x3(const char* name, const Output& x, int in, int out) {
@@ -48,35 +50,41 @@ class Layers {
 
  private:
   // He's initial values: for layers of rectifiers.
-  Output Weights(const Scope& s, std::initializer_list<int32_t> shape,
+  Output Weights(const Scope& scope, std::initializer_list<int32_t> shape,
                  int fan_in) {
+    if (made_ < trained_->size()) return (*trained_)[made_++];
+    const Scope s = scope.WithDevice(weights_device_);
     const float deviation = std::sqrt(2.0f / static_cast<float>(fan_in));
     return Trained(
         s.WithName("weights"),
         ops::Mul(s, ops::TruncatedNormal(s, shape, kFloat), deviation));
   }
-  Output Bias(const Scope& s, int size) {
+  Output Bias(const Scope& scope, int size) {
+    if (made_ < trained_->size()) return (*trained_)[made_++];
+    const Scope s = scope.WithDevice(weights_device_);
     return Trained(s.WithName("bias"), ops::Fill(s, {size}, 0.0f));
   }
   Output Trained(const Scope& s, const Output& initial) {
-    const Output v = ops::InitializedVariable(s, initial);
-    trained_->push_back(v);
-    return v;
+    trained_->push_back(ops::InitializedVariable(s, initial));
+    return (*trained_)[made_++];
   }
 
   Scope scope_;
+  std::string weights_device_;
   std::vector<Output>* trained_;
+  size_t made_ = 0;  // variables that this tower has
 };
 
-Output MlpLogits(const Scope& scope, const Model& m, Layers& layers) {
+Output MlpLogits(const Scope& scope, const Output& images, Layers& layers) {
   const Output hidden = ops::Relu(scope.WithName("hidden"),
-                                  layers.Dense("dense1", m.images, 784, 300));
+                                  layers.Dense("dense1", images, 784, 300));
   return layers.Dense("dense2", hidden, 300, 10);
 }
 
-Output CnnLogits(const Scope& scope, const Model& m, Layers& layers) {
+Output CnnLogits(const Scope& scope, const Model& m, const Output& images,
+                 Layers& layers) {
   const Output image =
-      ops::Reshape(scope.WithName("image"), m.images, {-1, 28, 28, 1});
+      ops::Reshape(scope.WithName("image"), images, {-1, 28, 28, 1});
   const Output first =
       layers.MaxPool2("pool1", layers.Conv3x3("conv1", image, 1, 32));
   const Output second =
@@ -91,6 +99,29 @@ Output CnnLogits(const Scope& scope, const Model& m, Layers& layers) {
       ops::Select(scope.WithName("kept"), m.is_training, m.keep_prob, 1.0f));
   const Output kept = ops::Dropout(scope.WithName("dropout"), hidden, rate);
   return layers.Dense("dense2", kept, 512, 10);
+}
+
+Output Logits(const Scope& scope, const Options& options, const Model& m,
+              const Output& images, Layers& layers) {
+  if (options.model == "linear") {
+    return layers.Dense("dense1", images, 784, 10);
+  }
+  return options.model == "mlp" ? MlpLogits(scope, images, layers)
+                                : CnnLogits(scope, m, images, layers);
+}
+
+// The rows of `x` that tower `tower` of `towers` works on.
+Output RowsOf(const Scope& scope, const Output& x, int tower, int towers) {
+  const auto border = [&](int t) {
+    const Output rows = ops::Slice(scope, ops::Shape(scope, x), {0}, {1});
+    return ops::FloorDiv(scope, ops::Mul(scope, rows, t), towers);
+  };
+  const Output begin = border(tower);
+  const Output size = ops::Sub(scope, border(tower + 1), begin);
+  const Output rest = ops::Const(scope, Tensor::Of<int32_t>({1}, {-1}));
+  const Output zero = ops::Const(scope, Tensor::Of<int32_t>({1}, {0}));
+  return ops::Slice(scope, x, ops::Concat(scope, {begin, zero}, 0),
+                    ops::Concat(scope, {size, rest}, 0));
 }
 
 std::unique_ptr<ops::Optimizer> MakeOptimizer(const std::string& name,
@@ -116,17 +147,21 @@ Model BuildModel(const Scope& scope, const Options& options) {
   m.is_training =
       ops::Placeholder(scope.WithName("is_training"), kBool, Shape{});
 
-  std::vector<Output> trained;
-  Layers layers(scope, &trained);
-  Output logits;
-  if (options.model == "linear") {
-    logits = layers.Dense("dense1", m.images, 784, 10);
-  } else if (options.model == "mlp") {
-    logits = MlpLogits(scope, m, layers);
-  } else {
-    logits = CnnLogits(scope, m, layers);
+  std::vector<Output> trained, logits_of;
+  const int towers = std::max(options.towers, 1);
+  for (int t = 0; t < towers; ++t) {
+    const bool alone = options.towers == 0;
+    const Scope at = alone ? scope.WithDevice(options.device)
+                           : scope.SubScope("tower").WithDevice(
+                                 StrCat("/gpu:", t));
+    Layers layers(at, alone ? options.device : "/cpu:0", &trained);
+    const Output images = alone ? m.images : RowsOf(at, m.images, t, towers);
+    logits_of.push_back(Logits(at, options, m, images, layers));
   }
-
+  const Output logits = logits_of.size() == 1
+                            ? logits_of[0]
+                            : ops::Concat(scope.WithName("logits"),
+                                          logits_of, 0);
   const Output losses = ops::SoftmaxCrossEntropyWithLogits(
       scope.WithName("cross_entropy"), logits, m.labels);
   m.loss = ops::Mean(scope.WithName("loss"), losses, {0});

@@ -74,6 +74,15 @@ po::options_description Description(Options& o) {
        "go on from the newest checkpoint in --checkpoint-dir")  //
       ("log-dir", po::value(&o.log_dir)->value_name("DIR"),
        "write an event file for TensorBoard there");
+  po::options_description devices("Devices");
+  devices.add_options()  //
+      ("device", po::value(&o.device)->value_name("NAME"),
+       "where the model is: /cpu:0, /gpu:0 ... [where there is a kernel]")  //
+      ("towers", po::value(&o.towers)->value_name("N"),
+       "a copy of the model on each of /gpu:0 to /gpu:N-1, which share the "
+       "batch and the variables on /cpu:0; 0: one model [0]")  //
+      ("virtual-gpus", po::value(&o.virtual_gpus)->value_name("N"),
+       "GPUs that stand in where there are none [0]");
   po::options_description other("Other");
   other.add_options()  //
       ("threads", po::value(&o.threads)->value_name("N"),
@@ -82,7 +91,7 @@ po::options_description Description(Options& o) {
        "print the loss of every Nth step")  //
       ("help", po::bool_switch(&o.help), "print this and end");
   po::options_description all;
-  all.add(model).add(data).add(files).add(other);
+  all.add(model).add(data).add(files).add(devices).add(other);
   return all;
 }
 
@@ -135,6 +144,11 @@ Status Check(const po::variables_map& given, Options& o) {
   }
   LS_RETURN_IF_ERROR(AtLeast("seed", o.seed, 0));
   LS_RETURN_IF_ERROR(AtLeast("threads", o.threads, 0, 1024));
+  LS_RETURN_IF_ERROR(AtLeast("towers", o.towers, 0, 64));
+  LS_RETURN_IF_ERROR(AtLeast("virtual-gpus", o.virtual_gpus, 0, 64));
+  if (o.towers > 0 && !o.device.empty()) {
+    return InvalidArgument("--towers are on GPUs of their own: no --device");
+  }
   if (given.count("validation")) {
     LS_RETURN_IF_ERROR(AtLeast("validation", o.validation, 1));
   }

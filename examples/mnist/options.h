@@ -21,6 +21,9 @@ struct Options {
   double lr = 0;      // filled with the optimizer's own when not given
   double keep_prob = 0.5;
   int64_t seed = 1;
+  std::string device;     // of the model; empty: where the session puts it
+  int towers = 0;         // towers on as many GPUs; 0: one model
+  int virtual_gpus = 0;   // GPUs to stand in where there are none
   int threads = 0;  // 0: the rank's affinity mask
   std::string data;
   int64_t validation = -1;  // -1: 1/12 of the training examples

@@ -102,6 +102,9 @@ Status Trainer::MakeSession() {
     SessionOptions session_options;
     session_options.intra_op_threads =
         options_.threads > 0 ? options_.threads : job_.default_threads();
+    session_options.gpu_options.virtual_gpus.count = options_.virtual_gpus;
+    // Saving and counting are the host's, wherever the model is.
+    session_options.allow_soft_placement = true;
     job_.Configure("images:0", &session_options);
     Result<std::unique_ptr<Session>> session =
         Session::Create(graph_, session_options);

@@ -71,12 +71,17 @@ void DeviceMemory::Free(void* data, size_t bytes) {
   GiveBack(AllocationSize(bytes));
 }
 
-Result<Arena*> DeviceMemory::ArenaOf(int queue, int depth) {
-  std::unique_ptr<Arena>& arena = arenas_[{queue, depth}];
+Result<Arena*> DeviceMemory::ArenaOf(int depth) {
+  std::unique_ptr<Arena>& arena = arenas_[depth];
   if (!arena) {
     LS_ASSIGN_OR_RETURN(arena, hardware_->MakeArena(options_.limit));
   }
   return arena.get();
+}
+
+size_t DeviceMemory::ArenaSize(int depth) const {
+  const auto it = arenas_.find(depth);
+  return it == arenas_.end() ? 0 : it->second->size();
 }
 
 Status DeviceMemory::Grow(Arena* arena, size_t bytes) {

@@ -43,9 +43,10 @@ class DeviceMemory final : public Allocator {
   void Free(void* data, size_t bytes) override;
   bool host_memory() const override { return hardware_->host_memory(); }
 
-  // The arena of plans that run on queue `queue`, in functions `depth` deep;
-  // made when first asked for. Such plans take turns.
-  Result<Arena*> ArenaOf(int queue, int depth);
+  // The arena of the plans of functions that are `depth` deep; made when first
+  // asked for. Such plans take turns.
+  Result<Arena*> ArenaOf(int depth);
+  size_t ArenaSize(int depth) const;  // 0 when there is none yet
   // Makes at least `bytes` of it usable. RESOURCE_EXHAUSTED as above.
   Status Grow(Arena* arena, size_t bytes);
 
@@ -67,7 +68,7 @@ class DeviceMemory final : public Allocator {
   mutable std::mutex mutex_;
   size_t used_ = 0;
   size_t peak_ = 0;
-  std::map<std::pair<int, int>, std::unique_ptr<Arena>> arenas_;
+  std::map<int, std::unique_ptr<Arena>> arenas_;
 };
 
 }  // namespace lockstep

@@ -30,8 +30,8 @@ enum class QueueKind { kCompute, kCopy, kCommunication };
 class Queue {
  public:
   virtual ~Queue() = default;
-  // Called once by the thread that will use the queue (CUDA: makes the device
-  // the thread's current one).
+  // Called by the thread that will use the queue, before anything else (CUDA:
+  // makes the device the thread's current one).
   virtual Status Attach() { return Ok(); }
   // The cudaStream_t that kernels launch on; null on the host.
   virtual void* stream() const { return nullptr; }
@@ -45,11 +45,16 @@ class Queue {
     (void)number;
     return Ok();
   }
+  // Blocks the calling thread until the queue has come to event `number`,
+  // which has been marked; the first error until there. Any thread may call it.
+  virtual Status Await(int number) {
+    (void)number;
+    return Ok();
+  }
   // What is enqueued from now on starts after event `number` of `other`, which
   // has been marked. A queue of the host blocks until then.
   virtual Status WaitFor(Queue& other, int number) {
-    (void)other, (void)number;
-    return Ok();
+    return other.Await(number);
   }
   // Blocks until all that was enqueued is done; the first error of it.
   virtual Status Finish() { return Ok(); }

@@ -24,13 +24,29 @@ Status CheckInitialized(const Variable& variable) {
                             ": run its initializer or restore it first");
 }
 
+Status MakeRoom(const Tensor& like, Tensor* out, Allocator* allocator) {
+  const bool borrowed = out->defined() && !out->owns_memory() && out->data();
+  const bool fits =
+      out->dtype() == like.dtype() && out->shape() == like.shape();
+  if (fits && (borrowed || out->unique())) return Ok();
+  LS_ASSIGN_OR_RETURN(*out, Tensor::Make(like.dtype(), like.shape(), allocator));
+  return Ok();
+}
+
 Status CopyInto(const Tensor& from, Tensor* to) {
-  const bool borrowed = to->defined() && !to->owns_memory() && to->data();
-  const bool fits = to->dtype() == from.dtype() && to->shape() == from.shape();
-  if (!(fits && (borrowed || to->unique()))) {
-    LS_ASSIGN_OR_RETURN(*to, Tensor::Make(from.dtype(), from.shape()));
-  }
+  LS_RETURN_IF_ERROR(MakeRoom(from, to));
   to->CopyFrom(from);
+  return Ok();
+}
+
+Status ReceiveStep::Run(std::span<Tensor* const> inputs,
+                        std::span<Tensor* const> outputs) {
+  const Tensor& from = *inputs[0];
+  LS_RETURN_IF_ERROR(MakeRoom(from, outputs[0], allocator_));
+  if (IsPod(from.dtype())) {
+    return queue_.Copy(outputs[0]->data(), from.data(), from.bytes());
+  }
+  outputs[0]->CopyFrom(from);
   return Ok();
 }
 
@@ -43,7 +59,9 @@ Status MergeStep::Run(std::span<Tensor* const> inputs,
     }
     if (ran_) *ran_ = 1;
     LS_RETURN_IF_ERROR(CopyInto(*inputs[i], outputs[0]));
-    return CopyInto(Tensor(static_cast<int32_t>(i)), outputs[1]);
+    LS_RETURN_IF_ERROR(MakeRoom(first_, outputs[1]));
+    outputs[1]->flat<int32_t>()[0] = static_cast<int32_t>(i);
+    return Ok();
   }
   return ran_ ? Ok() : Internal("no input of a Merge has a value");
 }

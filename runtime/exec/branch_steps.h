@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "runtime/device/hardware.h"
 #include "runtime/exec/step_runner.h"
 #include "runtime/op/resource.h"
 
@@ -51,11 +52,31 @@ class MergeStep final : public StepRunner {
 
  private:
   std::vector<Input> inputs_;
+  const Tensor first_{int32_t{0}};  // what an input's number is like
   uint8_t* ran_;
+};
+
+// Output 0 is input 0, copied from one device's memory to another's.
+class ReceiveStep final : public StepRunner {
+ public:
+  // `allocator` is where a value of unknown size goes; null: the heap.
+  ReceiveStep(Queue* queue, Allocator* allocator)
+      : queue_(*queue), allocator_(allocator) {}
+  Status Run(std::span<Tensor* const> inputs,
+             std::span<Tensor* const> outputs) override;
+
+ private:
+  Queue& queue_;
+  Allocator* allocator_;
 };
 
 // FAILED_PRECONDITION naming the variable when it has no value yet.
 Status CheckInitialized(const Variable& variable);
+
+// Gives `out` the dtype and shape of `like`, anew unless it has them in memory
+// that nobody shares or that is the arena's.
+Status MakeRoom(const Tensor& like, Tensor* out,
+                Allocator* allocator = nullptr);
 
 // Makes `to` equal `from`: in place when `to` has room of that dtype and shape
 // that nobody shares or that is the arena's, else anew.

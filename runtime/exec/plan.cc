@@ -62,33 +62,19 @@ void Plan::BindFeeds(std::span<const Tensor> feeds) {
 
 Status Plan::RunSteps() {
   if (!conditions_.empty()) std::ranges::fill(conditions_, uint8_t{0});
-  for (Step& step : steps_) {
-    if (step.only_if && !Holds(*step.only_if)) continue;
-    Status s;
-    if (!initialized_) [[unlikely]] {
-      for (const Variable* v : step.reads) s.Update(CheckInitialized(*v));
-    }
-    if (s.ok()) {
-      s = step.runner ? step.runner->Run(step.inputs, step.outputs)
-                      : step.run(step.context);
-    }
-    if (!s.ok()) [[unlikely]] {
-      return s.WithContext(WhereIs(*step.node, task_, tasks_));
-    }
-  }
+  if (lanes_ != nullptr) return RunLanes();
+  for (Step& step : steps_) LS_RETURN_IF_ERROR(RunStep(step));
   return Ok();
 }
 
 namespace {
 
 // A copy that the caller owns.
-Status TakeFetch(const Tensor& value, Tensor* out) {
-  if (!(out->unique() && out->dtype() == value.dtype() &&
-        out->shape() == value.shape())) {
-    LS_ASSIGN_OR_RETURN(*out, Tensor::Make(value.dtype(), value.shape()));
-  }
-  out->CopyFrom(value);
-  return Ok();
+Status TakeFetch(const Tensor& value, Hardware* hardware, Tensor* out) {
+  if (!out->owns_memory()) *out = Tensor();
+  if (hardware == nullptr) return CopyInto(value, out);
+  LS_RETURN_IF_ERROR(MakeRoom(value, out));
+  return hardware->Copy(out->data(), value.data(), value.bytes());
 }
 
 }  // namespace
@@ -102,7 +88,7 @@ Status Plan::TakeFetches(std::vector<Tensor>* fetches) {
                              "branch that was not taken");
     }
     if (f.variable) LS_RETURN_IF_ERROR(CheckInitialized(*f.variable));
-    LS_RETURN_IF_ERROR(TakeFetch(*f.value, &(*fetches)[i]));
+    LS_RETURN_IF_ERROR(TakeFetch(*f.value, f.hardware, &(*fetches)[i]));
   }
   return Ok();
 }

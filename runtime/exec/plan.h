@@ -7,8 +7,10 @@
 // up, unless it has dynamic steps. Internal to runtime/exec; made by
 // BuildPlan (plan_builder.h), run by the session, one run at a time.
 
+#include <atomic>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,10 +18,13 @@
 #include "runtime/device/arena.h"
 #include "runtime/exec/binder.h"
 #include "runtime/exec/branch_steps.h"
+#include "runtime/exec/lane_waits.h"
 #include "runtime/exec/session.h"
 #include "runtime/graph/passes/prune.h"
 
 namespace lockstep {
+
+class Lanes;
 
 class Plan {
  public:
@@ -56,11 +61,22 @@ class Plan {
   struct Fetch {
     const Tensor* value = nullptr;
     const Variable* variable = nullptr;  // when it reads one
+    Hardware* hardware = nullptr;        // whose memory it is in; null: host
     OnlyIf only_if;
     std::string name;
   };
+  // Steps that a lane has done in this run; kGone when it has stopped.
+  struct alignas(64) Progress {
+    std::atomic<int> done = 0;
+  };
 
   Status RunSteps();
+  Status RunStep(Step& step);
+  Status RunLanes();
+  void RunLane(int lane);
+  Status RunLaneSteps(int lane);
+  Status AwaitLanes(const std::vector<LaneWait>& waits, Queue& queue);
+  void Fail(int step, Status status);
   void BindFeeds(std::span<const Tensor> feeds);
   Status TakeFetches(std::vector<Tensor>* fetches);
 
@@ -74,6 +90,17 @@ class Plan {
   std::vector<Step> steps_;
   std::vector<Feed> feeds_;
   std::vector<Fetch> fetches_;
+  std::vector<Tensor> constants_;  // in the memory of GPUs
+  // Of plans with several lanes.
+  Lanes* lanes_ = nullptr;
+  std::vector<int> used_lanes_;  // 0 and others
+  std::vector<std::vector<LaneStep>> lane_steps_;
+  std::vector<Progress> progress_;
+  std::atomic<bool> failed_ = false;
+  std::mutex failure_mutex_;
+  int failed_step_ = 0;  // the first in the static order that failed
+  Status failure_;
+
   SessionResources* resources_ = nullptr;
   int task_ = 0;
   int tasks_ = 1;
@@ -83,5 +110,19 @@ class Plan {
   RunInfo run_;
   PlanInfo info_;
 };
+
+inline Status Plan::RunStep(Step& step) {
+  if (step.only_if && !Holds(*step.only_if)) return Ok();
+  Status s;
+  if (!initialized_) [[unlikely]] {
+    for (const Variable* v : step.reads) s.Update(CheckInitialized(*v));
+  }
+  if (s.ok()) {
+    s = step.runner ? step.runner->Run(step.inputs, step.outputs)
+                    : step.run(step.context);
+  }
+  if (s.ok()) [[likely]] return s;
+  return s.WithContext(WhereIs(*step.node, task_, tasks_));
+}
 
 }  // namespace lockstep

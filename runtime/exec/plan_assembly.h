@@ -2,8 +2,9 @@
 #pragma once
 
 // PlanBuilder: one plan on its way. plan_builder.cc optimises the graph and
-// finds where values live, plan_steps.cc prepares steps and binds them.
-// Internal to runtime/exec.
+// finds where values live, plan_memory.cc gives them memory, plan_lanes.cc
+// finds what runs where and waits for what, plan_steps.cc prepares steps and
+// binds them. Internal to runtime/exec.
 
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "runtime/exec/binder.h"
+#include "runtime/exec/memory_planner.h"
 #include "runtime/exec/plan.h"
 #include "runtime/exec/plan_values.h"
 #include "runtime/exec/schedule.h"
@@ -25,6 +27,7 @@ enum class StepKind {
   kCondition,  // takes down a predicate
   kMerge,
   kFunctions,  // If, Case, While, _Loop
+  kReceive,    // copies a value from another device's memory
 };
 
 // A step on its way.
@@ -37,6 +40,7 @@ struct PendingStep {
   StepOperands operands;
   std::shared_ptr<void> state;
   int scratch_buffer = -1;
+  int lane = 0;
 };
 
 
@@ -59,12 +63,35 @@ class PlanBuilder {
   Status MakeAlias(Node* n);
   void MakeCondition(Node* n);
   void AddStep(StepKind kind, Node* n, const KernelDef* kernel = nullptr);
+  Result<const KernelDef*> KernelFor(const Node& n) const;
   bool ForwardsHandle(const Node* n) const;
   bool IsStaticAlias(const Node* n);
   bool IsStatic(const Node* n) const;
   Result<Variable*> VariableOf(const Node* n);
   Status CheckVariableType(const Node& n, const Variable& variable) const;
   void MarkUses();
+  void ShareInPlace();
+  // The number of the device that has output (or scratch) of the node in its
+  // memory: 0 for all host memory.
+  int MemoryOf(const Node& n, bool on_gpu) const;
+  int DeviceOf(const Node& n) const;
+  int ScratchMemoryOf(const Node& n) const;
+  std::vector<Allocator*> AllocatorsOf(const Node& n) const;
+  const Device& DeviceAt(int number) const {
+    return environment_.devices->all()[static_cast<size_t>(number)];
+  }
+  int LaneOf(const PendingStep& step) const;
+  bool HasLanes() const { return !needs_.empty(); }
+  void AssignLanes();
+  void FindNeeds();
+  LaneClock NeedsOf(const Node& n) const;
+  void NeedConditions(const PendingStep& step, LaneClock* need);
+  Status BindLanes();
+  Status PlaceMemory();
+  Status PlaceOn(int device);
+  DeviceNeed NeedOn(int device, const MemoryPlan& memory);
+  Status TakeMemory(int device, const MemoryPlan& memory);
+  Status OverLimit(const DeviceNeed& need) const;
   Status FindOperands(PendingStep* step);
   Status PrepareStep(int number);
   Status BindStep(PendingStep& p);
@@ -96,6 +123,10 @@ class PlanBuilder {
   std::unordered_set<int> conditions_taken_;
   PlanValues values_;
   std::vector<PendingStep> pending_;
+  // Of plans with several lanes: by step, and by node what comes after it.
+  std::vector<LaneClock> needs_;
+  std::unordered_map<const Node*, LaneClock> after_;
+  std::unordered_map<int, int> condition_step_;  // that sets the condition
 };
 
 }  // namespace lockstep

@@ -4,6 +4,7 @@
 #include "runtime/exec/plan_assembly.h"
 #include "runtime/exec/specialize.h"
 #include "runtime/graph/control_flow.h"
+#include "runtime/graph/memory_spaces.h"
 #include "runtime/graph/partition.h"
 #include "runtime/graph/passes/cse.h"
 #include "runtime/graph/passes/extract_loops.h"
@@ -23,22 +24,20 @@ Result<std::unique_ptr<Plan>> PlanBuilder::Build() {
   LS_ASSIGN_OR_RETURN(schedule_, MakeSchedule(&work_));
   plan_->conditions_.resize(static_cast<size_t>(conditions_->count()));
   for (Node* n : schedule_.order) LS_RETURN_IF_ERROR(MakeValues(n));
+  AssignLanes();
+  if (HasLanes()) FindNeeds();
   MarkUses();
-  for (size_t s = 0; s < pending_.size(); ++s) {
-    if (pending_[s].kind == StepKind::kKernel) {
-      values_.ShareInPlace(pending_[s].node, static_cast<int>(s));
-    }
-  }
+  ShareInPlace();
   for (size_t s = 0; s < pending_.size(); ++s) {
     LS_RETURN_IF_ERROR(PrepareStep(static_cast<int>(s)));
   }
-  LS_ASSIGN_OR_RETURN(MemoryUse memory, values_.Place(environment_));
-  plan_->info_.arena_bytes = memory.arena_bytes;
-  plan_->info_.lower_bound_bytes = memory.lower_bound_bytes;
-  plan_->info_.variable_bytes = environment_.resources->variables().TotalBytes();
-  for (PendingStep& p : pending_) LS_RETURN_IF_ERROR(BindStep(p));
-  BindEnds();
+  LS_RETURN_IF_ERROR(PlaceMemory());
   Describe();
+  if (!environment_.explain_only) {
+    LS_RETURN_IF_ERROR(BindLanes());
+    for (PendingStep& p : pending_) LS_RETURN_IF_ERROR(BindStep(p));
+    BindEnds();
+  }
   plan_->graph_ = std::move(work_.graph);
   return std::move(plan_);
 }
@@ -63,7 +62,10 @@ Status PlanBuilder::Optimize() {
       {.task = environment_.options->task,
        .allow_soft_placement = environment_.options->allow_soft_placement},
       &work_.graph));
-  return CutCrossingEdges(&work_.graph);
+  LS_RETURN_IF_ERROR(CutCrossingEdges(&work_.graph));
+  // Constants that are repeated elsewhere.
+  RemoveDeadNodes(&work_.graph, work_.feeds, work_.fetches, work_.targets);
+  return Ok();
 }
 
 Status PlanBuilder::RunPasses(PassContext& context) {
@@ -114,31 +116,36 @@ Result<Variable*> PlanBuilder::VariableOf(const Node* n) {
   return environment_.resources->variables().GetOrCreate(
       shared && !shared->empty() ? *shared : n->name(),
       n->Attr<DType>("dtype"), n->output_shape(0),
-      environment_.devices->all()[0].memory);
+      DeviceAt(MemoryOf(*n, IsOnGpu(*n))).memory);
 }
 
 Status PlanBuilder::MakeSource(Node* n) {
   const Output out = n->output(0);
+  const bool on_gpu = OperandMemoryOf(*n).output_on_gpu[0];
+  const int memory = MemoryOf(*n, on_gpu);
   if (n->op() == "_Feed") {
     const bool known = out.shape().IsFullyKnown();
     values_.AddView(out,
                     values_.NewBuffer(known ? Storage::kFeed : Storage::kHeap,
-                                      out.name(), step()),
+                                      memory, out.name(), step()),
                     values_.NewTensor(out));
   } else if (n->traits().constant) {
-    values_.AddView(out,
-                    values_.NewBuffer(Storage::kConstant, out.name(), step()),
-                    values_.NewTensor(n->Attr<Tensor>("value")));
+    const Tensor& value = n->Attr<Tensor>("value");
+    const int buffer =
+        values_.NewBuffer(Storage::kConstant, memory, out.name(), step());
+    values_.AddView(out, buffer, on_gpu ? values_.NewTensor(out)
+                                        : values_.NewTensor(value));
+    if (on_gpu) values_.buffer(buffer).constant = value;
   } else {
     LS_ASSIGN_OR_RETURN(Variable * variable, VariableOf(n));
     // Operands point at the variable's own tensor, which follows re-allocation;
     // only a variable of fixed shape may be aliased at plan time.
     const bool fixed = n->output_shape(0).IsFullyKnown();
-    values_.AddView(
-        out,
+    const int buffer =
         values_.NewBuffer(fixed ? Storage::kVariable : Storage::kHeap,
-                          out.name(), step()),
-        &variable->value());
+                          memory, out.name(), step());
+    values_.buffer(buffer).variable = variable;
+    values_.AddView(out, buffer, &variable->value());
   }
   return Ok();
 }
@@ -152,8 +159,9 @@ Status PlanBuilder::MakeAlias(Node* n) {
     LS_RETURN_IF_ERROR(CheckVariableType(*n, *read));
   }
   for (int i = 0; i < n->num_outputs(); ++i) {
-    values_.AddView(n->output(i), of.buffer,
-                    values_.NewTensor(n->output(i), of.tensor->data()));
+    Tensor* view = values_.NewTensor(n->output(i));
+    view->Rebind(of.tensor->data());
+    values_.AddView(n->output(i), of.buffer, view);
   }
   return Ok();
 }
@@ -174,7 +182,7 @@ Status PlanBuilder::MakeMerge(Node* n) {
     values_.Same(n->output(0), values_.Of(variable));
     const Output index = n->output(1);
     values_.AddView(index,
-                    values_.NewBuffer(Storage::kHeap, index.name(), step()),
+                    values_.NewBuffer(Storage::kHeap, 0, index.name(), step()),
                     values_.NewTensor(Tensor(int32_t{0})));
     return Ok();
   }
@@ -186,6 +194,7 @@ Status PlanBuilder::MakeMerge(Node* n) {
 void PlanBuilder::AddStep(StepKind kind, Node* n, const KernelDef* kernel) {
   const bool heap = kind == StepKind::kDynamic || kind == StepKind::kFunctions ||
                     !IsStatic(n);
+  const OperandMemory memory = OperandMemoryOf(*n);
   PendingStep step{.kind = kind, .node = n, .inputs = n->inputs(),
                .kernel = kernel};
   for (int i = 0; i < n->num_outputs(); ++i) {
@@ -198,10 +207,11 @@ void PlanBuilder::AddStep(StepKind kind, Node* n, const KernelDef* kernel) {
       continue;
     }
     Tensor* tensor = values_.NewTensor(out);
+    const bool on_gpu = memory.output_on_gpu[static_cast<size_t>(i)];
     values_.AddView(out,
                     values_.NewBuffer(heap ? Storage::kHeap : Storage::kArena,
-                                      out.name(), this->step(),
-                                      tensor->bytes()),
+                                      MemoryOf(*n, on_gpu), out.name(),
+                                      this->step(), tensor->bytes()),
                     tensor);
   }
   if (kind == StepKind::kSnapshot) {
@@ -210,16 +220,29 @@ void PlanBuilder::AddStep(StepKind kind, Node* n, const KernelDef* kernel) {
   pending_.push_back(std::move(step));
 }
 
+// Whose functions run: on a virtual GPU the CPU's, of ops that a GPU has.
+Result<const KernelDef*> PlanBuilder::KernelFor(const Node& n) const {
+  const KernelDef* host = n.def().FindKernel(kCpu, n.attrs());
+  const bool alias = n.traits().alias.first >= 0;
+  if (!IsOnGpu(n)) {
+    if (host || alias) return host;
+    return Unimplemented(Where(n), ": there is no CPU kernel for these types");
+  }
+  const KernelDef* gpu = n.def().FindKernel(kGpu, n.attrs());
+  const bool by_host =
+      gpu && (gpu->on_host || DeviceAt(DeviceOf(n)).is_virtual());
+  const KernelDef* kernel = by_host ? host : gpu;
+  if ((kernel && kernel->run) || (gpu && alias)) return kernel;
+  return Unimplemented(Where(n), ": there is no GPU kernel for these types");
+}
+
 Status PlanBuilder::MakeStep(Node* n) {
-  if (RunsFunctions(*n)) {
-    AddStep(StepKind::kFunctions, n);
+  if (RunsFunctions(*n) || n->op() == "_Recv") {
+    AddStep(RunsFunctions(*n) ? StepKind::kFunctions : StepKind::kReceive, n);
     return Ok();
   }
   const bool alias = n->traits().alias.first >= 0;
-  const KernelDef* kernel = n->def().FindKernel(kCpu, n->attrs());
-  if (!kernel && !alias) {
-    return Unimplemented(Where(*n), ": there is no CPU kernel for these types");
-  }
+  LS_ASSIGN_OR_RETURN(const KernelDef* kernel, KernelFor(*n));
   const bool snapshot = schedule_.snapshots.contains(n);
   StepKind kind = alias && !snapshot ? StepKind::kDynamic : StepKind::kKernel;
   if (!IsStatic(n)) {
@@ -268,6 +291,21 @@ void PlanBuilder::MarkUses() {
   for (const Output& f : work_.fetches) {
     values_.Use(f, step());
     values_.BufferOf(f).fetched = true;
+  }
+}
+
+void PlanBuilder::ShareInPlace() {
+  for (size_t s = 0; s < pending_.size(); ++s) {
+    if (pending_[s].kind != StepKind::kKernel) continue;
+    const int step = static_cast<int>(s);
+    std::vector<int> overwritten;
+    values_.ShareInPlace(pending_[s].node, step, &overwritten);
+    if (!HasLanes()) continue;
+    for (int use : overwritten) {
+      if (use < step) {
+        After(&needs_[s], pending_[static_cast<size_t>(use)].lane, use);
+      }
+    }
   }
 }
 

@@ -13,6 +13,7 @@
 
 namespace lockstep {
 
+class Lanes;
 class Plan;
 
 // What the plans of a session share; a small value. The pointers are the
@@ -21,7 +22,9 @@ struct PlanEnvironment {
   const SessionOptions* options = nullptr;
   const DeviceSet* devices = nullptr;
   SessionResources* resources = nullptr;
-  int depth = 0;            // functions within functions
+  Lanes* lanes = nullptr;
+  bool explain_only = false;  // a plan that is not run: it takes no memory
+  int depth = 0;              // functions within functions
   int inference_depth = 0;  // of them, those whose shapes are being inferred
 };
 

@@ -2,8 +2,10 @@
 // PlanBuilder's second half: steps are prepared and bound to addresses.
 #include "runtime/exec/dynamic_step.h"
 #include "runtime/exec/function_steps.h"
+#include "runtime/exec/lanes.h"
 #include "runtime/exec/plan_assembly.h"
 #include "runtime/graph/control_flow.h"
+#include "runtime/graph/memory_spaces.h"
 
 namespace lockstep {
 namespace {
@@ -60,16 +62,33 @@ Status PlanBuilder::PrepareStep(int number) {
   LS_RETURN_IF_ERROR(FindOperands(&step));
   if (step.kind != StepKind::kKernel || !step.kernel->prepare) return Ok();
   StepPrepare context(*step.node, step.operands, *environment_.resources,
-                      environment_.devices->all()[0]);
+                      DeviceAt(DeviceOf(*step.node)));
   Status prepared = step.kernel->prepare(context);
   if (!prepared.ok()) return prepared.WithContext(Where(*step.node));
   step.state = context.TakeState();
   if (context.scratch_bytes() > 0) {
     step.scratch_buffer =
-        values_.NewBuffer(Storage::kArena, step.node->name() + " (scratch)",
-                          number, context.scratch_bytes());
+        values_.NewBuffer(Storage::kArena, ScratchMemoryOf(*step.node),
+                          step.node->name() + " (scratch)", number,
+                          context.scratch_bytes());
   }
   return Ok();
+}
+
+// Where a kernel works, its scratch memory is.
+int PlanBuilder::ScratchMemoryOf(const Node& n) const {
+  if (!IsOnGpu(n)) return 0;
+  const KernelDef* kernel = n.def().FindKernel(kGpu, n.attrs());
+  return MemoryOf(n, !(kernel && kernel->on_host));
+}
+
+// Where outputs whose size is known only as they are made go.
+std::vector<Allocator*> PlanBuilder::AllocatorsOf(const Node& n) const {
+  std::vector<Allocator*> allocators;
+  for (const bool on_gpu : OperandMemoryOf(n).output_on_gpu) {
+    allocators.push_back(on_gpu ? DeviceAt(DeviceOf(n)).memory.get() : nullptr);
+  }
+  return allocators;
 }
 
 // The variables that must have a value before the step.
@@ -106,6 +125,9 @@ Status PlanBuilder::MakeRunner(PendingStep& p, Plan::Step* step) {
     const int set = conditions_->SetBy(p.node);
     runner = std::make_unique<MergeStep>(
         std::move(inputs), set < 0 ? nullptr : ConditionByte(set));
+  } else if (p.kind == StepKind::kReceive) {
+    runner = std::make_unique<ReceiveStep>(&environment_.lanes->queue(p.lane),
+                                           AllocatorsOf(*p.node)[0]);
   } else if (p.kind == StepKind::kFunctions) {
     Result<std::unique_ptr<StepRunner>> made = MakeFunctionStep(
         *p.node, environment_, work_.graph.functions(), &plan_->run_);
@@ -114,14 +136,15 @@ Status PlanBuilder::MakeRunner(PendingStep& p, Plan::Step* step) {
   } else {
     runner = std::make_unique<DynamicStep>(
         *p.node,
-        StepHome{.device = &environment_.devices->all()[0],
-                 .kernel = p.kernel},
+        StepHome{.device = &DeviceAt(DeviceOf(*p.node)),
+                 .kernel = p.kernel,
+                 .stream = environment_.lanes->queue(p.lane).stream(),
+                 .allocators = AllocatorsOf(*p.node)},
         std::move(p.operands.variables), &plan_->run_, environment_.resources,
         schedule_.snapshots.contains(p.node));
   }
   plan_->runners_.push_back(std::move(runner));
   step->runner = plan_->runners_.back().get();
-  plan_->info_.num_dynamic_steps += p.kind == StepKind::kDynamic;
   return Ok();
 }
 
@@ -136,6 +159,7 @@ void PlanBuilder::BindKernel(PendingStep& p, Plan::Step* step) {
        .scratch = p.scratch_buffer < 0 ? nullptr
                                        : values_.Address(p.scratch_buffer),
        .state = step->state.get(),
+       .stream = environment_.lanes->queue(p.lane).stream(),
        .run = &plan_->run_,
        .resources = environment_.resources,
        .node = p.node});
@@ -192,24 +216,29 @@ void PlanBuilder::BindEnds() {
       Result<Variable*> v = VariableOf(variable.node);
       if (v.ok()) fetch.variable = *v;
     }
+    if (const int memory = values_.BufferOf(f).device; memory > 0) {
+      fetch.hardware = &DeviceAt(memory).memory->hardware();
+    }
     plan_->fetches_.push_back(std::move(fetch));
   }
 }
 
 void PlanBuilder::Describe() {
   PlanInfo& info = plan_->info_;
-  info.num_steps = static_cast<int>(plan_->steps_.size());
-  for (const Plan::Step& step : plan_->steps_) {
+  info.num_steps = static_cast<int>(pending_.size());
+  for (const PendingStep& step : pending_) {
+    const Node& n = *step.node;
     std::vector<std::string> inputs;
-    for (const Output& in : step.node->inputs()) inputs.push_back(in.name());
-    std::string text = StrCat(step.node->name(), " = ", step.node->op(), "(",
-                              Join(inputs, ", "), ")");
-    for (int i = 0; i < step.node->num_outputs(); ++i) {
-      text += StrCat(i ? ", " : " ",
-                     DTypeName(BaseOf(step.node->output_type(i))), " ",
-                     step.node->output_shape(i));
+    for (const Output& in : n.inputs()) inputs.push_back(in.name());
+    std::string text =
+        StrCat(n.name(), " = ", n.op(), "(", Join(inputs, ", "), ")");
+    for (int i = 0; i < n.num_outputs(); ++i) {
+      text += StrCat(i ? ", " : " ", DTypeName(BaseOf(n.output_type(i))), " ",
+                     n.output_shape(i));
     }
+    if (HasLanes()) text += " on " + environment_.lanes->Name(step.lane);
     info.steps.push_back(std::move(text));
+    info.num_dynamic_steps += step.kind == StepKind::kDynamic;
   }
 }
 

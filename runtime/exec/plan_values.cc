@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "runtime/exec/memory_planner.h"
-
 namespace lockstep {
 
 int PlanValues::Root(int buffer) const {
@@ -18,20 +16,23 @@ Buffer& PlanValues::BufferOf(Output o) {
   return buffers_[static_cast<size_t>(Root(values_.at(o).buffer))];
 }
 
-int PlanValues::NewBuffer(Storage storage, const std::string& owner, int step,
-                          size_t bytes) {
-  buffers_.push_back({.storage = storage,
-                      .bytes = bytes,
-                      .first_step = step,
-                      .last_step = step,
-                      .owner = owner});
+int PlanValues::NewBuffer(Storage storage, int device,
+                          const std::string& owner, int step, size_t bytes) {
+  Buffer b;
+  b.storage = storage;
+  b.device = device;
+  b.bytes = bytes;
+  b.first_step = b.last_step = step;
+  b.uses = {step};
+  b.owner = owner;
+  buffers_.push_back(std::move(b));
   return static_cast<int>(buffers_.size()) - 1;
 }
 
-Tensor* PlanValues::NewTensor(Output o, void* data) {
+Tensor* PlanValues::NewTensor(Output o) {
   const Shape& shape = o.shape();
   return NewTensor(Tensor::Borrow(
-      BaseOf(o.dtype()), shape.IsFullyKnown() ? shape : Shape{0}, data));
+      BaseOf(o.dtype()), shape.IsFullyKnown() ? shape : Shape{0}, nullptr));
 }
 
 Tensor* PlanValues::NewTensor(Tensor value) {
@@ -47,9 +48,11 @@ void PlanValues::AddView(Output o, int buffer, Tensor* tensor) {
 void PlanValues::Use(Output o, int step) {
   Buffer& b = BufferOf(o);
   b.last_step = std::max(b.last_step, step);
+  if (b.storage == Storage::kArena) b.uses.push_back(step);
 }
 
-void PlanValues::ShareInPlace(Node* n, int step) {
+void PlanValues::ShareInPlace(Node* n, int step,
+                              std::vector<int>* overwritten) {
   for (auto [out, in] : n->traits().in_place) {
     if (out >= n->num_outputs() || in >= n->num_inputs()) continue;
     const int from = Root(values_.at(n->input(in)).buffer);
@@ -57,69 +60,50 @@ void PlanValues::ShareInPlace(Node* n, int step) {
     Buffer& b = BufferOf(n->output(out));
     // An output that shares already begins before this step.
     if (&a == &b || a.storage != Storage::kArena ||
-        b.storage != Storage::kArena || a.bytes != b.bytes || a.fetched ||
-        a.last_step != step || b.first_step != step) {
+        b.storage != Storage::kArena || a.device != b.device ||
+        a.bytes != b.bytes || a.fetched || a.last_step != step ||
+        b.first_step != step) {
       continue;
     }
+    overwritten->insert(overwritten->end(), a.uses.begin(), a.uses.end());
     a.last_step = b.last_step;
     a.fetched = b.fetched;
     a.views.insert(a.views.end(), b.views.begin(), b.views.end());
-    b = Buffer{.merged_into = from};
+    a.uses.insert(a.uses.end(), b.uses.begin(), b.uses.end());
+    b = Buffer{};
+    b.merged_into = from;
   }
 }
 
-Result<MemoryUse> PlanValues::Place(const PlanEnvironment& environment) {
-  std::vector<BufferRequest> requests;
-  std::vector<Buffer*> owners;
-  for (Buffer& b : buffers_) {
-    if (b.storage != Storage::kArena) continue;
-    requests.push_back({.bytes = b.bytes,
-                        .first_step = b.first_step,
-                        .last_step = std::max(b.first_step, b.last_step)});
-    owners.push_back(&b);
+void PlanValues::AddMemoryNeeds(const std::vector<int>& lane_of,
+                                std::vector<LaneClock>* needs) const {
+  const auto lane = [&](int step) {
+    return lane_of[static_cast<size_t>(step)];
+  };
+  std::vector<const Buffer*> placed;
+  for (const Buffer& b : buffers_) {
+    if (b.storage == Storage::kArena && b.bytes > 0) placed.push_back(&b);
   }
-  const MemoryPlan memory = PlanMemory(&requests);
-  const size_t need = memory.arena_bytes +
-                      environment.resources->variables().TotalBytes();
-  const size_t limit = environment.options->cpu_memory_limit;
-  if (limit > 0 && need > limit) return OverLimit(environment, need);
-  DeviceMemory& device = *environment.devices->all()[0].memory;
-  LS_ASSIGN_OR_RETURN(Arena * arena, device.ArenaOf(0, environment.depth));
-  LS_RETURN_IF_ERROR(device.Grow(arena, memory.arena_bytes));
-  base_ = arena->base();
-  for (size_t i = 0; i < requests.size(); ++i) {
-    for (Tensor* view : owners[i]->views) {
-      view->Rebind(base_ + requests[i].offset);
+  std::ranges::stable_sort(placed, {}, &Buffer::first_step);
+  for (size_t later = 0; later < placed.size(); ++later) {
+    const Buffer& b = *placed[later];
+    for (size_t earlier = 0; earlier < later; ++earlier) {
+      const Buffer& a = *placed[earlier];
+      if (a.device != b.device || a.offset >= b.offset + b.bytes ||
+          b.offset >= a.offset + a.bytes || a.last_step >= b.first_step) {
+        continue;
+      }
+      for (int use : a.uses) {
+        if (use < b.first_step && lane(use) != lane(b.first_step)) {
+          After(&(*needs)[static_cast<size_t>(b.first_step)], lane(use), use);
+        }
+      }
     }
-    owners[i]->offset = requests[i].offset;
   }
-  return MemoryUse{memory.arena_bytes, memory.lower_bound_bytes};
 }
 
 void* PlanValues::Address(int buffer) const {
-  return base_ + buffers_[static_cast<size_t>(buffer)].offset;
-}
-
-Status PlanValues::OverLimit(const PlanEnvironment& environment,
-                             size_t need) const {
-  std::vector<std::pair<size_t, std::string>> largest;
-  for (const Buffer& b : buffers_) {
-    if (b.storage == Storage::kArena) largest.emplace_back(b.bytes, b.owner);
-  }
-  for (const auto& [name, v] : environment.resources->variables().all()) {
-    largest.emplace_back(v->value().bytes(), "variable " + name);
-  }
-  std::ranges::sort(largest, std::greater<>());
-  if (largest.size() > 5) largest.resize(5);
-  std::vector<std::string> texts;
-  for (const auto& [bytes, name] : largest) {
-    texts.push_back(StrCat(name, " ", HumanBytes(bytes)));
-  }
-  const size_t limit = environment.options->cpu_memory_limit;
-  return ResourceExhausted("/cpu:0: the plan needs ", HumanBytes(need), " (",
-                           need, " bytes), the limit is ", HumanBytes(limit),
-                           " (", limit, " bytes); largest: ",
-                           Join(texts, ", "));
+  return buffers_[static_cast<size_t>(Root(buffer))].address;
 }
 
 }  // namespace lockstep

@@ -2,14 +2,15 @@
 #pragma once
 
 // PlanValues: where the outputs of a plan's nodes live - fed memory, constants,
-// variables, the arena, the heap - and which of them share memory. Internal to
-// runtime/exec.
+// variables, the arena of a device, the heap - and which of them share memory.
+// Internal to runtime/exec.
 
 #include <deque>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "runtime/exec/lane_waits.h"
 #include "runtime/exec/plan_builder.h"
 
 namespace lockstep {
@@ -19,25 +20,24 @@ enum class Storage { kNone, kFeed, kConstant, kVariable, kArena, kHeap };
 // A value or a group of aliases that share memory.
 struct Buffer {
   Storage storage = Storage::kNone;
+  int device = 0;        // whose memory it is in, by its number in the set
   size_t bytes = 0;
   size_t offset = 0;     // in the arena, once planned
+  char* address = nullptr;
   int merged_into = -1;  // the buffer whose memory it shares, when in place
   int first_step = 0;
   int last_step = -1;
   bool fetched = false;
   std::vector<Tensor*> views;
-  std::string owner;  // the value's name, for messages
+  std::vector<int> uses;         // steps that write or read it
+  Variable* variable = nullptr;  // of kVariable
+  Tensor constant;               // of kConstant on a GPU: the value
+  std::string owner;             // the value's name, for messages
 };
 
 struct Value {
   Tensor* tensor = nullptr;
   int buffer = -1;
-};
-
-// What PlaceBuffers found.
-struct MemoryUse {
-  size_t arena_bytes = 0;
-  size_t lower_bound_bytes = 0;
 };
 
 class PlanValues {
@@ -52,11 +52,13 @@ class PlanValues {
   Storage StorageOf(Output o) { return BufferOf(o).storage; }
 
   // A buffer first written in step `step`.
-  int NewBuffer(Storage storage, const std::string& owner, int step,
-                size_t bytes = 0);
-  // A tensor of the output's dtype and, if known, shape; without memory unless
-  // `data` is given.
-  Tensor* NewTensor(Output o, void* data = nullptr);
+  int NewBuffer(Storage storage, int device, const std::string& owner,
+                int step, size_t bytes = 0);
+  Buffer& buffer(int number) { return buffers_[static_cast<size_t>(number)]; }
+  std::deque<Buffer>& buffers() { return buffers_; }
+  // A tensor of the output's dtype and, if known, shape; without memory until
+  // the buffer has its place.
+  Tensor* NewTensor(Output o);
   Tensor* NewTensor(Tensor value);
   void AddView(Output o, int buffer, Tensor* tensor);
   // `o` is the value `of`, tensor and all.
@@ -64,21 +66,21 @@ class PlanValues {
   void Use(Output o, int step);
 
   // Merges buffers of the step's outputs into those of inputs that die there,
-  // where the op can work in place.
-  void ShareInPlace(Node* n, int step);
-  // Gives every arena buffer its place. RESOURCE_EXHAUSTED with the largest
-  // values when that is over the session's limit.
-  Result<MemoryUse> Place(const PlanEnvironment& environment);
+  // where the op can work in place. Steps that read such an input are added to
+  // `overwritten`, as what `step` has to come after.
+  void ShareInPlace(Node* n, int step, std::vector<int>* overwritten);
+  // What each step has to come after because it is given memory that others
+  // used before it. `needs` by step, as far as they have lanes of their own.
+  void AddMemoryNeeds(const std::vector<int>& lane_of,
+                      std::vector<LaneClock>* needs) const;
   void* Address(int buffer) const;
 
  private:
   int Root(int buffer) const;
-  Status OverLimit(const PlanEnvironment& environment, size_t need) const;
 
   std::deque<Tensor>& tensors_;
   std::unordered_map<Output, Value, OutputHash> values_;
-  std::vector<Buffer> buffers_;
-  char* base_ = nullptr;
+  std::deque<Buffer> buffers_;
 };
 
 }  // namespace lockstep

@@ -39,11 +39,30 @@ class Scheduler {
         for (const VariableRead& read : uses.reads) OrderRead(read, writer);
       }
     }
-    LS_ASSIGN_OR_RETURN(schedule_.order, graph_.TopologicalOrder());
+    LS_ASSIGN_OR_RETURN(schedule_.order,
+                        graph_.TopologicalOrder(Arrivals()));
     return std::move(schedule_);
   }
 
  private:
+  // What is received is received for its first reader, no earlier: until then
+  // it would only take memory.
+  std::unordered_map<const Node*, int> Arrivals() const {
+    std::unordered_map<const Node*, int> before;
+    const auto earlier = [&](const Node* n, int id) {
+      const auto [it, added] = before.emplace(n, id);
+      if (!added) it->second = std::min(it->second, id);
+    };
+    for (const Node* n : graph_.nodes()) {
+      for (const Output& in : n->inputs()) {
+        if (in.node->op() != "_Recv") continue;
+        earlier(in.node, n->id());
+        earlier(in.node->input(0).node, n->id());
+      }
+    }
+    return before;
+  }
+
   // Keyed by the variable node's id, so that the result does not depend on
   // addresses.
   std::map<int, VariableUses> CollectUses(const std::vector<Node*>& order) {

@@ -7,6 +7,7 @@
 
 #include "runtime/core/logging.h"
 #include "runtime/core/threads.h"
+#include "runtime/exec/lanes.h"
 #include "runtime/exec/plan.h"
 #include "runtime/exec/plan_builder.h"
 #include "runtime/exec/session_devices.h"
@@ -32,13 +33,16 @@ class SessionImpl final : public Session {
     auto session = std::make_unique<SessionImpl>();
     session->graph_ = graph.Clone();
     LS_ASSIGN_OR_RETURN(session->devices_, MakeSessionDevices(options));
+    session->lanes_ = std::make_unique<Lanes>(&session->devices_);
+    LS_RETURN_IF_ERROR(session->lanes_->Open({{0}}));
     session->threads_ = options.intra_op_threads > 0 ? options.intra_op_threads
                                                      : AffinityCount();
     for (const auto& service : options.services) service(session->resources_);
     session->options_ = std::move(options);
     session->environment_ = {.options = &session->options_,
                              .devices = &session->devices_,
-                             .resources = &session->resources_};
+                             .resources = &session->resources_,
+                             .lanes = session->lanes_.get()};
     // The graph is placed as a whole, and every run reports a failure of it.
     session->placed_ = PlaceGraph(
         session->devices_,
@@ -72,11 +76,28 @@ class SessionImpl final : public Session {
     std::lock_guard lock(mutex_);
     LS_ASSIGN_OR_RETURN(RunSignature signature,
                         Resolve(feeds, fetches, targets));
+    LS_RETURN_IF_ERROR(placed_);
     std::vector<Tensor> values;
     for (const Feed& f : feeds) values.push_back(f.second);
-    LS_ASSIGN_OR_RETURN(
-        Plan * plan, FindPlan(*FindExecutable(std::move(signature)), values));
+    PlanEnvironment environment = environment_;
+    environment.explain_only = true;
+    LS_ASSIGN_OR_RETURN(const std::unique_ptr<Plan> plan,
+                        MakePlan(signature, values, environment));
     return plan->info();
+  }
+
+  std::vector<DeviceUse> MemoryUse() const override {
+    std::vector<DeviceUse> uses;
+    const DeviceMemory* host = nullptr;
+    for (const Device& d : devices_.all()) {
+      if (!d.memory || d.memory.get() == host) continue;
+      if (d.kind() == kCpu) host = d.memory.get();
+      uses.push_back({.device = d.name.Short(),
+                      .used_bytes = d.memory->used(),
+                      .peak_bytes = d.memory->peak(),
+                      .limit_bytes = d.memory->limit()});
+    }
+    return uses;
   }
 
   SessionResources& resources() override { return resources_; }
@@ -130,6 +151,17 @@ class SessionImpl final : public Session {
     return slot.get();
   }
 
+  Result<std::unique_ptr<Plan>> MakePlan(const RunSignature& signature,
+                                         std::span<const Tensor> feeds,
+                                         const PlanEnvironment& environment) {
+    std::vector<FeedSpec> specs;
+    for (const Tensor& t : feeds) specs.push_back({t.dtype(), t.shape()});
+    return BuildPlan({.graph = graph_,
+                      .signature = signature,
+                      .feeds = specs,
+                      .environment = environment});
+  }
+
   Result<Plan*> FindPlan(Executable& executable,
                          std::span<const Tensor> feeds) {
     // The plan last used comes first, so steady training looks at one.
@@ -139,13 +171,9 @@ class SessionImpl final : public Session {
       return executable.plans[0].get();
     }
     LS_RETURN_IF_ERROR(placed_);
-    std::vector<FeedSpec> specs;
-    for (const Tensor& t : feeds) specs.push_back({t.dtype(), t.shape()});
-    LS_ASSIGN_OR_RETURN(std::unique_ptr<Plan> plan,
-                        BuildPlan({.graph = graph_,
-                                   .signature = executable.signature,
-                                   .feeds = specs,
-                                   .environment = environment_}));
+    LS_ASSIGN_OR_RETURN(
+        std::unique_ptr<Plan> plan,
+        MakePlan(executable.signature, feeds, environment_));
     if (executable.plans.size() >= kMaxPlans) executable.plans.pop_back();
     executable.plans.insert(executable.plans.begin(), std::move(plan));
     return executable.plans[0].get();
@@ -170,6 +198,7 @@ class SessionImpl final : public Session {
   Status placed_;
   int threads_ = 1;
   SessionResources resources_;
+  std::unique_ptr<Lanes> lanes_;
   PlanEnvironment environment_;
   std::map<std::string, std::unique_ptr<Executable>> executables_;
 };

@@ -40,11 +40,33 @@ class Callable {
                      std::vector<Tensor>* fetches) = 0;
 };
 
+// What a plan needs of one device's memory, in bytes.
+struct DeviceNeed {
+  std::string device;            // "/gpu:0"
+  size_t arena_bytes = 0;        // activations, scratch, buffers of copies
+  size_t lower_bound_bytes = 0;  // largest sum of live bytes at any step
+  size_t variable_bytes = 0;     // of the plan and those the session has
+  size_t constant_bytes = 0;     // on GPUs
+  // What the session holds there once the plan is made: the planned peak.
+  size_t total_bytes = 0;
+  size_t limit_bytes = 0;
+  std::vector<std::pair<std::string, size_t>> largest;  // at most five
+};
+
+// A session's memory on a device, as it is.
+struct DeviceUse {
+  std::string device;
+  size_t used_bytes = 0;
+  size_t peak_bytes = 0;
+  size_t limit_bytes = 0;
+};
+
 // What one plan needs and does, for tools and tests.
 struct PlanInfo {
-  size_t arena_bytes = 0;        // activations, scratch: the planned peak
-  size_t lower_bound_bytes = 0;  // largest sum of live bytes at any step
-  size_t variable_bytes = 0;     // all variables of the session
+  std::vector<DeviceNeed> devices;  // those that the plan uses; /cpu:0 first
+  size_t arena_bytes = 0;        // on all devices
+  size_t lower_bound_bytes = 0;
+  size_t variable_bytes = 0;
   int num_steps = 0;
   int num_dynamic_steps = 0;
   std::vector<std::string> steps;  // "name = Op(inputs) float [2,3] @ offset"
@@ -76,11 +98,15 @@ class Session {
       const std::vector<Output>& feeds, const std::vector<Output>& fetches,
       const std::vector<Node*>& targets = {}) = 0;
 
-  // Plans (without running) for these feed shapes.
+  // Plans for these feed shapes: nothing is run and no memory is taken. A plan
+  // over a limit is described too: `devices` says what it needs.
   virtual Result<PlanInfo> Explain(
       const std::vector<std::pair<std::string, Tensor>>& feeds,
       const std::vector<std::string>& fetches,
       const std::vector<std::string>& targets = {}) = 0;
+
+  // What the session holds on each of its devices.
+  virtual std::vector<DeviceUse> MemoryUse() const = 0;
 
   virtual SessionResources& resources() = 0;
   virtual const SessionOptions& options() const = 0;

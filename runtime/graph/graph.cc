@@ -302,10 +302,18 @@ void Graph::RemoveNode(Node* node) {
   nodes_[static_cast<size_t>(node->id_)].reset();
 }
 
-Result<std::vector<Node*>> Graph::TopologicalOrder() const {
+Result<std::vector<Node*>> Graph::TopologicalOrder(
+    const std::unordered_map<const Node*, int>& before) const {
+  // Odd numbers come just before the node of the next even one.
+  const auto turn = [&](const Node* n) {
+    const auto it = before.empty() ? before.end() : before.find(n);
+    const int turn = it == before.end() ? 2 * n->id() : 2 * it->second - 1;
+    return std::pair(turn, n->id());
+  };
+  using Turn = std::pair<int, int>;
   std::vector<int> waiting(nodes_.size(), 0);
   std::vector<std::vector<Node*>> users(nodes_.size());
-  std::priority_queue<int, std::vector<int>, std::greater<>> ready;
+  std::priority_queue<Turn, std::vector<Turn>, std::greater<>> ready;
   for (const auto& n : nodes_) {
     if (!n) continue;
     auto depend = [&](const Node* on) {
@@ -314,16 +322,16 @@ Result<std::vector<Node*>> Graph::TopologicalOrder() const {
     };
     for (const Output& in : n->inputs_) depend(in.node);
     for (const Node* c : n->control_inputs_) depend(c);
-    if (waiting[static_cast<size_t>(n->id())] == 0) ready.push(n->id());
+    if (waiting[static_cast<size_t>(n->id())] == 0) ready.push(turn(n.get()));
   }
   std::vector<Node*> order;
   order.reserve(by_name_.size());
   while (!ready.empty()) {
-    const auto id = static_cast<size_t>(ready.top());
+    const auto id = static_cast<size_t>(ready.top().second);
     ready.pop();
     order.push_back(nodes_[id].get());
     for (Node* u : users[id]) {
-      if (--waiting[static_cast<size_t>(u->id())] == 0) ready.push(u->id());
+      if (--waiting[static_cast<size_t>(u->id())] == 0) ready.push(turn(u));
     }
   }
   if (order.size() != by_name_.size()) {

@@ -159,9 +159,11 @@ class Graph {
   Status InferShapes(Node* node, int* identity = nullptr);
 
   // Nodes so that every node comes after its data and control inputs; among
-  // the ready ones the smallest id first. FAILED_PRECONDITION naming a node of
-  // the cycle when there is one.
-  Result<std::vector<Node*>> TopologicalOrder() const;
+  // the ready ones the smallest id first, those in `before` just before the
+  // node of that id. FAILED_PRECONDITION naming a node of the cycle when there
+  // is one.
+  Result<std::vector<Node*>> TopologicalOrder(
+      const std::unordered_map<const Node*, int>& before = {}) const;
 
   // The copy's nodes have equal names; `map`, if given, takes old to new.
   Graph Clone(std::unordered_map<const Node*, Node*>* map = nullptr) const;

@@ -49,7 +49,8 @@ Status PlaceNode(const DeviceSet& devices, const PlacerOptions& options,
 bool NeedsKernel(const OpDef& op) {
   const OpTraits& t = op.traits;
   return !(t.constant || t.placeholder || t.variable || t.alias.first >= 0 ||
-           op.name == "_Feed" || IsControlFlowOp(op.name));
+           op.name == "_Feed" || op.name == "_Recv" ||
+           IsControlFlowOp(op.name));
 }
 
 Status PlaceGraph(const DeviceSet& devices, const PlacerOptions& options,

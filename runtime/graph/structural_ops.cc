@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The nodes that the planner itself puts into graphs.
 #include "runtime/op/gpu_kernel.h"
-#include "runtime/op/kernel.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
@@ -30,12 +29,8 @@ LOCKSTEP_OP("_Send")
     .NoGradient()
     .Alias(0, 0);
 
-// _Recv: the tensor as it arrived; memory of its own.
-Status RecvCpu(KernelContext& k) {
-  k.output(0).CopyFrom(k.input(0));
-  return Ok();
-}
-
+// _Recv: the tensor as it arrived, in memory of its own. The planner makes the
+// copy on a queue of one of the devices.
 LOCKSTEP_OP("_Recv")
     .Input("sent: T")
     .Output("tensor: T")
@@ -45,8 +40,7 @@ LOCKSTEP_OP("_Recv")
     .Attr("recv_device: string")
     .Shape(UnchangedShape)
     .Stateful()
-    .NoGradient()
-    .Kernel(kCpu, {RecvCpu});
+    .NoGradient();
 
 // On a GPU for every type that can be there: a value is copied into the
 // receiver's memory by its queue, no kernel is run. A switch is, as its outputs

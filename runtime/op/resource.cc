@@ -47,7 +47,6 @@ Result<Variable*> VariableStore::GetOrCreate(
   }
   auto v = std::make_unique<Variable>(std::string(name), dtype, declared,
                                       std::move(allocator));
-  if (declared.IsFullyKnown()) LS_RETURN_IF_ERROR(v->Allocate(declared));
   Variable* ptr = v.get();
   variables_.emplace(std::string(name), std::move(v));
   return ptr;

@@ -56,8 +56,8 @@ class Variable {
 
 class VariableStore {
  public:
-  // INVALID_ARGUMENT when it exists with another dtype, declared shape or
-  // allocator (on another device).
+  // Without memory when it is new. INVALID_ARGUMENT when it exists with another
+  // dtype, declared shape or allocator (on another device).
   Result<Variable*> GetOrCreate(std::string_view name, DType dtype,
                                 const Shape& declared,
                                 std::shared_ptr<Allocator> allocator = nullptr);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "runtime/graph/memory_spaces.h"
 #include "runtime/graph/passes/prune.h"
 
 namespace lockstep {
@@ -22,7 +23,10 @@ RewriteRegistrar::RewriteRegistrar(std::string_view root_op, RewriteFn fn) {
 }
 
 Node* RewriteContext::Producer(Output output, std::string_view op) const {
-  return output.node && output.node->op() == op ? output.node : nullptr;
+  Node* producer = output.node;
+  const bool fits = producer && producer->op() == op &&
+                    producer->assigned_device() == node_->assigned_device();
+  return fits ? producer : nullptr;
 }
 
 bool RewriteContext::IsFetched(Output output) const {
@@ -78,7 +82,7 @@ Status ApplyRewrites(PassContext& context) {
     std::unordered_set<const Node*> dead;
     bool changed = false;
     for (Node* node : order) {
-      if (dead.contains(node)) continue;
+      if (dead.contains(node) || IsOnGpu(*node)) continue;
       auto [first, last] = Rules().equal_range(node->op());
       for (auto it = first; it != last; ++it) {
         RewriteContext rule(context, *consumers, node);

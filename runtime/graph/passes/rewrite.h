@@ -5,8 +5,9 @@
 // themselves (MatMul + BiasAdd + Relu in one primitive, a pool that keeps its
 // argmax for the gradient), while runtime/ knows no particular op.
 //
-// A rule is tried at each node of its root op, in order of registration, until
-// nothing changes. It sees concrete shapes.
+// A rule is tried at each node of its root op on a CPU, in order of
+// registration, until nothing changes. It sees concrete shapes. The ops that
+// rules make are the CPU's: nodes on GPUs are left as they are.
 //
 //   Result<bool> FuseBias(RewriteContext& c) {
 //     Node* bias = c.node();                       // BiasAdd(MatMul(a, b), v)
@@ -33,7 +34,8 @@ class RewriteContext {
   Node* node() const { return node_; }
   Graph& graph() const { return pass_.graph; }
   const Consumers& consumers() const { return consumers_; }
-  // The producer of `output` when it is of op `op`, else null.
+  // The producer of `output` when it is of op `op` and on node()'s device,
+  // else null.
   Node* Producer(Output output, std::string_view op) const;
   // Exactly one data use, not fetched and not fed.
   bool OnlyUse(Output output) const;

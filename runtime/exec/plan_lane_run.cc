@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plan::Run on several lanes. Each lane counts the steps it has done; others
+// wait for the count. Whichever way a lane ends, its count becomes kGone, so
+// that nobody waits for it in vain.
+#include <climits>
+
+#include "runtime/exec/lanes.h"
+#include "runtime/exec/plan.h"
+
+namespace lockstep {
+namespace {
+
+constexpr int kGone = INT_MAX;
+constexpr int kSpins = 64;
+
+}  // namespace
+
+Status Plan::RunLanes() {
+  for (Progress& p : progress_) p.done.store(0, std::memory_order_relaxed);
+  failed_.store(false, std::memory_order_relaxed);
+  failure_ = Ok();
+  lanes_->Run(used_lanes_, [this](int lane) { RunLane(lane); });
+  return failure_;
+}
+
+void Plan::RunLane(int lane) {
+  Status s = lanes_->attached(lane);
+  if (s.ok()) s = RunLaneSteps(lane);
+  if (s.ok()) s = lanes_->queue(lane).Finish();
+  // Of what only the end of a queue shows it is not known which step it was.
+  if (!s.ok()) Fail(kGone, s.WithContext(lanes_->Name(lane)));
+  Progress& mine = progress_[static_cast<size_t>(lane)];
+  mine.done.store(kGone, std::memory_order_release);
+  mine.done.notify_all();
+}
+
+Status Plan::RunLaneSteps(int lane) {
+  Queue& queue = lanes_->queue(lane);
+  std::atomic<int>& done = progress_[static_cast<size_t>(lane)].done;
+  int count = 0;
+  for (const LaneStep& at : lane_steps_[static_cast<size_t>(lane)]) {
+    LS_RETURN_IF_ERROR(AwaitLanes(at.waits, queue));
+    if (failed_.load(std::memory_order_acquire)) return Ok();
+    const Status s = RunStep(steps_[static_cast<size_t>(at.step)]);
+    if (!s.ok()) {
+      Fail(at.step, s);
+      return Ok();
+    }
+    if (at.event >= 0) LS_RETURN_IF_ERROR(queue.Mark(at.event));
+    done.store(++count, std::memory_order_release);
+    if (at.event >= 0) done.notify_all();
+  }
+  return Ok();
+}
+
+Status Plan::AwaitLanes(const std::vector<LaneWait>& waits, Queue& queue) {
+  for (const LaneWait& w : waits) {
+    std::atomic<int>& done = progress_[static_cast<size_t>(w.lane)].done;
+    int have = done.load(std::memory_order_acquire);
+    for (int i = 0; have < w.done && i < kSpins; ++i) {
+      have = done.load(std::memory_order_acquire);
+    }
+    while (have < w.done) {
+      done.wait(have, std::memory_order_acquire);
+      have = done.load(std::memory_order_acquire);
+    }
+    if (failed_.load(std::memory_order_acquire)) return Ok();
+    LS_RETURN_IF_ERROR(queue.WaitFor(lanes_->queue(w.lane), w.event));
+  }
+  return Ok();
+}
+
+void Plan::Fail(int step, Status status) {
+  std::lock_guard lock(failure_mutex_);
+  if (!failure_.ok() && step >= failed_step_) return;
+  failed_step_ = step;
+  failure_ = std::move(status);
+  failed_.store(true, std::memory_order_release);
+}
+
+}  // namespace lockstep

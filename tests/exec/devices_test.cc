@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sessions on virtual GPUs: lanes, copies, memory.
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <random>
+
+#include "ops/ops.h"
+#include "runtime/exec/session.h"
+#include "tests/testing/graph_run.h"
+
+namespace lockstep {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+SessionOptions Gpus(int count, size_t bytes = size_t{64} << 20) {
+  SessionOptions options;
+  options.gpu_options.virtual_gpus = {.count = count, .bytes = bytes};
+  return options;
+}
+
+std::unique_ptr<Session> Open(const Graph& graph, SessionOptions options) {
+  auto session = Session::Create(graph, std::move(options));
+  EXPECT_TRUE(session.ok()) << session.status().ToString();
+  return session.ok() ? *std::move(session) : nullptr;
+}
+
+class DevicesTest : public ::testing::Test {
+ protected:
+  Scope On(const char* device) { return root_.WithDevice(device); }
+  Output X(Shape shape) {
+    return ops::Placeholder(root_.WithDevice("/cpu:0").WithName("x"), kFloat,
+                            shape);
+  }
+
+  Graph graph_;
+  Scope root_{&graph_};
+};
+
+TEST_F(DevicesTest, AnOpOnAGpuReadsWhatIsCopiedThere) {
+  Output x = X({3});
+  Output y = ops::Neg(On("/gpu:0"), x);
+  Output z = ops::Exp(On("/gpu:1"), y);
+  Output w = ops::Add(On("/gpu:1"), z, x);
+  auto session = Open(graph_, Gpus(2));
+  const Tensor feed = Tensor::Of<float>({3}, {0, 1, 2});
+  for (int i = 0; i < 3; ++i) {
+    auto out = session->Run({{"x:0", feed}}, {y.name(), w.name()});
+    ASSERT_TRUE(out.ok()) << out.status().ToString();
+    EXPECT_EQ((*out)[0].flat<float>()[2], -2);
+    EXPECT_NEAR((*out)[1].flat<float>()[1], std::exp(-1.0f) + 1, 1e-6);
+  }
+  auto info = session->Explain({{"x:0", feed}}, {w.name()});
+  ASSERT_TRUE(info.ok());
+  const std::string steps = Join(info->steps, "\n");
+  EXPECT_THAT(steps, HasSubstr("on /gpu:0\n"));
+  EXPECT_THAT(steps, HasSubstr("on /gpu:1 copy\n"));
+}
+
+TEST_F(DevicesTest, ATensorIsCopiedOnceHoweverManyReadIt) {
+  Output x = X({3});
+  Output a = ops::Neg(On("/gpu:0"), x);
+  Output b = ops::Exp(On("/gpu:0"), x);
+  Output c = ops::Add(On("/gpu:0"), a, b);
+  auto session = Open(graph_, Gpus(1));
+  auto info =
+      session->Explain({{"x:0", Tensor(kFloat, Shape{3})}}, {c.name()});
+  ASSERT_TRUE(info.ok()) << info.status().ToString();
+  int copies = 0;
+  for (const std::string& s : info->steps) {
+    copies += s.find("_Recv(") != std::string::npos;
+  }
+  EXPECT_EQ(copies, 1) << Join(info->steps, "\n");
+}
+
+TEST_F(DevicesTest, ShapesStayInHostMemory) {
+  Output x = X({4});
+  Output shape = ops::Placeholder(On("/cpu:0").WithName("shape"), kInt32, {2});
+  Output y = ops::Reshape(On("/gpu:0"), ops::Neg(On("/gpu:0"), x), shape);
+  Output z = ops::Exp(On("/gpu:0"), y);
+  auto session = Open(graph_, Gpus(1));
+  const std::vector<Session::Feed> feeds = {
+      {"x:0", Tensor::Of<float>({4}, {0, 0, 0, 0})},
+      {"shape:0", Tensor::Of<int32_t>({2}, {2, 2})}};
+  auto out = session->RunOne(feeds, z.name());
+  ASSERT_TRUE(out.ok()) << out.status().ToString();
+  EXPECT_EQ(out->shape(), (Shape{2, 2}));
+  auto info = session->Explain(feeds, {z.name()});
+  ASSERT_TRUE(info.ok());
+  EXPECT_THAT(Join(info->steps, "\n"), Not(HasSubstr("shape/_recv")));
+}
+
+TEST_F(DevicesTest, AVariableOnAGpuIsTrainedThereAndFetched) {
+  const Scope gpu = On("/gpu:0");
+  Output v = ops::Variable(gpu.WithName("v"), kFloat, {4});
+  ops::Assign(gpu.WithName("init"), v, ops::Fill(gpu, {4}, 1.0f));
+  ops::AssignAdd(gpu.WithName("add"), v, X({4}));
+  auto session = Open(graph_, Gpus(1));
+  ASSERT_TRUE(session->RunTargets({"init"}).ok());
+  const Tensor x = Tensor::Of<float>({4}, {1, 2, 3, 4});
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(session->RunTargets({"add"}, {{"x:0", x}}).ok());
+  }
+  auto out = session->RunOne({}, "v:0");
+  ASSERT_TRUE(out.ok()) << out.status().ToString();
+  EXPECT_EQ(out->flat<float>()[3], 13);
+  for (const DeviceUse& use : session->MemoryUse()) {
+    if (use.device != "/gpu:0") continue;
+    EXPECT_GT(use.used_bytes, 0u);
+  }
+}
+
+TEST_F(DevicesTest, StringsAreTheHosts) {
+  Output s = root_.WithDevice("/gpu:0").Op("StringJoin").In(
+      std::vector<Output>{ops::Const(On("/cpu:0"), Tensor("a")),
+                          ops::Const(On("/cpu:0"), Tensor("b"))}).Out();
+  EXPECT_EQ(Open(graph_, Gpus(1))->RunOne({}, s.name()).code(),
+            Code::kInvalidArgument);
+  SessionOptions soft = Gpus(1);
+  soft.allow_soft_placement = true;
+  auto out = Open(graph_, soft)->RunOne({}, s.name());
+  ASSERT_TRUE(out.ok()) << out.status().ToString();
+  EXPECT_EQ(out->scalar<std::string>(), "ab");
+}
+
+TEST_F(DevicesTest, AFailureOnOneLaneStopsTheOthers) {
+  Output x = X({-1, -1});
+  Output bad = On("/gpu:0").WithName("bad").Op("Gather").In(x)
+                   .In(Input(Tensor::Of<int32_t>({1}, {7}))).Out();
+  Output y = ops::Neg(On("/gpu:1"), bad);
+  Output z = ops::Exp(On("/cpu:0"), y);
+  auto session = Open(graph_, Gpus(2));
+  for (int i = 0; i < 20; ++i) {
+    const Status s =
+        session->RunOne({{"x:0", Tensor::Of<float>({2, 1}, {1, 2})}}, z.name())
+            .status();
+    EXPECT_EQ(s.code(), Code::kInvalidArgument) << s.ToString();
+    EXPECT_THAT(s.message(), HasSubstr("/gpu:0 node 'bad' (Gather)"));
+    auto out = session->RunOne(
+        {{"x:0", Tensor(kFloat, Shape{8, 1})}}, z.name());
+    EXPECT_TRUE(out.ok()) << out.status().ToString();
+  }
+}
+
+// A graph of random ops over random devices computes what it does on the CPU,
+// run after run: no copy is missed, no memory is reused too early.
+TEST_F(DevicesTest, RandomGraphsComputeTheSameOnManyDevices) {
+  for (unsigned seed = 0; seed < 12; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    Graph graph, host_graph;
+    std::vector<Output> values, host;
+    const Scope on_gpus(&graph), on_host(&host_graph);
+    for (auto [scope, out] : {std::pair(&on_gpus, &values),
+                              std::pair(&on_host, &host)}) {
+      out->push_back(ops::Placeholder(
+          scope->WithName("x").WithDevice("/cpu:0"), kFloat, {257}));
+    }
+    for (int i = 0; i < 150; ++i) {
+      const unsigned device = random() % 4;
+      const Scope at = on_gpus.WithDevice(
+          device == 3 ? std::string("/cpu:0") : StrCat("/gpu:", device));
+      const size_t a = values.size() - 1 - random() % std::min<size_t>(
+                                                          values.size(), 12);
+      const size_t b = random() % values.size();
+      const unsigned kind = random() % 3;
+      for (auto [scope, out] :
+           {std::pair(&at, &values), std::pair(&on_host, &host)}) {
+        if (kind == 0) {
+          out->push_back(ops::Tanh(*scope, (*out)[a]));
+        } else if (kind == 1) {
+          out->push_back(ops::Sub(*scope, (*out)[a], (*out)[b]));
+        } else {
+          out->push_back(
+              ops::Mul(*scope, ops::Sigmoid(*scope, (*out)[a]), (*out)[b]));
+        }
+      }
+    }
+    auto gpus = Open(graph, Gpus(3));
+    SessionOptions plain;
+    plain.optimize = false;
+    auto cpu = Open(host_graph, plain);
+    std::vector<std::string> names, host_names;
+    for (size_t i = 100; i < values.size(); i += 7) {
+      names.push_back(values[i].name());
+      host_names.push_back(host[i].name());
+    }
+    for (int run = 0; run < 10; ++run) {
+      Tensor x(kFloat, Shape{257});
+      for (float& v : x.flat<float>()) {
+        v = static_cast<float>(random() % 1000) / 500.0f - 1.0f;
+      }
+      auto got = gpus->Run({{"x:0", x}}, names);
+      auto want = cpu->Run({{"x:0", x}}, host_names);
+      ASSERT_TRUE(got.ok()) << got.status().ToString();
+      ASSERT_TRUE(want.ok()) << want.status().ToString();
+      for (size_t i = 0; i < names.size(); ++i) {
+        ASSERT_TRUE(BitwiseEqual((*got)[i], (*want)[i])) << names[i];
+      }
+    }
+  }
+}
+
+// --- Memory ------------------------------------------------------------------
+
+TEST_F(DevicesTest, APlanOverTheLimitOfAGpuIsRefusedWithWhatWouldFit) {
+  Output x = ops::Placeholder(On("/cpu:0").WithName("x"), kFloat, {-1, 1024});
+  ops::Neg(On("/gpu:0").WithName("y"), x);
+  auto session = Open(graph_, Gpus(1, 1 << 20));
+  const Status s =
+      session->RunOne({{"x:0", Tensor(kFloat, Shape{1000, 1024})}}, "y:0")
+          .status();
+  EXPECT_EQ(s.code(), Code::kResourceExhausted) << s.ToString();
+  EXPECT_THAT(s.message(), HasSubstr("/gpu:0: the plan needs"));
+  EXPECT_THAT(s.message(), HasSubstr("the limit is 1.0 MiB (1048576 bytes)"));
+  EXPECT_THAT(s.message(), HasSubstr("x/_recv:0 3.9 MiB"));
+  EXPECT_THAT(s.message(), HasSubstr("a batch of 256 fits"));
+  EXPECT_TRUE(
+      session->RunOne({{"x:0", Tensor(kFloat, Shape{256, 1024})}}, "y:0").ok());
+  EXPECT_FALSE(
+      session->RunOne({{"x:0", Tensor(kFloat, Shape{257, 1024})}}, "y:0").ok());
+}
+
+Status RunOnGpu(Session& session, int64_t floats) {
+  return session.RunOne({{"x:0", Tensor(kFloat, Shape{floats})}}, "y:0")
+      .status();
+}
+
+TEST_F(DevicesTest, EachSessionStopsAtItsOwnFraction) {
+  Output x = X({-1});
+  ops::Neg(On("/gpu:0").WithName("y"), x);
+  constexpr size_t kGpuBytes = 1000 << 10;
+  std::vector<std::unique_ptr<Session>> sessions;
+  for (const double fraction : {0.3, 0.5}) {
+    SessionOptions options = Gpus(1, kGpuBytes);
+    options.gpu_options.per_process_gpu_memory_fraction = fraction;
+    options.session_name = StrCat("of ", fraction);
+    sessions.push_back(Open(graph_, options));
+  }
+  // The copy of x is overwritten by y: one array of floats.
+  EXPECT_TRUE(RunOnGpu(*sessions[0], 300 << 8).ok());
+  EXPECT_EQ(RunOnGpu(*sessions[0], (300 << 8) + 1).code(),
+            Code::kResourceExhausted);
+  EXPECT_TRUE(RunOnGpu(*sessions[1], 500 << 8).ok());
+  EXPECT_EQ(RunOnGpu(*sessions[1], (500 << 8) + 1).code(),
+            Code::kResourceExhausted);
+
+  SessionOptions third = Gpus(1, kGpuBytes);
+  third.gpu_options.per_process_gpu_memory_fraction = 0.25;
+  third.session_name = "third";
+  auto refused = Session::Create(graph_, third);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.status().code(), Code::kResourceExhausted);
+  EXPECT_THAT(refused.status().message(), HasSubstr("session 'third'"));
+  EXPECT_THAT(refused.status().message(), HasSubstr("session 'of 0.3' holds"));
+  EXPECT_THAT(refused.status().message(), HasSubstr("session 'of 0.5' holds"));
+  // It may come later and grow into what is left.
+  third.gpu_options.allow_growth = true;
+  auto grows = Open(graph_, third);
+  EXPECT_TRUE(RunOnGpu(*grows, 100 << 8).ok());
+  const Status over = RunOnGpu(*grows, 210 << 8);
+  EXPECT_EQ(over.code(), Code::kResourceExhausted) << over.ToString();
+  EXPECT_THAT(over.message(), HasSubstr("session 'of 0.5' holds"));
+  sessions.clear();
+  EXPECT_TRUE(RunOnGpu(*grows, 210 << 8).ok());
+}
+
+TEST_F(DevicesTest, ThePlannedPeakIsWhatIsUsedToTheByte) {
+  const Scope gpu = On("/gpu:0");
+  Output x = X({-1, 100});
+  Output w = ops::Variable(gpu.WithName("w"), kFloat, {100, 33});
+  ops::Assign(gpu.WithName("init"), w, ops::Fill(gpu, {100, 33}, 0.5f));
+  Output y = ops::MatMul(gpu, x, w);
+  ops::Mean(gpu.WithName("loss"), ops::Square(gpu, y),
+                          Input({0, 1}));
+  ops::AssignAdd(gpu.WithName("train"), w,
+                 ops::MatMul(gpu, x, y, true));
+  const std::vector<Session::Feed> feeds = {
+      {"x:0", Tensor(kFloat, Shape{64, 100})}};
+  const auto needs = [&](Session& session) {
+    auto a = session.Explain({}, {}, {"init"});
+    auto b = session.Explain(feeds, {"loss:0"}, {"train"});
+    EXPECT_TRUE(a.ok() && b.ok());
+    return std::pair(*a, *b);
+  };
+  auto session = Open(graph_, Gpus(1));
+  ASSERT_TRUE(session->RunTargets({"init"}).ok());
+  const PlanInfo planned = needs(*session).second;
+  ASSERT_TRUE(session->Run(feeds, {"loss:0"}, {"train"}).ok());
+  size_t peak = 0;
+  for (const DeviceUse& use : session->MemoryUse()) {
+    bool found = false;
+    for (const DeviceNeed& need : planned.devices) {
+      if (need.device != use.device) continue;
+      found = true;
+      EXPECT_EQ(need.total_bytes, use.peak_bytes) << need.device;
+      if (need.device == "/gpu:0") peak = use.peak_bytes;
+    }
+    EXPECT_TRUE(found) << use.device;
+  }
+  ASSERT_GT(peak, size_t{100 * 33 * 4});
+  for (const size_t limit : {peak, peak - 1}) {
+    SessionOptions options = Gpus(1);
+    options.gpu_options.memory_limit = limit;
+    auto limited = Open(graph_, options);
+    ASSERT_TRUE(limited->RunTargets({"init"}).ok());
+    EXPECT_EQ(limited->Run(feeds, {"loss:0"}, {"train"}).ok(), limit == peak);
+  }
+}
+
+size_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  size_t pages = 0, resident = 0;
+  statm >> pages >> resident;
+  return resident * 4096;
+}
+
+TEST_F(DevicesTest, ClosingSessionsGivesEverythingBack) {
+  Output x = X({-1});
+  Output v = ops::Variable(On("/gpu:0").WithName("v"), kFloat, {1000});
+  ops::Assign(On("/gpu:0").WithName("set"), v, x);
+  const Tensor thousand(kFloat, Shape{1000});
+  const auto cycle = [&] {
+    auto session = Open(graph_, Gpus(1));
+    ASSERT_TRUE(session->RunTargets({"set"}, {{"x:0", thousand}}).ok());
+  };
+  for (int i = 0; i < 500; ++i) cycle();
+  const size_t before = ResidentBytes();
+  for (int i = 0; i < 10'000; ++i) cycle();
+  const size_t after = ResidentBytes();
+  EXPECT_LT(after, before + (size_t{2} << 20));
+  for (const auto& gpu : VirtualGpus({.count = 1, .bytes = size_t{64} << 20})) {
+    EXPECT_EQ(gpu->TotalShares(), 0u);
+  }
+}
+
+}  // namespace
+}  // namespace lockstep
