@@ -57,6 +57,11 @@ Status PlanBuilder::Optimize() {
                       request_.graph};
   LS_RETURN_IF_ERROR(RunPasses(context));
   RemoveDeadNodes(&work_.graph, work_.feeds, work_.fetches, work_.targets);
+  // Functions are run by a step of the CPU, on its thread.
+  if (environment_.depth > 0) {
+    const std::string cpu = DeviceAt(0).name.ToString();
+    for (Node* n : work_.graph.nodes()) n->set_assigned_device(cpu);
+  }
   LS_RETURN_IF_ERROR(PlaceGraph(
       *environment_.devices,
       {.task = environment_.options->task,

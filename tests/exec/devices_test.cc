@@ -144,6 +144,45 @@ TEST_F(DevicesTest, AFailureOnOneLaneStopsTheOthers) {
   }
 }
 
+// What a function asks for is not heard: it runs beside its call, on the CPU.
+TEST_F(DevicesTest, LoopsOfOpsThatAskForAGpuRunOnTheCpu) {
+  Output x = X({});
+  const auto below = [](const Scope& s, const std::vector<Output>& v) {
+    return std::vector<Output>{
+        ops::Less(s.WithDevice("/gpu:0"), v[0], 100.0f)};
+  };
+  const auto twice = [](const Scope& s, const std::vector<Output>& v) {
+    return std::vector<Output>{ops::Mul(s.WithDevice("/gpu:0"), v[0], 2.0f)};
+  };
+  const std::vector<Output> y =
+      ops::While(On("/cpu:0"), {ops::Neg(On("/gpu:0"), x)}, below, twice);
+  const Output z = ops::Exp(On("/gpu:0"), ops::Sub(On("/gpu:0"), y[0], 127.0f));
+  auto session = Open(graph_, Gpus(1));
+  auto out = session->RunOne({{"x:0", Tensor(-1.0f)}}, z.name());
+  ASSERT_TRUE(out.ok()) << out.status().ToString();
+  EXPECT_NEAR(out->scalar<float>(), std::exp(1.0f), 1e-5);
+}
+
+TEST_F(DevicesTest, ConditionsHoldForStepsOnOtherLanes) {
+  Output x = X({3});
+  Output wanted = ops::Placeholder(On("/cpu:0").WithName("p"), kBool, Shape{});
+  NodeBuilder split = On("/cpu:0").Op("Switch");
+  const std::vector<Output> sides = split.In(x).In(wanted).Outs();
+  const Output no = ops::Neg(On("/gpu:0"), sides[0]);
+  const Output yes = ops::Exp(On("/gpu:1"), sides[1]);
+  const Output merged =
+      On("/cpu:0").Op("Merge").In(std::vector<Output>{no, yes}).Out();
+  const Output y = ops::Add(On("/gpu:0"), merged, x);
+  auto session = Open(graph_, Gpus(2));
+  const Tensor feed = Tensor::Of<float>({3}, {0, 1, 2});
+  for (int i = 0; i < 20; ++i) {
+    const bool p = i % 3 == 0;
+    auto out = session->RunOne({{"x:0", feed}, {"p:0", Tensor(p)}}, y.name());
+    ASSERT_TRUE(out.ok()) << out.status().ToString();
+    EXPECT_NEAR(out->flat<float>()[2], p ? std::exp(2.0f) + 2 : 0, 1e-5);
+  }
+}
+
 // A graph of random ops over random devices computes what it does on the CPU,
 // run after run: no copy is missed, no memory is reused too early.
 TEST_F(DevicesTest, RandomGraphsComputeTheSameOnManyDevices) {
