@@ -2,11 +2,16 @@
 // Sessions on virtual GPUs: lanes, copies, memory.
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <chrono>
 #include <fstream>
 #include <random>
+#include <thread>
 
 #include "ops/ops.h"
 #include "runtime/exec/session.h"
+#include "runtime/op/gpu_kernel.h"
+#include "runtime/op/kernel.h"
 #include "tests/testing/graph_run.h"
 
 namespace lockstep {
@@ -14,6 +19,25 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+
+// y = x, once two of these ops run at the same time.
+std::atomic<int> meeting = 0;
+Status Meet(KernelContext& k) {
+  ++meeting;
+  for (int i = 0; i < 5000 && meeting < 2; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  if (meeting < 2) return DeadlineExceeded("nobody came");
+  k.output(0).CopyFrom(k.input(0));
+  return Ok();
+}
+LOCKSTEP_OP("TestMeet")
+    .Input("x: float")
+    .Output("y: float")
+    .Shape(UnchangedShape)
+    .Stateful()
+    .Kernel(kCpu, {Meet});
+const GpuKernels kMeet = GpuKernels({"TestMeet"}).Always();
 
 SessionOptions Gpus(int count, size_t bytes = size_t{64} << 20) {
   SessionOptions options;
@@ -242,6 +266,35 @@ TEST_F(DevicesTest, RandomGraphsComputeTheSameOnManyDevices) {
   }
 }
 
+TEST_F(DevicesTest, LanesRunSideBySide) {
+  Output x = X({3});
+  const Output a = On("/gpu:0").Op("TestMeet").In(x).Out();
+  const Output b = On("/cpu:0").Op("TestMeet").In(x).Out();
+  const Output y = ops::Add(On("/cpu:0"), a, b);
+  auto session = Open(graph_, Gpus(1));
+  for (int i = 0; i < 5; ++i) {
+    meeting = 0;
+    auto out =
+        session->RunOne({{"x:0", Tensor::Of<float>({3}, {1, 2, 3})}}, y.name());
+    ASSERT_TRUE(out.ok()) << out.status().ToString();
+    EXPECT_EQ(out->flat<float>()[2], 6);
+  }
+}
+
+// What leaves the GPU is copied while the GPU is busy with the next op.
+TEST_F(DevicesTest, CopiesAreMadeWhileTheGpuComputes) {
+  const Output v = ops::Neg(On("/gpu:0"), X({3}));
+  const Output busy = On("/gpu:0").Op("TestMeet").In(v).Out();
+  const Output there = On("/cpu:0").Op("TestMeet").In(v).Out();
+  const Output y = ops::Add(On("/cpu:0"), busy, there);
+  auto session = Open(graph_, Gpus(1));
+  meeting = 0;
+  auto out =
+      session->RunOne({{"x:0", Tensor::Of<float>({3}, {1, 2, 3})}}, y.name());
+  ASSERT_TRUE(out.ok()) << out.status().ToString();
+  EXPECT_EQ(out->flat<float>()[2], -6);
+}
+
 // --- Memory ------------------------------------------------------------------
 
 TEST_F(DevicesTest, APlanOverTheLimitOfAGpuIsRefusedWithWhatWouldFit) {
@@ -346,6 +399,33 @@ TEST_F(DevicesTest, ThePlannedPeakIsWhatIsUsedToTheByte) {
     auto limited = Open(graph_, options);
     ASSERT_TRUE(limited->RunTargets({"init"}).ok());
     EXPECT_EQ(limited->Run(feeds, {"loss:0"}, {"train"}).ok(), limit == peak);
+  }
+}
+
+// Each is received for its reader: no more than two are there at a time.
+TEST_F(DevicesTest, WhatIsReceivedTakesMemoryFromItsFirstReaderOn) {
+  constexpr int kMany = 20;
+  constexpr int64_t kFloats = 1 << 16;
+  Output sum;
+  std::vector<Session::Feed> feeds;
+  for (int i = 0; i < kMany; ++i) {
+    const std::string name = StrCat("x", i);
+    Output x = ops::Placeholder(On("/cpu:0").WithName(name), kFloat, {kFloats});
+    Tensor value(kFloat, Shape{kFloats});
+    std::ranges::fill(value.flat<float>(), 1.0f);
+    feeds.emplace_back(name + ":0", value);
+    Output y = ops::Neg(On("/gpu:0"), x);
+    sum = i == 0 ? y : ops::Add(On("/gpu:0"), sum, y);
+  }
+  auto session = Open(graph_, Gpus(1));
+  auto out = session->RunOne(feeds, sum.name());
+  ASSERT_TRUE(out.ok()) << out.status().ToString();
+  EXPECT_EQ(out->flat<float>()[77], -kMany);
+  auto info = session->Explain(feeds, {sum.name()});
+  ASSERT_TRUE(info.ok());
+  for (const DeviceNeed& need : info->devices) {
+    if (need.device != "/gpu:0") continue;
+    EXPECT_LE(need.arena_bytes, size_t{3 * kFloats * 4});
   }
 }
 
