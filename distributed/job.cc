@@ -8,6 +8,7 @@
 #ifdef LOCKSTEP_WITH_MPI
 #include "distributed/data_parallel.h"
 #include "distributed/mpi_context.h"
+#include "distributed/task_channel.h"
 #endif
 
 namespace lockstep {
@@ -94,6 +95,11 @@ void Job::Configure(const std::string& batch, SessionOptions* options) {
   UseDataParallel(state_->communicator, {.batch = batch}, options);
 }
 
+Status Job::ConfigureTasks(SessionOptions* options) {
+  if (size() == 1) return Ok();
+  return UseTasks(*state_->communicator, options);
+}
+
 #else  // one process
 
 struct Job::State {};
@@ -107,6 +113,7 @@ Status Job::Sum(std::span<double>) { return Ok(); }
 Status Job::Share(Tensor*) { return Ok(); }
 void Job::Abort(const Status&) {}
 void Job::Configure(const std::string&, SessionOptions*) {}
+Status Job::ConfigureTasks(SessionOptions*) { return Ok(); }
 std::string Job::transport() const { return {}; }
 
 #endif

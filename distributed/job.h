@@ -51,6 +51,9 @@ class Job {
   // The session averages gradients over the ranks, weighted by the examples
   // that each feeds to the tensor `batch`, such as "images:0".
   void Configure(const std::string& batch, SessionOptions* options);
+  // The session's graph is one over the ranks, if it asks for tasks: see
+  // distributed/task_channel.h.
+  Status ConfigureTasks(SessionOptions* options);
 
  private:
   struct State;

@@ -11,15 +11,16 @@ constexpr int64_t kEvaluationBatch = 1000;
 }  // namespace
 
 Result<std::unique_ptr<Evaluator>> Evaluator::Create(Session& session, Job& job,
+                                                     const Share& share,
                                                      const Model& model,
                                                      const Examples& examples) {
-  std::unique_ptr<Evaluator> e(new Evaluator(job));
+  std::unique_ptr<Evaluator> e(new Evaluator(job, share));
   LS_ASSIGN_OR_RETURN(e->batches_,
                       BatchPipeline::Create(examples.images, examples.labels,
                                             {.batch = kEvaluationBatch,
                                              .shuffle = false,
-                                             .rank = job.rank(),
-                                             .ranks = job.size(),
+                                             .rank = share.rank,
+                                             .ranks = share.ranks,
                                              .classes = kClasses}));
   LS_ASSIGN_OR_RETURN(
       e->step_,
@@ -50,7 +51,7 @@ Result<Score> Evaluator::Run() {
         std::round(static_cast<double>(fetches_[1].scalar<float>()) * count);
   }
   LS_RETURN_IF_ERROR(job_.Agree(status));
-  LS_RETURN_IF_ERROR(job_.Sum(sums));
+  LS_RETURN_IF_ERROR(share_.Sum(job_, sums));
   const auto n = static_cast<double>(batches_->size());
   return Score{sums[0] / n, sums[1] / n};
 }

@@ -4,6 +4,7 @@
 //
 //   build/release/examples/mnist/mnist --epochs 10 --batch 100 --lr 0.001
 //   mpirun -np 2 build/release/examples/mnist/mnist --model cnn --epochs 4
+//   mpirun -np 2 build/release/examples/mnist/mnist --pipeline 2
 //
 // Prints the data it uses, a line with loss and accuracy on training and
 // validation data for each epoch, and last "test accuracy 0.9791" (about 0.98
@@ -72,6 +73,14 @@ int Run(Job& job, const std::vector<std::string>& args) {
     parsed =
         InvalidArgument("--batch ", options->batch,
                         " is smaller than the number of ranks, ", job.size());
+  }
+  if (parsed.ok() && !options->help && options->pipeline > 1 &&
+      options->pipeline != job.size()) {
+    parsed = InvalidArgument("--pipeline ", options->pipeline, " needs ",
+                             options->pipeline, " ranks, there ",
+                             job.size() == 1 ? "is 1" : StrCat("are ",
+                                                              job.size()),
+                             "; see mpirun -np");
   }
   parsed = job.Agree(parsed);
   if (!parsed.ok()) return Fail(parsed, kBadInput);

@@ -20,23 +20,46 @@ namespace {
 
 constexpr float kMomentum = 0.9f;
 
-// Makes one layer after the other. The weights are made by the first tower and
-// shared by the others, which have the same layers in the same order.
+// Where layer `i` of a pipeline is, with the loss behind the last: the first
+// part of the layers on /task:0, and so on.
+std::string StageDevice(const Options& options, int i) {
+  const int layers = options.model == "linear" ? 1
+                     : options.model == "mlp"  ? 2
+                                               : 4;
+  const int stage = i * options.pipeline / layers;
+  return StrCat("/task:", std::min(stage, options.pipeline - 1),
+                options.device);
+}
+
+// Makes one layer after the other. The weights are made by the first tower (or
+// for the first micro-batch) and shared by the others, which have the same
+// layers in the same order.
 class Layers {
  public:
+  // The stages of a pipeline take the place of the devices given.
   Layers(const Scope& scope, const std::string& weights_device,
-         std::vector<Output>* trained)
-      : scope_(scope), weights_device_(weights_device), trained_(trained) {}
+         const Options& options, std::vector<Output>* trained)
+      : scope_(scope),
+        weights_device_(weights_device),
+        options_(options),
+        trained_(trained) {}
 
+  // Where the layer is that is to come, behind the last the loss.
+  Scope Next() const {
+    if (options_.pipeline == 1) return scope_;
+    return scope_.WithDevice(StageDevice(options_, layer_));
+  }
   // x: [?,in] -> [?,out]
   Output Dense(const char* name, const Output& x, int in, int out) {
-    const Scope s = scope_.SubScope(name);
+    const Scope s = Next().SubScope(name);
+    ++layer_;
     const Output weights = Weights(s, {in, out}, in);
     return ops::BiasAdd(s, ops::MatMul(s, x, weights), Bias(s, out));
   }
   // x: [?,h,w,in] -> [?,h,w,out]
   Output Conv3x3(const char* name, const Output& x, int in, int out) {
-    const Scope s = scope_.SubScope(name);
+    const Scope s = Next().SubScope(name);
+    ++layer_;
     const Output filter = Weights(s, {3, 3, in, out}, 9 * in);
     return ops::Relu(
         s, ops::BiasAdd(s, ops::Conv2D(s, x, filter, {1, 1, 1, 1}, "SAME"),
@@ -44,8 +67,13 @@ class Layers {
   }
   // Halves height and width.
   Output MaxPool2(const char* name, const Output& x) {
-    return ops::MaxPool(scope_.WithName(name), x, {1, 2, 2, 1}, {1, 2, 2, 1},
+    return ops::MaxPool(Last().WithName(name), x, {1, 2, 2, 1}, {1, 2, 2, 1},
                         "SAME");
+  }
+  // Where the last layer is.
+  Scope Last() const {
+    if (options_.pipeline == 1) return scope_;
+    return scope_.WithDevice(StageDevice(options_, layer_ - 1));
   }
 
  private:
@@ -53,7 +81,7 @@ class Layers {
   Output Weights(const Scope& scope, std::initializer_list<int32_t> shape,
                  int fan_in) {
     if (made_ < trained_->size()) return (*trained_)[made_++];
-    const Scope s = scope.WithDevice(weights_device_);
+    const Scope s = Home(scope);
     const float deviation = std::sqrt(2.0f / static_cast<float>(fan_in));
     return Trained(
         s.WithName("weights"),
@@ -61,8 +89,11 @@ class Layers {
   }
   Output Bias(const Scope& scope, int size) {
     if (made_ < trained_->size()) return (*trained_)[made_++];
-    const Scope s = scope.WithDevice(weights_device_);
+    const Scope s = Home(scope);
     return Trained(s.WithName("bias"), ops::Fill(s, {size}, 0.0f));
+  }
+  Scope Home(const Scope& layer) const {
+    return options_.pipeline == 1 ? layer.WithDevice(weights_device_) : layer;
   }
   Output Trained(const Scope& s, const Output& initial) {
     trained_->push_back(ops::InitializedVariable(s, initial));
@@ -71,28 +102,30 @@ class Layers {
 
   Scope scope_;
   std::string weights_device_;
+  const Options& options_;
   std::vector<Output>* trained_;
   size_t made_ = 0;  // variables that this tower has
+  int layer_ = 0;    // layers that it has
 };
 
-Output MlpLogits(const Scope& scope, const Output& images, Layers& layers) {
-  const Output hidden = ops::Relu(scope.WithName("hidden"),
-                                  layers.Dense("dense1", images, 784, 300));
+Output MlpLogits(const Output& images, Layers& layers) {
+  const Output dense = layers.Dense("dense1", images, 784, 300);
+  const Output hidden = ops::Relu(layers.Last().WithName("hidden"), dense);
   return layers.Dense("dense2", hidden, 300, 10);
 }
 
-Output CnnLogits(const Scope& scope, const Model& m, const Output& images,
-                 Layers& layers) {
+Output CnnLogits(const Model& m, const Output& images, Layers& layers) {
   const Output image =
-      ops::Reshape(scope.WithName("image"), images, {-1, 28, 28, 1});
-  const Output first =
-      layers.MaxPool2("pool1", layers.Conv3x3("conv1", image, 1, 32));
-  const Output second =
-      layers.MaxPool2("pool2", layers.Conv3x3("conv2", first, 32, 64));
+      ops::Reshape(layers.Next().WithName("image"), images, {-1, 28, 28, 1});
+  const Output conv1 = layers.Conv3x3("conv1", image, 1, 32);
+  const Output first = layers.MaxPool2("pool1", conv1);
+  const Output conv2 = layers.Conv3x3("conv2", first, 32, 64);
+  const Output second = layers.MaxPool2("pool2", conv2);
   const Output flat =
-      ops::Reshape(scope.WithName("flat"), second, {-1, 7 * 7 * 64});
-  const Output hidden = ops::Relu(
-      scope.WithName("hidden"), layers.Dense("dense1", flat, 7 * 7 * 64, 512));
+      ops::Reshape(layers.Next().WithName("flat"), second, {-1, 7 * 7 * 64});
+  const Output dense = layers.Dense("dense1", flat, 7 * 7 * 64, 512);
+  const Scope scope = layers.Last();
+  const Output hidden = ops::Relu(scope.WithName("hidden"), dense);
   // Nothing is dropped outside training, whatever keep_prob is fed.
   const Output rate = ops::Sub(
       scope.WithName("drop_rate"), 1.0f,
@@ -101,16 +134,16 @@ Output CnnLogits(const Scope& scope, const Model& m, const Output& images,
   return layers.Dense("dense2", kept, 512, 10);
 }
 
-Output Logits(const Scope& scope, const Options& options, const Model& m,
-              const Output& images, Layers& layers) {
+Output Logits(const Options& options, const Model& m, const Output& images,
+              Layers& layers) {
   if (options.model == "linear") {
     return layers.Dense("dense1", images, 784, 10);
   }
-  return options.model == "mlp" ? MlpLogits(scope, images, layers)
-                                : CnnLogits(scope, m, images, layers);
+  return options.model == "mlp" ? MlpLogits(images, layers)
+                                : CnnLogits(m, images, layers);
 }
 
-// The rows of `x` that tower `tower` of `towers` works on.
+// The rows of `x` that part `tower` of `towers` works on.
 Output RowsOf(const Scope& scope, const Output& x, int tower, int towers) {
   const auto border = [&](int t) {
     const Output rows = ops::Slice(scope, ops::Shape(scope, x), {0}, {1});
@@ -147,30 +180,36 @@ Model BuildModel(const Scope& scope, const Options& options) {
   m.is_training =
       ops::Placeholder(scope.WithName("is_training"), kBool, Shape{});
 
+  // Towers work on their parts of a batch at the same time, micro-batches go
+  // through one model after the other.
   std::vector<Output> trained, logits_of;
-  const int towers = std::max(options.towers, 1);
-  for (int t = 0; t < towers; ++t) {
-    const bool alone = options.towers == 0;
-    const Scope at = alone ? scope.WithDevice(options.device)
-                           : scope.SubScope("tower").WithDevice(
-                                 StrCat("/gpu:", t));
-    Layers layers(at, alone ? options.device : "/cpu:0", &trained);
-    const Output images = alone ? m.images : RowsOf(at, m.images, t, towers);
-    logits_of.push_back(Logits(at, options, m, images, layers));
+  const bool towers = options.towers > 0;
+  const int parts = towers ? options.towers : options.micro_batches;
+  Scope end = scope;
+  for (int t = 0; t < parts; ++t) {
+    const std::string device = towers ? StrCat("/gpu:", t) : options.device;
+    const Scope in = towers      ? scope.SubScope("tower")
+                     : parts > 1 ? scope.SubScope("part")
+                                 : scope;
+    const Scope at = in.WithDevice(device);
+    Layers layers(at, towers ? "/cpu:0" : options.device, options, &trained);
+    const bool whole = parts == 1 && !towers;
+    const Output images =
+        whole ? m.images : RowsOf(layers.Next(), m.images, t, parts);
+    logits_of.push_back(Logits(options, m, images, layers));
+    if (options.pipeline > 1) end = scope.WithDevice(layers.Next().device());
   }
   const Output logits = logits_of.size() == 1
                             ? logits_of[0]
-                            : ops::Concat(scope.WithName("logits"),
-                                          logits_of, 0);
+                            : ops::Concat(end.WithName("logits"), logits_of, 0);
   const Output losses = ops::SoftmaxCrossEntropyWithLogits(
-      scope.WithName("cross_entropy"), logits, m.labels);
-  m.loss = ops::Mean(scope.WithName("loss"), losses, {0});
-  const Output right =
-      ops::Equal(scope.WithName("right"),
-                 ops::ArgMax(scope.WithName("predicted"), logits, 1),
-                 ops::ArgMax(scope.WithName("actual"), m.labels, 1));
-  m.accuracy = ops::Mean(scope.WithName("accuracy"),
-                         ops::Cast(scope, right, kFloat), {0});
+      end.WithName("cross_entropy"), logits, m.labels);
+  m.loss = ops::Mean(end.WithName("loss"), losses, {0});
+  const Output right = ops::Equal(
+      end.WithName("right"), ops::ArgMax(end.WithName("predicted"), logits, 1),
+      ops::ArgMax(end.WithName("actual"), m.labels, 1));
+  m.accuracy =
+      ops::Mean(end.WithName("accuracy"), ops::Cast(end, right, kFloat), {0});
   for (const Output& v : trained) {
     if (v.defined()) m.parameters += v.shape().NumElements();
   }

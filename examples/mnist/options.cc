@@ -32,6 +32,7 @@ Examples:
   mnist --model cnn --epochs 4 --checkpoint-dir run1 --log-dir run1
   mnist --model cnn --epochs 8 --checkpoint-dir run1 --log-dir run1 --resume
   mpirun -np 2 mnist --batch 200
+  mpirun -np 2 mnist --pipeline 2
 )";
 
 // Describes every option, its values going to `o`.
@@ -55,6 +56,14 @@ po::options_description Description(Options& o) {
        "sgd, momentum or adam [adam]")  //
       ("seed", po::value(&o.seed)->value_name("N"),
        "of initial values, order and dropout: equal seeds, equal bits [1]");
+  po::options_description ranks("Ranks");
+  ranks.add_options()  //
+      ("pipeline", po::value(&o.pipeline)->value_name("N"),
+       "cut the model into N stages, rank i training the i-th, instead of "
+       "giving each rank its part of every batch [1: do not]")  //
+      ("micro-batches", po::value(&o.micro_batches)->value_name("N"),
+       "parts of a batch that go through the model one after the other, with "
+       "one update [4 in a pipeline, else 1]");
   po::options_description data("Data");
   data.add_options()  //
       ("data", po::value(&o.data)->value_name("DIR"),
@@ -91,7 +100,7 @@ po::options_description Description(Options& o) {
        "print the loss of every Nth step")  //
       ("help", po::bool_switch(&o.help), "print this and end");
   po::options_description all;
-  all.add(model).add(data).add(files).add(devices).add(other);
+  all.add(model).add(data).add(files).add(devices).add(ranks).add(other);
   return all;
 }
 
@@ -143,11 +152,20 @@ Status Check(const po::variables_map& given, Options& o) {
                            o.keep_prob);
   }
   LS_RETURN_IF_ERROR(AtLeast("seed", o.seed, 0));
+  LS_RETURN_IF_ERROR(
+      AtLeast("pipeline", o.pipeline, 1, o.model == "cnn" ? 4 : 2));
+  if (!given.count("micro-batches")) o.micro_batches = o.pipeline > 1 ? 4 : 1;
+  LS_RETURN_IF_ERROR(AtLeast("micro-batches", o.micro_batches, 1, 1024));
   LS_RETURN_IF_ERROR(AtLeast("threads", o.threads, 0, 1024));
   LS_RETURN_IF_ERROR(AtLeast("towers", o.towers, 0, 64));
   LS_RETURN_IF_ERROR(AtLeast("virtual-gpus", o.virtual_gpus, 0, 64));
   if (o.towers > 0 && !o.device.empty()) {
     return InvalidArgument("--towers are on GPUs of their own: no --device");
+  }
+  if (o.towers > 0 && (o.pipeline > 1 || o.micro_batches > 1)) {
+    return InvalidArgument(
+        "--towers divide a batch themselves: no --pipeline, no "
+        "--micro-batches");
   }
   if (given.count("validation")) {
     LS_RETURN_IF_ERROR(AtLeast("validation", o.validation, 1));

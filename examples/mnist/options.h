@@ -24,6 +24,10 @@ struct Options {
   std::string device;     // of the model; empty: where the session puts it
   int towers = 0;         // towers on as many GPUs; 0: one model
   int virtual_gpus = 0;   // GPUs to stand in where there are none
+  // Stages of the model, each on its own rank; 1: every rank has all of it.
+  int pipeline = 1;
+  // Parts of a step's batch; filled with 4 for a pipeline, 1 otherwise.
+  int micro_batches = 0;
   int threads = 0;  // 0: the rank's affinity mask
   std::string data;
   int64_t validation = -1;  // -1: 1/12 of the training examples

@@ -105,11 +105,17 @@ Status Trainer::MakeSession() {
     session_options.gpu_options.virtual_gpus.count = options_.virtual_gpus;
     // Saving and counting are the host's, wherever the model is.
     session_options.allow_soft_placement = true;
-    job_.Configure("images:0", &session_options);
-    Result<std::unique_ptr<Session>> session =
-        Session::Create(graph_, session_options);
-    status = session.status();
-    if (session.ok()) session_ = *std::move(session);
+    if (options_.pipeline > 1) {
+      status = job_.ConfigureTasks(&session_options);
+    } else {
+      job_.Configure("images:0", &session_options);
+    }
+    if (status.ok()) {
+      Result<std::unique_ptr<Session>> session =
+          Session::Create(graph_, session_options);
+      status = session.status();
+      if (session.ok()) session_ = *std::move(session);
+    }
   }
   LS_RETURN_IF_ERROR(job_.Agree(status));
   return job_.Agree(session_->RunTargets({model_.init->name()}));
@@ -141,8 +147,8 @@ Status Trainer::MakeInputs(const Data& data) {
       BatchPipeline::Create(train.images, train.labels,
                             {.batch = options_.batch,
                              .seed = static_cast<uint64_t>(options_.seed),
-                             .rank = job_.rank(),
-                             .ranks = job_.size(),
+                             .rank = share_.rank,
+                             .ranks = share_.ranks,
                              .depth = options_.prefetch,
                              .classes = kClasses}));
   LS_ASSIGN_OR_RETURN(
@@ -152,11 +158,12 @@ Status Trainer::MakeInputs(const Data& data) {
                              {model_.loss, model_.accuracy}, {model_.train}));
   feeds_ = {Tensor(), Tensor(), Tensor(static_cast<float>(options_.keep_prob)),
             Tensor(static_cast<float>(position_.learning_rate)), Tensor(true)};
-  LS_ASSIGN_OR_RETURN(validation_, Evaluator::Create(*session_, job_, model_,
-                                                     Slice(data.train, training,
-                                                           data.train.size())));
-  LS_ASSIGN_OR_RETURN(test_,
-                      Evaluator::Create(*session_, job_, model_, data.test));
+  LS_ASSIGN_OR_RETURN(
+      validation_,
+      Evaluator::Create(*session_, job_, share_, model_,
+                        Slice(data.train, training, data.train.size())));
+  LS_ASSIGN_OR_RETURN(
+      test_, Evaluator::Create(*session_, job_, share_, model_, data.test));
   return Ok();
 }
 
@@ -178,9 +185,12 @@ void Trainer::Introduce(const Data& data) {
   progress_.Line(StrCat("model: ", options_.model, ", ", model_.parameters,
                         " parameters, ", options_.optimizer, ", batch ",
                         options_.batch, ", seed ", options_.seed));
-  progress_.Line(StrCat(
-      "ranks: ", job_.size(), ", ", threads, " threads each",
-      job_.size() > 1 ? StrCat(", gradients by ", job_.transport()) : ""));
+  progress_.Line(StrCat("ranks: ", job_.size(), ", ", threads, " threads each",
+                        job_.size() == 1 ? ""
+                        : options_.pipeline == 1
+                            ? StrCat(", gradients by ", job_.transport())
+                            : StrCat(", a pipeline of ", options_.micro_batches,
+                                     " micro-batches by ", job_.transport())));
   if (options_.resume) {
     progress_.Line(StrCat("resumed at step ", position_.step, ", epoch ",
                           position_.epoch + 1));

@@ -60,7 +60,7 @@ Status Trainer::LogStep(const Batch& batch) {
   if (batch.count > 0) {
     loss = static_cast<double>(fetches_[0].scalar<float>()) * count;
   }
-  LS_RETURN_IF_ERROR(job_.Sum({&loss, 1}));
+  LS_RETURN_IF_ERROR(share_.Sum(job_, {&loss, 1}));
   loss /= static_cast<double>(batch.global_count);
   progress_.Line(
       StrCat("step ", position_.step, " loss ", Number(loss, "%.9g")));
@@ -95,7 +95,7 @@ Status Trainer::FinishEpoch(double seconds, int64_t examples_before) {
   double sums[] = {position_.loss_sum, position_.correct,
                    static_cast<double>(position_.examples),
                    static_cast<double>(position_.examples - examples_before)};
-  LS_RETURN_IF_ERROR(job_.Sum(sums));
+  LS_RETURN_IF_ERROR(share_.Sum(job_, sums));
   EpochResult result{.epoch = position_.epoch + 1,
                      .step = position_.step,
                      .loss = sums[0] / sums[2],
@@ -146,13 +146,14 @@ Status Trainer::Save() {
   // The file holds the sums over all ranks, whatever their number.
   double sums[] = {position_.loss_sum, position_.correct,
                    static_cast<double>(position_.examples)};
-  LS_RETURN_IF_ERROR(job_.Sum(sums));
+  LS_RETURN_IF_ERROR(share_.Sum(job_, sums));
   Position saved = position_;
   saved.loss_sum = sums[0];
   saved.correct = sums[1];
   saved.examples = static_cast<int64_t>(sums[2]);
   Status status = position_variables_.Store(*session_, saved);
-  if (status.ok() && job_.speaks()) {
+  // The stages of a pipeline save together, each what it has.
+  if (status.ok() && (job_.speaks() || options_.pipeline > 1)) {
     status = saver_
                  ->Save(*session_, JoinPath(options_.checkpoint_dir, kPrefix),
                         position_.step)

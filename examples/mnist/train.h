@@ -19,6 +19,7 @@
 #include "examples/mnist/options.h"
 #include "examples/mnist/position.h"
 #include "examples/mnist/progress.h"
+#include "examples/mnist/share.h"
 #include "runtime/exec/saver.h"
 #include "runtime/exec/session.h"
 #include "runtime/io/batch_pipeline.h"
@@ -41,6 +42,7 @@ class Trainer {
   Trainer(const Options& options, Job& job)
       : options_(options),
         job_(job),
+        share_(Share::Of(options, job)),
         progress_(!job.speaks()),
         scope_(Scope(&graph_).WithSeed(options.seed)),
         position_variables_(scope_) {}
@@ -67,6 +69,7 @@ class Trainer {
 
   const Options options_;
   Job& job_;
+  const Share share_;
   Progress progress_;
   Graph graph_;
   Scope scope_;

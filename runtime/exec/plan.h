@@ -20,6 +20,7 @@
 #include "runtime/exec/branch_steps.h"
 #include "runtime/exec/lane_waits.h"
 #include "runtime/exec/session.h"
+#include "runtime/exec/task_part.h"
 #include "runtime/graph/passes/prune.h"
 
 namespace lockstep {
@@ -36,6 +37,8 @@ class Plan {
              const RunInfo* outer = nullptr);
   std::vector<FeedSpec> FeedSpecs() const;
   const PlanInfo& info() const { return info_; }
+  // Of a plan that several tasks run together.
+  TaskPart& task_part() { return task_part_; }
 
  private:
   friend class PlanBuilder;
@@ -104,6 +107,7 @@ class Plan {
   SessionResources* resources_ = nullptr;
   int task_ = 0;
   int tasks_ = 1;
+  TaskPart task_part_;
   bool random_ = false;
   // Variables never lose their value, so one complete run proves them all.
   bool initialized_ = false;

@@ -3,6 +3,8 @@
 
 #include "runtime/exec/plan_assembly.h"
 #include "runtime/exec/specialize.h"
+#include "runtime/exec/task_order.h"
+#include "runtime/exec/task_part.h"
 #include "runtime/graph/control_flow.h"
 #include "runtime/graph/memory_spaces.h"
 #include "runtime/graph/partition.h"
@@ -22,6 +24,7 @@ Result<std::unique_ptr<Plan>> PlanBuilder::Build() {
                       work_.graph.TopologicalOrder());
   conditions_ = std::make_unique<Conditions>(order);
   LS_ASSIGN_OR_RETURN(schedule_, MakeSchedule(&work_));
+  if (environment_.spans_tasks()) schedule_.order = SendsFirst(schedule_.order);
   plan_->conditions_.resize(static_cast<size_t>(conditions_->count()));
   for (Node* n : schedule_.order) LS_RETURN_IF_ERROR(MakeValues(n));
   AssignLanes();
@@ -64,9 +67,16 @@ Status PlanBuilder::Optimize() {
   }
   LS_RETURN_IF_ERROR(PlaceGraph(
       *environment_.devices,
-      {.task = environment_.options->task,
+      {.task = environment_.spans_tasks() ? 0 : environment_.options->task,
        .allow_soft_placement = environment_.options->allow_soft_placement},
       &work_.graph));
+  if (environment_.spans_tasks()) {
+    LS_ASSIGN_OR_RETURN(plan_->task_part_, KeepTask(request_, &work_));
+    plan_->random_ = plan_->task_part_.random;
+  } else if (environment_.one_of_tasks) {
+    LS_RETURN_IF_ERROR(
+        CheckOneTask(environment_.options->task, work_.graph));
+  }
   LS_RETURN_IF_ERROR(CutCrossingEdges(&work_.graph));
   // Constants that are repeated elsewhere.
   RemoveDeadNodes(&work_.graph, work_.feeds, work_.fetches, work_.targets);

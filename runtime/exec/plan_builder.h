@@ -26,6 +26,11 @@ struct PlanEnvironment {
   bool explain_only = false;  // a plan that is not run: it takes no memory
   int depth = 0;              // functions within functions
   int inference_depth = 0;  // of them, those whose shapes are being inferred
+  // The session is one of several tasks that run one graph (task_part.h).
+  bool one_of_tasks = false;
+
+  // The graph of the session is over all tasks, functions are not.
+  bool spans_tasks() const { return one_of_tasks && depth == 0; }
 };
 
 struct PlanRequest {

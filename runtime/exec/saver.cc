@@ -10,6 +10,7 @@
 #include "runtime/io/checkpoint_objects.h"
 #include "runtime/io/checkpoint_reader.h"
 #include "runtime/io/checkpoint_state.h"
+#include "runtime/op/task_channel.h"
 
 namespace lockstep {
 namespace {
@@ -171,6 +172,9 @@ Result<std::string> Saver::Save(Session& session, const std::string& prefix,
   const std::string path =
       global_step < 0 ? prefix : StrCat(prefix, "-", global_step);
   LS_RETURN_IF_ERROR(Write(session, path));
+  // The tasks of a job save together; one of them keeps the list.
+  const auto* tasks = session.resources().Service<TaskChannel>();
+  if (tasks && tasks->task() > 0) return path;
   LS_RETURN_IF_ERROR(UpdateCheckpointState(
       env(), DirName(path), path,
       {.max_to_keep = options_.max_to_keep,

@@ -11,6 +11,7 @@
 #include "runtime/exec/plan.h"
 #include "runtime/exec/plan_builder.h"
 #include "runtime/exec/session_devices.h"
+#include "runtime/exec/task_part.h"
 #include "runtime/graph/placer.h"
 
 namespace lockstep {
@@ -39,14 +40,16 @@ class SessionImpl final : public Session {
                                                      : AffinityCount();
     for (const auto& service : options.services) service(session->resources_);
     session->options_ = std::move(options);
+    const int task = session->JoinTasks();
     session->environment_ = {.options = &session->options_,
                              .devices = &session->devices_,
                              .resources = &session->resources_,
-                             .lanes = session->lanes_.get()};
+                             .lanes = session->lanes_.get(),
+                             .one_of_tasks = session->channel_ != nullptr};
     // The graph is placed as a whole, and every run reports a failure of it.
     session->placed_ = PlaceGraph(
         session->devices_,
-        {.task = session->options_.task,
+        {.task = task,
          .allow_soft_placement = session->options_.allow_soft_placement,
          .log_device_placement = session->options_.log_device_placement},
         &session->graph_);
@@ -187,8 +190,36 @@ class SessionImpl final : public Session {
                              " feeds, got ", feeds.size());
     }
     if (Threads() != threads_) SetThreads(threads_);
-    LS_ASSIGN_OR_RETURN(Plan * plan, FindPlan(executable, feeds));
-    return plan->Run(feeds, fetches);
+    Result<Plan*> plan = FindPlan(executable, feeds);
+    if (channel_) return RunWithOthers(plan, feeds, fetches);
+    LS_RETURN_IF_ERROR(plan.status());
+    return (*plan)->Run(feeds, fetches);
+  }
+
+  // Finds out whether the graph is one over the tasks of the job; the task of
+  // nodes that ask for none.
+  int JoinTasks() {
+    TaskChannel* channel = resources_.Service<TaskChannel>();
+    if (options_.tasks <= 1 || !channel || !AsksForTasks(graph_)) {
+      return options_.task;
+    }
+    channel_ = channel;
+    AddOtherTasks(options_.task, options_.tasks, &devices_);
+    return 0;
+  }
+
+  Status RunWithOthers(const Result<Plan*>& plan, std::span<const Tensor> feeds,
+                       std::vector<Tensor>* fetches) {
+    TaskPart none;
+    TaskPart& part = plan.ok() ? (*plan)->task_part() : none;
+    if (!part.agreed) {
+      LS_RETURN_IF_ERROR(channel_->Agree(part.digest, plan.status()));
+      part.agreed = true;
+    }
+    LS_RETURN_IF_ERROR(channel_->StartRun());
+    Status ran = (*plan)->Run(feeds, fetches);
+    if (!ran.ok()) channel_->Abort(ran);  // the others wait for our tensors
+    return ran;
   }
 
   std::mutex mutex_;  // runs take turns: they share arena and variables
@@ -199,6 +230,7 @@ class SessionImpl final : public Session {
   int threads_ = 1;
   SessionResources resources_;
   std::unique_ptr<Lanes> lanes_;
+  TaskChannel* channel_ = nullptr;  // resources_'; when tasks share the graph
   PlanEnvironment environment_;
   std::map<std::string, std::unique_ptr<Executable>> executables_;
 };

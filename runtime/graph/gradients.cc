@@ -34,6 +34,12 @@ std::unordered_set<const Node*> NodesBetween(
   return both;
 }
 
+// Gradients are computed where the forward op is asked to be.
+Scope Beside(const Scope& scope, const Node* node) {
+  const std::string& device = node->requested_device();
+  return device.empty() ? scope : scope.WithDevice(device);
+}
+
 // The gradients that have arrived for each output, summed on demand.
 class Accumulator {
  public:
@@ -47,7 +53,8 @@ class Accumulator {
     if (it == parts_.end() || it->second.empty()) return {};
     std::vector<Output>& parts = it->second;
     if (parts.size() > 1) {
-      const Output sum = scope_.Op("AddN").In(parts).Out();
+      const Output sum =
+          Beside(scope_, of.node).Op("AddN").In(parts).Out();
       parts = {sum};
     }
     return parts[0];
@@ -75,7 +82,7 @@ Status Differentiate(const Scope& scope, Node* node, Accumulator& gradients) {
   const size_t slash = node->name().rfind('/');
   const std::string leaf =
       slash == std::string::npos ? node->name() : node->name().substr(slash + 1);
-  Scope inner = scope.SubScope(leaf + "_grad");
+  Scope inner = Beside(scope.SubScope(leaf + "_grad"), node);
   GradContext context(inner, node, std::move(dys));
   Status s = node->def().gradient(context);
   if (!s.ok()) {
@@ -117,8 +124,10 @@ Status AddGradients(const Scope& scope, const std::vector<Output>& ys,
   const Scope inner = scope.SubScope("gradients");
   Accumulator gradients(inner);
   for (size_t i = 0; i < ys.size(); ++i) {
-    gradients.Add(ys[i], dys.empty() ? inner.Op("OnesLike").In(ys[i]).Out()
-                                     : dys[i]);
+    gradients.Add(
+        ys[i], dys.empty()
+                   ? Beside(inner, ys[i].node).Op("OnesLike").In(ys[i]).Out()
+                   : dys[i]);
   }
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     if (between.contains(*it)) {

@@ -22,6 +22,7 @@ Status PlaceNode(const DeviceSet& devices, const PlacerOptions& options,
   // Jobs and replicas of graphs written elsewhere mean this job.
   request.job.reset();
   request.replica.reset();
+  if (!request.task) request.task = options.task;
   const Device* covered = nullptr;
   for (const Device& d : devices.all()) {
     if (!request.Covers(d.name)) continue;

@@ -44,18 +44,6 @@ void ExpectClose(const std::vector<double>& got,
   }
 }
 
-// Two GPUs on each of two ranks: four parts of each batch.
-TEST(MnistTowersTest, OnSeveralRanksFollowTheLossesOfOneTower) {
-  const Args args = {"--data",      "digits", "--batch",   "60",
-                     "--steps",     "12",     "--threads", "1",
-                     "--log-every", "1"};
-  const auto with = [&](const char* towers, int ranks) {
-    return Losses(RunMnist(
-        Plus(args, {"--towers", towers, "--virtual-gpus", towers}), ranks));
-  };
-  ExpectClose(with("2", 2), with("1", 1), 1e-4);
-}
-
 class MnistRanks : public testing::TestWithParam<int> {};
 
 // Batches of 101, which no number of ranks divides, and 62 of 1,375 in the
@@ -79,6 +67,12 @@ TEST_P(MnistRanks, PrintOnceAndTheSameLinesAsOneRank) {
   EXPECT_EQ(LinesWith(run.out, "test accuracy ").size(), 1u);
   EXPECT_EQ(LinesWith(run.out, "epoch ").size(), 1u);
   EXPECT_THAT(run.out, HasSubstr(StrCat("ranks: ", GetParam())));
+}
+
+TEST(MnistPipeline, NeedsAsManyRanksAsStages) {
+  const Finished run = RunMnist({"--data", "digits", "--pipeline", "2"});
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, HasSubstr("--pipeline 2 needs 2 ranks, there is 1"));
 }
 
 TEST_P(MnistRanks, EqualRunsAreEqualBitForBit) {
