@@ -39,14 +39,17 @@ Status CopyInto(const Tensor& from, Tensor* to) {
   return Ok();
 }
 
-Status ReceiveStep::Run(std::span<Tensor* const> inputs,
-                        std::span<Tensor* const> outputs) {
+Status CopyStep::Run(std::span<Tensor* const> inputs,
+                     std::span<Tensor* const> outputs) {
   const Tensor& from = *inputs[0];
-  LS_RETURN_IF_ERROR(MakeRoom(from, outputs[0], allocator_));
-  if (IsPod(from.dtype())) {
-    return queue_.Copy(outputs[0]->data(), from.data(), from.bytes());
+  for (Tensor* to : outputs) {
+    LS_RETURN_IF_ERROR(MakeRoom(from, to, allocator_));
+    if (IsPod(from.dtype())) {
+      LS_RETURN_IF_ERROR(queue_.Copy(to->data(), from.data(), from.bytes()));
+    } else {
+      to->CopyFrom(from);
+    }
   }
-  outputs[0]->CopyFrom(from);
   return Ok();
 }
 

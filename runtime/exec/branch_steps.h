@@ -56,11 +56,12 @@ class MergeStep final : public StepRunner {
   uint8_t* ran_;
 };
 
-// Output 0 is input 0, copied from one device's memory to another's.
-class ReceiveStep final : public StepRunner {
+// Outputs are copies of input 0, made by a queue: from one device's memory to
+// another's, or beside it.
+class CopyStep final : public StepRunner {
  public:
   // `allocator` is where a value of unknown size goes; null: the heap.
-  ReceiveStep(Queue* queue, Allocator* allocator)
+  CopyStep(Queue* queue, Allocator* allocator)
       : queue_(*queue), allocator_(allocator) {}
   Status Run(std::span<Tensor* const> inputs,
              std::span<Tensor* const> outputs) override;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "runtime/device/device_set.h"
+
 namespace lockstep {
 
 DynamicStep::DynamicStep(const Node& node, StepHome home,
@@ -76,6 +78,21 @@ Status DynamicStep::AllocateOutputs(std::span<Tensor* const> outputs) {
   return Ok();
 }
 
+// Makes the output own a copy of what it shares.
+Status DynamicStep::CopyAlias(size_t i, Tensor* output) {
+  if (AllocatorOf(i) == nullptr) {
+    *output = output->Clone();
+    return Ok();
+  }
+  LS_ASSIGN_OR_RETURN(
+      Tensor copy,
+      Tensor::Make(output->dtype(), output->shape(), AllocatorOf(i)));
+  LS_RETURN_IF_ERROR(home_.device->memory->hardware().Copy(
+      copy.data(), output->data(), output->bytes()));
+  *output = std::move(copy);
+  return Ok();
+}
+
 Status DynamicStep::Run(std::span<Tensor* const> inputs,
                         std::span<Tensor* const> outputs) {
   if (!PreparedFor(inputs)) LS_RETURN_IF_ERROR(Prepare(inputs));
@@ -84,7 +101,7 @@ Status DynamicStep::Run(std::span<Tensor* const> inputs,
     for (size_t i = 0; i < outputs.size(); ++i) {
       LS_ASSIGN_OR_RETURN(*outputs[i],
                           from.Reshaped(operands_.output_shapes[i]));
-      if (copy_alias_) *outputs[i] = outputs[i]->Clone();
+      if (copy_alias_) LS_RETURN_IF_ERROR(CopyAlias(i, outputs[i]));
     }
     return Ok();
   }

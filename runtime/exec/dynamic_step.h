@@ -44,6 +44,7 @@ class DynamicStep final : public StepRunner {
   // same shapes and values.
   Status Prepare(std::span<Tensor* const> inputs);
   bool PreparedFor(std::span<Tensor* const> inputs) const;
+  Status CopyAlias(size_t i, Tensor* output);
   Status AllocateOutputs(std::span<Tensor* const> outputs);
 
   const Node& node_;

@@ -8,14 +8,6 @@
 #include "runtime/graph/memory_spaces.h"
 
 namespace lockstep {
-namespace {
-
-Status CopyAlias(KernelContext& k) {
-  for (int i = 0; i < k.num_outputs(); ++i) k.output(i).CopyFrom(k.input(0));
-  return Ok();
-}
-
-}  // namespace
 
 // A handle does not carry its variable's dtype, so graphs can get it wrong.
 Status PlanBuilder::CheckVariableType(const Node& n,
@@ -125,9 +117,9 @@ Status PlanBuilder::MakeRunner(PendingStep& p, Plan::Step* step) {
     const int set = conditions_->SetBy(p.node);
     runner = std::make_unique<MergeStep>(
         std::move(inputs), set < 0 ? nullptr : ConditionByte(set));
-  } else if (p.kind == StepKind::kReceive) {
-    runner = std::make_unique<ReceiveStep>(&environment_.lanes->queue(p.lane),
-                                           AllocatorsOf(*p.node)[0]);
+  } else if (p.kind == StepKind::kReceive || p.kind == StepKind::kSnapshot) {
+    runner = std::make_unique<CopyStep>(&environment_.lanes->queue(p.lane),
+                                        AllocatorsOf(*p.node)[0]);
   } else if (p.kind == StepKind::kFunctions) {
     Result<std::unique_ptr<StepRunner>> made = MakeFunctionStep(
         *p.node, environment_, work_.graph.functions(), &plan_->run_);
@@ -150,7 +142,7 @@ Status PlanBuilder::MakeRunner(PendingStep& p, Plan::Step* step) {
 
 void PlanBuilder::BindKernel(PendingStep& p, Plan::Step* step) {
   plan_->variables_.push_back(std::move(p.operands.variables));
-  step->run = p.kind == StepKind::kSnapshot ? CopyAlias : p.kernel->run;
+  step->run = p.kernel->run;
   step->state = std::move(p.state);
   step->context = KernelBinder::Bind(
       {.inputs = step->inputs,
@@ -186,7 +178,7 @@ Status PlanBuilder::BindStep(PendingStep& p) {
     plan_->only_if_.push_back(Bytes(only_if));
     step.only_if = &plan_->only_if_.back();
   }
-  if (p.kind == StepKind::kKernel || p.kind == StepKind::kSnapshot) {
+  if (p.kind == StepKind::kKernel) {
     BindKernel(p, &step);
   } else {
     LS_RETURN_IF_ERROR(MakeRunner(p, &step));
