@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <memory>
+#include <optional>
 
 #include "examples/mnist/data.h"
 #include "ops/array/array.h"
@@ -13,6 +14,7 @@
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
 #include "ops/state/state.h"
+#include "ops/training/batch_parts.h"
 #include "ops/training/optimizer.h"
 
 namespace lockstep::mnist {
@@ -143,20 +145,6 @@ Output Logits(const Options& options, const Model& m, const Output& images,
                                 : CnnLogits(m, images, layers);
 }
 
-// The rows of `x` that part `tower` of `towers` works on.
-Output RowsOf(const Scope& scope, const Output& x, int tower, int towers) {
-  const auto border = [&](int t) {
-    const Output rows = ops::Slice(scope, ops::Shape(scope, x), {0}, {1});
-    return ops::FloorDiv(scope, ops::Mul(scope, rows, t), towers);
-  };
-  const Output begin = border(tower);
-  const Output size = ops::Sub(scope, border(tower + 1), begin);
-  const Output rest = ops::Const(scope, Tensor::Of<int32_t>({1}, {-1}));
-  const Output zero = ops::Const(scope, Tensor::Of<int32_t>({1}, {0}));
-  return ops::Slice(scope, x, ops::Concat(scope, {begin, zero}, 0),
-                    ops::Concat(scope, {size, rest}, 0));
-}
-
 std::unique_ptr<ops::Optimizer> MakeOptimizer(const std::string& name,
                                               const Output& learning_rate) {
   if (name == "sgd") {
@@ -185,6 +173,8 @@ Model BuildModel(const Scope& scope, const Options& options) {
   std::vector<Output> trained, logits_of;
   const bool towers = options.towers > 0;
   const int parts = towers ? options.towers : options.micro_batches;
+  std::optional<ops::BatchParts> rows;
+  if (towers || parts > 1) rows.emplace(scope, m.images, parts);
   Scope end = scope;
   for (int t = 0; t < parts; ++t) {
     const std::string device = towers ? StrCat("/gpu:", t) : options.device;
@@ -193,9 +183,8 @@ Model BuildModel(const Scope& scope, const Options& options) {
                                  : scope;
     const Scope at = in.WithDevice(device);
     Layers layers(at, towers ? "/cpu:0" : options.device, options, &trained);
-    const bool whole = parts == 1 && !towers;
     const Output images =
-        whole ? m.images : RowsOf(layers.Next(), m.images, t, parts);
+        rows ? rows->Part(layers.Next(), m.images, t) : m.images;
     logits_of.push_back(Logits(options, m, images, layers));
     if (options.pipeline > 1) end = scope.WithDevice(layers.Next().device());
   }

@@ -44,6 +44,18 @@ void ExpectClose(const std::vector<double>& got,
   }
 }
 
+// Two GPUs on each of two ranks: four parts of each batch.
+TEST(MnistTowersTest, OnSeveralRanksFollowTheLossesOfOneTower) {
+  const Args args = {"--data",      "digits", "--batch",   "60",
+                     "--steps",     "12",     "--threads", "1",
+                     "--log-every", "1"};
+  const auto with = [&](const char* towers, int ranks) {
+    return Losses(RunMnist(
+        Plus(args, {"--towers", towers, "--virtual-gpus", towers}), ranks));
+  };
+  ExpectClose(with("2", 2), with("1", 1), 1e-4);
+}
+
 class MnistRanks : public testing::TestWithParam<int> {};
 
 // Batches of 101, which no number of ranks divides, and 62 of 1,375 in the

@@ -73,6 +73,57 @@ TEST(MnistRun, EachModelAndOptimizerLearns) {
   }
 }
 
+// The numbers of "step 3 loss 2.1" lines.
+std::vector<double> LossValues(const Finished& run) {
+  std::vector<double> values;
+  for (const std::string& line : Losses(run)) {
+    values.push_back(std::stod(line.substr(line.rfind(' ') + 1)));
+  }
+  return values;
+}
+
+// Sums over samples are added up in another order, no more.
+void ExpectSameLosses(const std::vector<double>& got,
+                      const std::vector<double>& want) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i) {
+    EXPECT_NEAR(got[i], want[i], 1e-4 * want[i]) << "step " << i + 1;
+  }
+}
+
+TEST(MnistRun, TowersTrainToTheLossesOfOne) {
+  for (const char* model : {"mlp", "cnn"}) {
+    SCOPED_TRACE(model);
+    // Dropout in one tower draws other numbers than in another.
+    const Args args = {"--data",  "digits", "--model",     model,
+                       "--steps", "12",     "--log-every", "1",
+                       "--batch", "50",     "--keep-prob", "1"};
+    const auto with = [&](const char* towers) {
+      return LossValues(RunMnist(
+          Plus(args, {"--towers", towers, "--virtual-gpus", towers})));
+    };
+    const std::vector<double> one = with("1");
+    ASSERT_EQ(one.size(), 12u);
+    EXPECT_LT(one.back(), one.front());
+    ExpectSameLosses(with("2"), one);
+    ExpectSameLosses(with("4"), one);
+  }
+}
+
+TEST(MnistRun, TheModelTrainsOnAGpuAsOnTheCpu) {
+  for (const char* model : {"mlp", "cnn"}) {
+    SCOPED_TRACE(model);
+    const Args args = {"--data",  "digits", "--model",     model,
+                       "--steps", "12",     "--log-every", "1",
+                       "--batch", "50"};
+    const auto on = [&](const char* device) {
+      return LossValues(RunMnist(
+          Plus(args, {"--device", device, "--virtual-gpus", "1"})));
+    };
+    ExpectSameLosses(on("/gpu:0"), on("/cpu:0"));
+  }
+}
+
 TEST(MnistRun, StepsEndTheRunInTheMiddleOfAnEpoch) {
   const Finished run = RunMnist(Plus(kSmall, {"--steps", "7"}));
   EXPECT_EQ(Losses(run).size(), 7u);
