@@ -1,33 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/ops.h"
 #include "tests/testing/op_test.h"
+#include "tests/testing/program.h"
 
 namespace lockstep {
 namespace {
-
-struct Program {
-  Graph graph;
-  Scope s{&graph};
-  std::unique_ptr<Session> session;
-
-  Session& Start() {
-    if (!session) {
-      auto made = Session::Create(graph);
-      EXPECT_TRUE(made.ok()) << made.status().ToString();
-      session = *std::move(made);
-    }
-    return *session;
-  }
-  Tensor Get(Output o) {
-    Result<Tensor> r = Start().Run({}, o);
-    EXPECT_TRUE(r.ok()) << r.status().ToString();
-    return r.ok() ? *r : Tensor();
-  }
-  void Target(const Node* n) {
-    const Status s = Start().RunTargets({n->name()});
-    EXPECT_TRUE(s.ok()) << s.ToString();
-  }
-};
 
 TEST(ResourceVariableTest, ReadsWhatWasAssigned) {
   Program p;
@@ -39,7 +16,7 @@ TEST(ResourceVariableTest, ReadsWhatWasAssigned) {
   EXPECT_EQ(v.dtype(), kResource);
   EXPECT_EQ(read.shape(), Shape({2}));
   EXPECT_FALSE(p.Get(known).scalar<bool>());
-  p.Target(init);
+  EXPECT_TRUE(p.Target(init).ok());
   EXPECT_TRUE(SameTensor(p.Get(read), F({2}, {1, 2})));
   EXPECT_TRUE(p.Get(known).scalar<bool>());
 }
@@ -64,7 +41,7 @@ TEST(ResourceVariableTest, ControlEdgesOrderReadsAndWrites) {
   const Output after = ops::ReadVariableOp(last, v, kFloat);
   const Output both = ops::Add(p.s, ops::Mul(p.s, before, 10.0f), after);
   ASSERT_TRUE(p.s.ok()) << p.s.status().ToString();
-  p.Target(init);
+  EXPECT_TRUE(p.Target(init).ok());
   EXPECT_TRUE(SameTensor(p.Get(both), F({2}, {17, 28})));
   EXPECT_TRUE(SameTensor(p.Get(both), F({2}, {77, 88})));
 }
@@ -77,9 +54,9 @@ TEST(ResourceVariableTest, UnknownShapeFollowsTheValue) {
   const Output read = ops::Neg(
       p.s, ops::ReadVariableOp(p.s, ops::Identity(p.s, v), kFloat));
   ASSERT_TRUE(p.s.ok()) << p.s.status().ToString();
-  p.Target(two);
+  EXPECT_TRUE(p.Target(two).ok());
   EXPECT_TRUE(SameTensor(p.Get(read), F({2}, {-1, -2})));
-  p.Target(three);
+  EXPECT_TRUE(p.Target(three).ok());
   EXPECT_TRUE(SameTensor(p.Get(read), F({3}, {-1, -2, -3})));
 }
 
@@ -125,7 +102,7 @@ TEST(ResourceVariableTest, GradientOfTheHandleSumsItsReads) {
   const Output y = ops::Mul(p.s, ops::Mul(p.s, a, a), b);  // v^3
   std::vector<Output> dv;
   ASSERT_TRUE(AddGradients(p.s, {y}, {v}, &dv).ok());
-  p.Target(init);
+  EXPECT_TRUE(p.Target(init).ok());
   EXPECT_TRUE(SameTensor(p.Get(dv[0]), F({2}, {3, 12})));
 }
 

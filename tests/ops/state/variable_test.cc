@@ -1,31 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/ops.h"
 #include "tests/testing/op_test.h"
+#include "tests/testing/program.h"
 
 namespace lockstep {
 namespace {
-
-// A graph under construction and, once asked for, its session.
-struct Program {
-  Graph graph;
-  Scope s{&graph};
-  std::unique_ptr<Session> session;
-
-  Session& Start() {
-    if (!session) {
-      auto made = Session::Create(graph);
-      EXPECT_TRUE(made.ok()) << made.status().ToString();
-      session = *std::move(made);
-    }
-    return *session;
-  }
-  Tensor Get(Output o) {
-    Result<Tensor> r = Start().Run({}, o);
-    EXPECT_TRUE(r.ok()) << r.status().ToString();
-    return r.ok() ? *r : Tensor();
-  }
-  Status Target(const Node* n) { return Start().RunTargets({n->name()}); }
-};
 
 TEST(VariableTest, KeepsItsValueFromRunToRun) {
   Program p;
