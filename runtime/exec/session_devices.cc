@@ -59,7 +59,7 @@ Result<std::vector<std::shared_ptr<Hardware>>> VisibleGpus(
     const SessionOptions& options) {
   const GpuOptions& gpu = options.gpu_options;
   const std::vector<std::shared_ptr<Hardware>> all =
-      VirtualGpus(gpu.virtual_gpus);
+      gpu.hardware.empty() ? VirtualGpus(gpu.virtual_gpus) : gpu.hardware;
   if (gpu.visible_device_list.empty()) return all;
   LS_ASSIGN_OR_RETURN(
       const std::vector<int> numbers,

@@ -29,6 +29,8 @@ struct GpuOptions {
   bool allow_growth = false;
   // "1,0": the process's GPU 1 is the session's /gpu:0; empty: all, in order.
   std::string visible_device_list;
+  // GPUs to use instead of those that the process finds.
+  std::vector<std::shared_ptr<Hardware>> hardware;
   // GPUs to stand in where there are none.
   VirtualGpuOptions virtual_gpus;
 };
