@@ -58,6 +58,18 @@ class Queue {
   }
   // Blocks until all that was enqueued is done; the first error of it.
   virtual Status Finish() { return Ok(); }
+
+  // A queue that can (on CUDA, by graphs) records work in order to repeat it at
+  // the cost of one call: what is enqueued between BeginRecord and EndRecord is
+  // kept, not done, and each Replay of the number that EndRecord returns
+  // enqueues it. Operands are those of the recording. After an error of
+  // EndRecord the queue is as if nothing had been recorded.
+  virtual bool CanRecord() const { return false; }
+  virtual Status BeginRecord() { return Unimplemented("no recording"); }
+  virtual Result<int> EndRecord() { return Unimplemented("no recording"); }
+  virtual Status Replay(int recording) {
+    return Unimplemented("no recording ", recording);
+  }
 };
 
 class Hardware {

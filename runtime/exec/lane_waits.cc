@@ -65,4 +65,22 @@ std::vector<std::vector<LaneStep>> MakeWaits(
   return parts;
 }
 
+void FindRecordable(const std::vector<bool>& can_record,
+                    std::vector<LaneStep>* lane) {
+  const auto can = [&](size_t i) {
+    return i < lane->size() &&
+           can_record[static_cast<size_t>((*lane)[i].step)];
+  };
+  for (size_t i = 0; i < lane->size(); ++i) {
+    if (!can(i)) continue;
+    size_t end = i + 1;
+    while (can(end) && (*lane)[end].waits.empty() &&
+           (*lane)[end - 1].event < 0) {
+      ++end;
+    }
+    if (end - i >= 2) (*lane)[i].recordable = static_cast<int>(end - i);
+    i = end - 1;
+  }
+}
+
 }  // namespace lockstep

@@ -42,6 +42,10 @@ struct LaneStep {
   int step = 0;    // in the static order
   int event = -1;  // marked after it; -1: nobody waits for it
   std::vector<LaneWait> waits;
+  // How many steps from here on can be recorded as one: waits come before the
+  // first of them, an event after the last. 0: they are not the first of such.
+  int recordable = 0;
+  int recording = -1;  // their number in the queue, once recorded
 };
 
 // `lane_of[s]` and `needs[s]` for each step s. Returns each lane's steps in
@@ -49,5 +53,10 @@ struct LaneStep {
 std::vector<std::vector<LaneStep>> MakeWaits(
     const std::vector<int>& lane_of, const std::vector<LaneClock>& needs,
     int num_lanes);
+
+// Sets `recordable` in a lane's steps: of the longest rows of steps that
+// `can_record[step]`, two or more.
+void FindRecordable(const std::vector<bool>& can_record,
+                    std::vector<LaneStep>* lane);
 
 }  // namespace lockstep

@@ -78,6 +78,7 @@ class Plan {
   Status RunLanes();
   void RunLane(int lane);
   Status RunLaneSteps(int lane);
+  Status RunRow(LaneStep* first, Queue& queue, bool* failed);
   Status AwaitLanes(const std::vector<LaneWait>& waits, Queue& queue);
   void Fail(int step, Status status);
   void BindFeeds(std::span<const Tensor> feeds);

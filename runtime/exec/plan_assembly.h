@@ -86,6 +86,7 @@ class PlanBuilder {
   void FindNeeds();
   LaneClock NeedsOf(const Node& n) const;
   void NeedConditions(const PendingStep& step, LaneClock* need);
+  bool CanRecord(const PendingStep& step) const;
   Status BindLanes();
   Status PlaceMemory();
   Status PlaceOn(int device);

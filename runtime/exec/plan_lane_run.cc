@@ -2,7 +2,9 @@
 // Plan::Run on several lanes. Each lane counts the steps it has done; others
 // wait for the count. Whichever way a lane ends, its count becomes kGone, so
 // that nobody waits for it in vain.
+#include <algorithm>
 #include <climits>
+#include <utility>
 
 #include "runtime/exec/lanes.h"
 #include "runtime/exec/plan.h"
@@ -37,18 +39,57 @@ void Plan::RunLane(int lane) {
 Status Plan::RunLaneSteps(int lane) {
   Queue& queue = lanes_->queue(lane);
   std::atomic<int>& done = progress_[static_cast<size_t>(lane)].done;
-  int count = 0;
-  for (const LaneStep& at : lane_steps_[static_cast<size_t>(lane)]) {
+  std::vector<LaneStep>& steps = lane_steps_[static_cast<size_t>(lane)];
+  // In the first run some variables have no value yet, which steps look at.
+  const bool records = initialized_ && queue.CanRecord();
+  for (size_t i = 0; i < steps.size();) {
+    LaneStep& at = steps[i];
     LS_RETURN_IF_ERROR(AwaitLanes(at.waits, queue));
     if (failed_.load(std::memory_order_acquire)) return Ok();
-    const Status s = RunStep(steps_[static_cast<size_t>(at.step)]);
-    if (!s.ok()) {
-      Fail(at.step, s);
+    const auto row = static_cast<size_t>(records ? at.recordable : 0);
+    if (row > 0) {
+      bool failed = false;
+      LS_RETURN_IF_ERROR(RunRow(&at, queue, &failed));
+      if (failed) return Ok();
+    } else if (Status s = RunStep(steps_[static_cast<size_t>(at.step)]);
+               !s.ok()) {
+      Fail(at.step, std::move(s));
       return Ok();
     }
-    if (at.event >= 0) LS_RETURN_IF_ERROR(queue.Mark(at.event));
-    done.store(++count, std::memory_order_release);
-    if (at.event >= 0) done.notify_all();
+    i += std::max<size_t>(row, 1);
+    const int event = steps[i - 1].event;
+    if (event >= 0) LS_RETURN_IF_ERROR(queue.Mark(event));
+    done.store(static_cast<int>(i), std::memory_order_release);
+    if (event >= 0) done.notify_all();
+  }
+  return Ok();
+}
+
+// Steps that are recorded when they are first met, then replayed. `failed` is
+// set when one of them did.
+Status Plan::RunRow(LaneStep* first, Queue& queue, bool* failed) {
+  if (first->recording >= 0) return queue.Replay(first->recording);
+  LS_RETURN_IF_ERROR(queue.BeginRecord());
+  Status ran;
+  for (int i = 0; i < first->recordable && ran.ok(); ++i) {
+    ran = RunStep(steps_[static_cast<size_t>(first[i].step)]);
+    if (!ran.ok()) Fail(first[i].step, ran);
+  }
+  const Result<int> recording = queue.EndRecord();
+  *failed = !ran.ok();
+  if (*failed) return Ok();
+  if (recording.ok()) {
+    first->recording = *recording;
+    return queue.Replay(first->recording);
+  }
+  // The queue does not record one of these kernels: they run one by one.
+  const int row = std::exchange(first->recordable, 0);
+  for (int i = 0; i < row; ++i) {
+    Status s = RunStep(steps_[static_cast<size_t>(first[i].step)]);
+    if (s.ok()) continue;
+    Fail(first[i].step, std::move(s));
+    *failed = true;
+    break;
   }
   return Ok();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // PlanBuilder: which lane runs a step, and what it waits for in other lanes.
 #include <algorithm>
+#include <functional>
 
 #include "runtime/exec/lanes.h"
 #include "runtime/exec/plan_assembly.h"
@@ -91,12 +92,36 @@ void PlanBuilder::FindNeeds() {
   }
 }
 
+// Whether repeating what the kernel enqueued is running it again: it reads
+// nothing in host memory that may change, and draws no numbers by the run.
+bool PlanBuilder::CanRecord(const PendingStep& step) const {
+  const Node& n = *step.node;
+  if (step.kind != StepKind::kKernel || step.lane == 0 || !IsOnGpu(n) ||
+      n.traits().random || !conditions_->Of(&n).empty()) {
+    return false;
+  }
+  const OperandMemory memory = OperandMemoryOf(n);
+  for (size_t i = 0; i < n.inputs().size(); ++i) {
+    const Output& in = n.inputs()[i];
+    if (!memory.input_on_gpu[i] &&
+        !in.node->output_value(in.index).defined()) {
+      return false;
+    }
+  }
+  return std::ranges::all_of(memory.output_on_gpu, std::identity());
+}
+
 Status PlanBuilder::BindLanes() {
   if (!HasLanes()) return Ok();
   std::vector<int> lane_of;
   for (const PendingStep& step : pending_) lane_of.push_back(step.lane);
   values_.AddMemoryNeeds(lane_of, &needs_);
   plan_->lane_steps_ = MakeWaits(lane_of, needs_, environment_.lanes->count());
+  std::vector<bool> can_record;
+  for (const PendingStep& step : pending_) {
+    can_record.push_back(CanRecord(step));
+  }
+  for (auto& lane : plan_->lane_steps_) FindRecordable(can_record, &lane);
   plan_->used_lanes_ = {0};
   for (int lane = 1; lane < environment_.lanes->count(); ++lane) {
     if (plan_->lane_steps_[static_cast<size_t>(lane)].empty()) continue;

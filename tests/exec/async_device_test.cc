@@ -153,6 +153,35 @@ TEST_F(AsyncDeviceTest, RandomGraphsComputeTheSame) {
   }
 }
 
+// Steps are enqueued one by one once, recorded in the second run, and replayed
+// from then on; a queue that cannot record them enqueues them.
+TEST_F(AsyncDeviceTest, RowsOfStepsAreRecordedAndReplayed) {
+  for (const bool refuse : {false, true}) {
+    Graph graph;
+    const Scope root(&graph), gpu = root.WithDevice("/gpu:0");
+    Output x = ops::Placeholder(root.WithName("x").WithDevice("/cpu:0"), kFloat,
+                                {50});
+    Output y = Sub(gpu, x, x);
+    for (int i = 0; i < 10; ++i) y = Sub(gpu, y, x);
+    auto session = Session::Create(graph, Fakes(1));
+    ASSERT_TRUE(session.ok()) << session.status().ToString();
+    FakeQueue::refuse_recordings = refuse;
+    FakeQueue::replays = 0;
+    Tensor feed(kFloat, Shape{50});
+    for (int run = 0; run < 6; ++run) {
+      const float value = static_cast<float>(run);
+      std::ranges::fill(feed.flat<float>(), value);
+      float want = 0.25f * value + 0.125f;
+      for (int i = 0; i < 10; ++i) want = 0.75f * want - 0.5f * value + 0.125f;
+      auto out = (*session)->RunOne({{"x:0", feed}}, y.name());
+      ASSERT_TRUE(out.ok()) << out.status().ToString();
+      EXPECT_EQ(out->flat<float>()[49], want) << "run " << run;
+    }
+    EXPECT_EQ(FakeQueue::replays, refuse ? 0 : 5);
+  }
+  FakeQueue::refuse_recordings = false;
+}
+
 // What is read before an update is from before it, also where the reader is
 // another device and comes late.
 TEST_F(AsyncDeviceTest, AnUpdateWaitsForThoseThatReadTheOldValue) {

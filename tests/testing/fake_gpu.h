@@ -14,9 +14,11 @@
 //   SessionOptions options;
 //   options.gpu_options.hardware = {std::make_shared<FakeGpu>("fake 0")};
 
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <map>
@@ -50,6 +52,10 @@ class FakeQueue final : public Queue {
   }
 
   void Enqueue(std::function<void()> work) {
+    if (recording_) {
+      recordings_.back().push_back(std::move(work));
+      return;
+    }
     std::lock_guard lock(mutex_);
     work_.push_back(std::move(work));
     changed_.notify_all();
@@ -98,6 +104,31 @@ class FakeQueue final : public Queue {
     return Ok();
   }
 
+  bool CanRecord() const override { return true; }
+  Status BeginRecord() override {
+    recording_ = true;
+    recordings_.emplace_back();
+    return Ok();
+  }
+  Result<int> EndRecord() override {
+    recording_ = false;
+    if (refuse_recordings) {
+      recordings_.pop_back();
+      return FailedPrecondition("this cannot be recorded");
+    }
+    return static_cast<int>(recordings_.size()) - 1;
+  }
+  Status Replay(int recording) override {
+    ++replays;
+    for (const auto& work : recordings_[static_cast<size_t>(recording)]) {
+      Enqueue(work);
+    }
+    return Ok();
+  }
+  // Of all queues.
+  static inline std::atomic<bool> refuse_recordings = false;
+  static inline std::atomic<int> replays = 0;
+
  private:
   void Work() {
     std::unique_lock lock(mutex_);
@@ -122,6 +153,8 @@ class FakeQueue final : public Queue {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> work_;
+  bool recording_ = false;  // by the thread that enqueues
+  std::vector<std::vector<std::function<void()>>> recordings_;
   bool working_ = false;
   bool closing_ = false;
   int done_ = 0;
