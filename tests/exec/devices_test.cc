@@ -295,6 +295,36 @@ TEST_F(DevicesTest, CopiesAreMadeWhileTheGpuComputes) {
   EXPECT_EQ(out->flat<float>()[2], -6);
 }
 
+TEST_F(DevicesTest, SessionsOnOneGpuAreSeparate) {
+  const Scope gpu = On("/gpu:0");
+  Output v = ops::Variable(gpu.WithName("v"), kFloat, {64});
+  ops::Assign(gpu.WithName("init"), v, ops::Fill(gpu, {64}, 0.0f));
+  ops::AssignAdd(gpu.WithName("add"), v, X({64}));
+  const auto train = [&](float by, Status* status, float* got) {
+    auto session = Session::Create(graph_, Gpus(1));
+    Tensor x(kFloat, Shape{64});
+    std::ranges::fill(x.flat<float>(), by);
+    *status = session.status();
+    if (status->ok()) *status = (*session)->RunTargets({"init"});
+    for (int i = 0; i < 200 && status->ok(); ++i) {
+      *status = (*session)->RunTargets({"add"}, {{"x:0", x}});
+    }
+    if (!status->ok()) return;
+    auto out = (*session)->RunOne({}, "v:0");
+    *status = out.status();
+    if (out.ok()) *got = out->flat<float>()[63];
+  };
+  Status status[2];
+  float got[2] = {0, 0};
+  std::thread other([&] { train(1, &status[1], &got[1]); });
+  train(2, &status[0], &got[0]);
+  other.join();
+  EXPECT_TRUE(status[0].ok()) << status[0].ToString();
+  EXPECT_TRUE(status[1].ok()) << status[1].ToString();
+  EXPECT_EQ(got[0], 400);
+  EXPECT_EQ(got[1], 200);
+}
+
 // --- Memory ------------------------------------------------------------------
 
 TEST_F(DevicesTest, APlanOverTheLimitOfAGpuIsRefusedWithWhatWouldFit) {
