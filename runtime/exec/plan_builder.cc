@@ -68,7 +68,8 @@ Status PlanBuilder::Optimize() {
   LS_RETURN_IF_ERROR(PlaceGraph(
       *environment_.devices,
       {.task = environment_.spans_tasks() ? 0 : environment_.options->task,
-       .allow_soft_placement = environment_.options->allow_soft_placement},
+       .allow_soft_placement = environment_.options->allow_soft_placement,
+       .strict_placement = environment_.options->strict_placement},
       &work_.graph));
   if (environment_.spans_tasks()) {
     LS_ASSIGN_OR_RETURN(plan_->task_part_, KeepTask(request_, &work_));

@@ -10,6 +10,7 @@
 #include "runtime/exec/lanes.h"
 #include "runtime/exec/plan.h"
 #include "runtime/exec/plan_builder.h"
+#include "runtime/exec/session_config.h"
 #include "runtime/exec/session_devices.h"
 #include "runtime/exec/task_part.h"
 #include "runtime/graph/placer.h"
@@ -33,6 +34,7 @@ class SessionImpl final : public Session {
     LS_RETURN_IF_ERROR(graph.status());
     auto session = std::make_unique<SessionImpl>();
     session->graph_ = graph.Clone();
+    LS_RETURN_IF_ERROR(ApplyEnvironment(&options));
     LS_ASSIGN_OR_RETURN(session->devices_, MakeSessionDevices(options));
     session->lanes_ = std::make_unique<Lanes>(&session->devices_);
     LS_RETURN_IF_ERROR(session->lanes_->Open({{0}}));
@@ -51,8 +53,9 @@ class SessionImpl final : public Session {
         session->devices_,
         {.task = task,
          .allow_soft_placement = session->options_.allow_soft_placement,
+         .strict_placement = session->options_.strict_placement,
          .log_device_placement = session->options_.log_device_placement},
-        &session->graph_);
+        &session->graph_, &session->placements_);
     return std::unique_ptr<Session>(std::move(session));
   }
 
@@ -104,6 +107,9 @@ class SessionImpl final : public Session {
   }
 
   SessionResources& resources() override { return resources_; }
+  const std::vector<Placement>& placements() const override {
+    return placements_;
+  }
   const SessionOptions& options() const override { return options_; }
 
   Status RunExecutable(Executable& executable, std::span<const Tensor> feeds,
@@ -227,6 +233,7 @@ class SessionImpl final : public Session {
   DeviceSet devices_;
   SessionOptions options_;
   Status placed_;
+  std::vector<Placement> placements_;
   int threads_ = 1;
   SessionResources resources_;
   std::unique_ptr<Lanes> lanes_;

@@ -22,6 +22,7 @@
 
 #include "runtime/exec/session_options.h"
 #include "runtime/graph/graph.h"
+#include "runtime/graph/placement.h"
 
 namespace lockstep {
 
@@ -107,6 +108,9 @@ class Session {
 
   // What the session holds on each of its devices.
   virtual std::vector<DeviceUse> MemoryUse() const = 0;
+  // What the placer decided for each node of the graph, in order of node id;
+  // empty when the graph cannot be placed.
+  virtual const std::vector<Placement>& placements() const = 0;
 
   virtual SessionResources& resources() = 0;
   virtual const SessionOptions& options() const = 0;

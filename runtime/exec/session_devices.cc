@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <numeric>
 
 #include "runtime/core/strings.h"
 #include "runtime/device/virtual_gpu.h"
@@ -53,13 +54,75 @@ size_t GpuLimit(const GpuOptions& options, const Hardware& gpu) {
   return limit;
 }
 
+size_t SumOf(const std::vector<uint64_t>& limits) {
+  return std::accumulate(limits.begin(), limits.end(), size_t{0});
+}
+
+// As asked for, or as many as there is something to split.
+VirtualGpuOptions VirtualGpusOf(const GpuOptions& options) {
+  VirtualGpuOptions gpus = options.virtual_gpus;
+  if (gpus.count > 0) return gpus;
+  gpus.count = static_cast<int>(options.virtual_devices.size());
+  for (const std::vector<uint64_t>& limits : options.virtual_devices) {
+    gpus.bytes = std::max(gpus.bytes, SumOf(limits));
+  }
+  return gpus;
+}
+
+// A device before it has a name.
+struct GpuPart {
+  std::shared_ptr<Hardware> gpu;
+  size_t limit = 0;
+};
+
+Result<std::vector<GpuPart>> SplitGpus(
+    const GpuOptions& options,
+    const std::vector<std::shared_ptr<Hardware>>& gpus) {
+  const double fraction = options.per_process_gpu_memory_fraction;
+  if (!(fraction >= 0 && fraction <= 1)) {
+    return InvalidArgument(
+        "per_process_gpu_memory_fraction must be between 0 "
+        "and 1, is ",
+        fraction);
+  }
+  if (options.virtual_devices.size() > gpus.size()) {
+    return InvalidArgument("virtual_devices splits ",
+                           options.virtual_devices.size(), " GPUs, there are ",
+                           gpus.size());
+  }
+  std::vector<GpuPart> parts;
+  for (size_t i = 0; i < gpus.size(); ++i) {
+    const bool split = i < options.virtual_devices.size() &&
+                       !options.virtual_devices[i].empty();
+    if (!split) {
+      parts.push_back({gpus[i], GpuLimit(options, *gpus[i])});
+      continue;
+    }
+    if (fraction > 0) {
+      return InvalidArgument(
+          "per_process_gpu_memory_fraction and "
+          "virtual_devices exclude each other");
+    }
+    const size_t sum = SumOf(options.virtual_devices[i]);
+    if (sum > gpus[i]->memory_bytes()) {
+      return ResourceExhausted("virtual_devices of ", gpus[i]->description(),
+                               " need ", HumanBytes(sum), ", it has ",
+                               HumanBytes(gpus[i]->memory_bytes()));
+    }
+    for (uint64_t limit : options.virtual_devices[i]) {
+      parts.push_back({gpus[i], limit});
+    }
+  }
+  return parts;
+}
+
 }  // namespace
 
 Result<std::vector<std::shared_ptr<Hardware>>> VisibleGpus(
     const SessionOptions& options) {
   const GpuOptions& gpu = options.gpu_options;
   const std::vector<std::shared_ptr<Hardware>> all =
-      gpu.hardware.empty() ? VirtualGpus(gpu.virtual_gpus) : gpu.hardware;
+      gpu.hardware.empty() ? VirtualGpus(VirtualGpusOf(gpu)) : gpu.hardware;
   if (gpu.visible_device_list.empty()) return all;
   LS_ASSIGN_OR_RETURN(
       const std::vector<int> numbers,
@@ -76,8 +139,11 @@ Result<DeviceSet> MakeSessionDevices(const SessionOptions& options) {
                                : StrCat("session '", options.session_name, "'");
   DeviceSet devices;
   const auto device_name = [&](const char* type, int index) {
-    return DeviceName{.job = "worker", .replica = {}, .task = options.task,
-                      .type = type, .index = index};
+    return DeviceName{.job = "worker",
+                      .replica = {},
+                      .task = options.task,
+                      .type = type,
+                      .index = index};
   };
   // All CPU devices are the one machine: they share its memory.
   LS_ASSIGN_OR_RETURN(
@@ -91,26 +157,22 @@ Result<DeviceSet> MakeSessionDevices(const SessionOptions& options) {
     devices.Add({.name = device_name("CPU", i), .memory = host});
   }
   LS_ASSIGN_OR_RETURN(const auto gpus, VisibleGpus(options));
-  const int count = CountOf(options, "GPU", static_cast<int>(gpus.size()),
-                            static_cast<int>(gpus.size()));
-  const double fraction = options.gpu_options.per_process_gpu_memory_fraction;
-  if (fraction < 0 || fraction > 1) {
-    return InvalidArgument("per_process_gpu_memory_fraction must be between 0 "
-                           "and 1, is ", fraction);
-  }
+  LS_ASSIGN_OR_RETURN(const std::vector<GpuPart> parts,
+                      SplitGpus(options.gpu_options, gpus));
+  const int all = static_cast<int>(parts.size());
+  const int count = CountOf(options, "GPU", all, all);
   for (int i = 0; i < count; ++i) {
     const DeviceName full = device_name("GPU", i);
-    const std::shared_ptr<Hardware>& gpu = gpus[static_cast<size_t>(i)];
-    const size_t limit = GpuLimit(options.gpu_options, *gpu);
+    const auto& [gpu, limit] = parts[static_cast<size_t>(i)];
+    // A number of its own: parts of one GPU are promised one by one.
     LS_ASSIGN_OR_RETURN(
         std::shared_ptr<DeviceMemory> memory,
-        DeviceMemory::Create(
-            gpu, full.Short(),
-            {.session = session,
-             .session_name = name,
-             .limit = limit,
-             .reserve = limit < gpu->memory_bytes() &&
-                        !options.gpu_options.allow_growth}));
+        DeviceMemory::Create(gpu, full.Short(),
+                             {.session = NextSession(),
+                              .session_name = name,
+                              .limit = limit,
+                              .reserve = limit < gpu->memory_bytes() &&
+                                         !options.gpu_options.allow_growth}));
     devices.Add({.name = full, .memory = std::move(memory)});
   }
   return devices;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// SessionOptions: TensorFlow's ConfigProto in C++, plus what ranks need.
+// SessionOptions: TensorFlow's ConfigProto in C++, plus what ranks need. From
+// its text form: session_config.h. An option that has its default value takes
+// that of its LOCKSTEP_... variable, if there is one (docs/devices.md).
 //
 //   SessionOptions options;
 //   options.intra_op_threads = 2;
@@ -33,6 +35,9 @@ struct GpuOptions {
   std::vector<std::shared_ptr<Hardware>> hardware;
   // GPUs to stand in where there are none.
   VirtualGpuOptions virtual_gpus;
+  // For each visible GPU the bytes of the devices that it is split into; none:
+  // it is one device. Where there is no GPU, virtual ones stand in.
+  std::vector<std::vector<uint64_t>> virtual_devices;
 };
 
 struct SessionOptions {

@@ -80,8 +80,10 @@ TEST_F(PartitionTest, ConstantsAreRepeatedNotSent) {
 TEST_F(PartitionTest, AVariableUpdatedFromAnotherDeviceIsRefused) {
   Output v = ops::Variable(On("a0"), kFloat, Shape{});
   Output one = ops::Const(On("b0"), Tensor(1.0f));
-  ops::AssignAdd(On("b1"), v, one);
+  Output update = ops::AssignAdd(On("b1"), v, one);
   Place();
+  // The placer would have put it beside the variable.
+  update.node->set_assigned_device(one.node->assigned_device());
   const Status s = CutCrossingEdges(&graph_);
   EXPECT_EQ(s.code(), Code::kInvalidArgument);
   EXPECT_THAT(s.message(), HasSubstr("'b1'"));

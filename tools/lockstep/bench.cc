@@ -11,6 +11,7 @@
 #include "runtime/core/threads.h"
 #include "runtime/exec/session.h"
 #include "tools/lockstep/bench_models.h"
+#include "tools/lockstep/session_flags.h"
 
 namespace lockstep {
 namespace {
@@ -26,6 +27,7 @@ struct BenchOptions {
   int warmup = 20;
   bool json = false;
   bool plan = false;
+  SessionFlags session;
 };
 
 struct Times {
@@ -62,7 +64,8 @@ Result<Times> TimeSteps(BenchModel& model, Session& session,
 Status RunBench(const BenchOptions& o) {
   LS_ASSIGN_OR_RETURN(BenchModel model, MakeBenchModel(o.name, o.batch));
   SessionOptions options;
-  options.intra_op_threads = o.threads;
+  LS_RETURN_IF_ERROR(o.session.Apply("bench", *Env::Default(), &options));
+  if (o.threads > 0) options.intra_op_threads = o.threads;
   LS_ASSIGN_OR_RETURN(auto session, Session::Create(model.graph, options));
   LS_ASSIGN_OR_RETURN(Times times, TimeSteps(model, *session, o));
   const int threads = o.threads > 0 ? o.threads : AffinityCount();
@@ -112,6 +115,7 @@ int BenchMain(const std::vector<std::string>& args) {
        "steps before them")
       ("json", po::bool_switch(&o.json), "one line of JSON")
       ("plan", po::bool_switch(&o.plan), "list the plan's steps and memory");
+  o.session.AddTo(options);
   po::positional_options_description position;
   position.add("name", 1);
   try {

@@ -12,6 +12,7 @@
 #include "tools/lockstep/command.h"
 #include "tools/lockstep/inspect.h"
 #include "tools/lockstep/ops.h"
+#include "tools/lockstep/plan.h"
 #include "tools/lockstep/run.h"
 #include "tools/lockstep/train.h"
 
@@ -29,6 +30,8 @@ constexpr Command kCommands[] = {
     {"check", "all of a graph that would not run, at once", CheckMain},
     {"inspect", "what a graph, checkpoint or event file holds", InspectMain},
     {"ops", "the ops there are, with types and gradients", OpsMain},
+    {"plan", "where each op would run and why, and the memory it takes",
+     PlanMain},
     {"run", "the steps of a case file in one session", RunMain},
     {"train", "trains an exported graph, alone or under mpirun", TrainMain},
 };

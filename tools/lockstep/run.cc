@@ -8,6 +8,7 @@
 #include "tools/lockstep/case_file.h"
 #include "tools/lockstep/command.h"
 #include "tools/lockstep/json.h"
+#include "tools/lockstep/session_flags.h"
 
 namespace lockstep {
 namespace {
@@ -31,6 +32,7 @@ struct RunOptions {
   std::string case_file;
   std::string out;
   int threads = 0;
+  SessionFlags session;
 };
 
 // A file to write: its name in the step's folder and its bytes.
@@ -146,6 +148,7 @@ int RunMain(const std::vector<std::string>& args) {
       ("out", po::value(&o.out)->value_name("DIR"), "where values go")  //
       ("threads", po::value(&o.threads)->value_name("N"),
        "threads of a step; 0: the case's, else the processors there are");
+  o.session.AddTo(line.options);
   Status status = line.Parse(args);
   if (line.help()) return line.ShowHelp();
   status.Update(Check(o));
@@ -153,6 +156,8 @@ int RunMain(const std::vector<std::string>& args) {
   Env& env = *Env::Default();
   Result<Case> cases = ReadCase(env, o.case_file, o.out);
   if (!cases.ok()) return Fail("run", cases.status(), kExitBadInput);
+  status = o.session.Apply("run", env, &cases->options);
+  if (!status.ok()) return Fail("run", status, kExitBadInput);
   if (o.threads > 0) cases->options.intra_op_threads = o.threads;
   const Result<MetaGraph> meta = ReadGraphFile(env, o.graph);
   if (!meta.ok()) return Fail("run", meta.status(), kExitBadInput);

@@ -197,6 +197,7 @@ void Describe(CommandLine& line, TrainOptions& o, Raw& raw) {
   AddModel(line, o);
   AddData(line, o, raw);
   AddFiles(line, o);
+  o.session.AddTo(line.options);
 }
 
 }  // namespace

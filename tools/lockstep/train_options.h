@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/core/status.h"
+#include "tools/lockstep/session_flags.h"
 
 namespace lockstep {
 
@@ -44,6 +45,7 @@ struct TrainOptions {
   std::string log_dir;
   int64_t summary_every = 100;
   int64_t log_every = 0;
+  SessionFlags session;
   bool help = false;
 };
 

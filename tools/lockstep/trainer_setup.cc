@@ -107,8 +107,13 @@ Status Trainer::Load() {
 
 Status Trainer::MakeSession() {
   SessionOptions session_options;
-  session_options.intra_op_threads =
-      options_.threads > 0 ? options_.threads : job_.default_threads();
+  LS_RETURN_IF_ERROR(
+      options_.session.Apply("train", *Env::Default(), &session_options));
+  if (options_.threads > 0) {
+    session_options.intra_op_threads = options_.threads;
+  } else if (session_options.intra_op_threads == 0) {
+    session_options.intra_op_threads = job_.default_threads();
+  }
   // Graphs written elsewhere may name devices that are not here.
   session_options.allow_soft_placement = true;
   job_.Configure(options_.data[0].tensor, &session_options);

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/lockstep/plan.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+
+#include "runtime/device/device_name.h"
+#include "runtime/graph/meta_graph.h"
+#include "tools/lockstep/command.h"
+#include "tools/lockstep/plan_report.h"
+#include "tools/lockstep/session_flags.h"
+
+namespace lockstep {
+namespace {
+
+constexpr const char* kHelp =
+    R"(lockstep plan GRAPH [--explain] [--fetch TENSOR] [--feed-shape X=2,3] ...
+
+Tells where each op of a graph would run and why, which tensors would go from
+one device to another, and with --fetch or --target what memory a run needs on
+each device. Nothing is run. GRAPH is a .pb, .pbtxt or .meta file or the folder
+of a SavedModel. Placeholders of known shape need no --feed-shape.
+)";
+
+struct PlanOptions {
+  std::string graph;
+  std::string device;
+  std::vector<std::string> feed_shapes, fetches, targets;
+  bool explain = false;
+  bool json = false;
+  SessionFlags session;
+};
+
+// As if the whole graph had been built in that device scope.
+Status PutUnder(const std::string& device, Graph* graph) {
+  if (device.empty()) return Ok();
+  const Result<DeviceName> outer = DeviceName::Parse(device);
+  if (!outer.ok()) return outer.status().WithContext("--device");
+  for (Node* n : graph->nodes()) {
+    LS_ASSIGN_OR_RETURN(const DeviceName own,
+                        DeviceName::Parse(n->requested_device()));
+    n->set_requested_device(own.Over(*outer).ToString());
+  }
+  return Ok();
+}
+
+// "100,784"; "" is a scalar.
+Result<Shape> ParseShape(const std::string& text) {
+  std::vector<int64_t> sizes;
+  for (const std::string& part : Split(text, ',')) {
+    if (text.empty()) break;
+    int64_t size = -1;
+    const char* end = part.data() + part.size();
+    const auto [rest, error] = std::from_chars(part.data(), end, size);
+    if (error != std::errc() || rest != end || size < 0) {
+      return InvalidArgument("'", text,
+                             "' is no shape: want sizes, as in "
+                             "100,784");
+    }
+    sizes.push_back(size);
+  }
+  return Shape::Make(sizes);
+}
+
+Result<Session::Feed> ParseFeed(const Graph& graph, const std::string& text) {
+  const size_t equals = text.rfind('=');
+  if (equals == std::string::npos) {
+    return InvalidArgument("want TENSOR=SIZES, got '", text, "'");
+  }
+  LS_ASSIGN_OR_RETURN(const Output tensor,
+                      graph.FindOutput(text.substr(0, equals)));
+  LS_ASSIGN_OR_RETURN(const Shape shape, ParseShape(text.substr(equals + 1)));
+  LS_ASSIGN_OR_RETURN(Tensor value,
+                      Tensor::Make(BaseOf(tensor.dtype()), shape));
+  return Session::Feed{tensor.name(), std::move(value)};
+}
+
+// Those given, and placeholders whose shape the graph tells.
+Result<std::vector<Session::Feed>> Feeds(const Graph& graph,
+                                         const PlanOptions& o) {
+  std::vector<Session::Feed> feeds;
+  for (const std::string& text : o.feed_shapes) {
+    Result<Session::Feed> feed = ParseFeed(graph, text);
+    if (!feed.ok()) return feed.status().WithContext("--feed-shape");
+    feeds.push_back(*std::move(feed));
+  }
+  for (Node* n : graph.nodes()) {
+    if (!n->traits().placeholder || n->num_inputs() > 0) continue;
+    const Output out = n->output(0);
+    const auto same = [&](const Session::Feed& f) {
+      return f.first == out.name();
+    };
+    if (!out.shape().IsFullyKnown() || std::ranges::any_of(feeds, same)) {
+      continue;
+    }
+    LS_ASSIGN_OR_RETURN(Tensor value, Tensor::Make(out.dtype(), out.shape()));
+    feeds.push_back({out.name(), std::move(value)});
+  }
+  return feeds;
+}
+
+Result<Json> MakeReport(Env& env, const PlanOptions& o, MetaGraph& meta) {
+  SessionOptions options;
+  LS_RETURN_IF_ERROR(o.session.Apply("plan", env, &options));
+  LS_RETURN_IF_ERROR(PutUnder(o.device, &meta.graph));
+  LS_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session,
+                      Session::Create(meta.graph, options));
+  // Planning nothing tells whether the graph could be placed.
+  LS_RETURN_IF_ERROR(session->Explain({}, {}, {}).status());
+  PlanReport report{.file = o.graph,
+                    .graph = &meta.graph,
+                    .placements = session->placements(),
+                    .plan = {}};
+  if (!o.fetches.empty() || !o.targets.empty()) {
+    LS_ASSIGN_OR_RETURN(const std::vector<Session::Feed> feeds,
+                        Feeds(meta.graph, o));
+    LS_ASSIGN_OR_RETURN(report.plan,
+                        session->Explain(feeds, o.fetches, o.targets));
+  }
+  return ReportJson(report);
+}
+
+}  // namespace
+
+int PlanMain(const std::vector<std::string>& args) {
+  PlanOptions o;
+  CommandLine line(kHelp);
+  line.positional.add("graph", 1);
+  line.options.add_options()  //
+      ("graph", po::value(&o.graph)->value_name("GRAPH"),
+       "the graph; also without --graph")  //
+      ("explain", po::bool_switch(&o.explain),
+       "every op and step, not sums alone")  //
+      ("device", po::value(&o.device)->value_name("NAME"),
+       "what ops ask for that ask for nothing")  //
+      ("feed-shape", po::value(&o.feed_shapes)->value_name("TENSOR=SIZES"),
+       "a tensor is fed, with this shape; may be repeated")  //
+      ("fetch", po::value(&o.fetches)->value_name("TENSOR"),
+       "a tensor that the run fetches; may be repeated")  //
+      ("target", po::value(&o.targets)->value_name("NODE"),
+       "a node that the run runs; may be repeated")  //
+      ("json", po::bool_switch(&o.json), "as JSON, with everything");
+  o.session.AddTo(line.options);
+  Status status = line.Parse(args);
+  if (line.help()) return line.ShowHelp();
+  status.Update(Required("graph", o.graph));
+  if (!status.ok()) return Fail("plan", status, kExitBadInput);
+  Env& env = *Env::Default();
+  Result<MetaGraph> meta = ReadGraphFile(env, o.graph);
+  if (!meta.ok()) return Fail("plan", meta.status(), kExitBadInput);
+  const Result<Json> report = MakeReport(env, o, *meta);
+  if (!report.ok()) return Fail("plan", report.status(), kExitFailed);
+  if (o.json) {
+    std::printf("%s\n", DumpJson(*report, 1).c_str());
+  } else {
+    PrintReport(*report, o.explain);
+  }
+  return 0;
+}
+
+}  // namespace lockstep
