@@ -38,10 +38,14 @@ std::string StageDevice(const Options& options, int i) {
 // layers in the same order.
 class Layers {
  public:
-  // The stages of a pipeline take the place of the devices given.
-  Layers(const Scope& scope, const std::string& weights_device,
-         const Options& options, std::vector<Output>* trained)
+  // The stages of a pipeline take the place of the devices given. `root` names
+  // the weights, which are called alike however many parts a batch has; null:
+  // `scope` does.
+  Layers(const Scope& scope, const Scope* root,
+         const std::string& weights_device, const Options& options,
+         std::vector<Output>* trained)
       : scope_(scope),
+        root_(root),
         weights_device_(weights_device),
         options_(options),
         trained_(trained) {}
@@ -55,17 +59,19 @@ class Layers {
   Output Dense(const char* name, const Output& x, int in, int out) {
     const Scope s = Next().SubScope(name);
     ++layer_;
-    const Output weights = Weights(s, {in, out}, in);
-    return ops::BiasAdd(s, ops::MatMul(s, x, weights), Bias(s, out));
+    const Scope home = Home(s, name);
+    const Output weights = Weights(home, {in, out}, in);
+    return ops::BiasAdd(s, ops::MatMul(s, x, weights), Bias(home, out));
   }
   // x: [?,h,w,in] -> [?,h,w,out]
   Output Conv3x3(const char* name, const Output& x, int in, int out) {
     const Scope s = Next().SubScope(name);
     ++layer_;
-    const Output filter = Weights(s, {3, 3, in, out}, 9 * in);
+    const Scope home = Home(s, name);
+    const Output filter = Weights(home, {3, 3, in, out}, 9 * in);
     return ops::Relu(
         s, ops::BiasAdd(s, ops::Conv2D(s, x, filter, {1, 1, 1, 1}, "SAME"),
-                        Bias(s, out)));
+                        Bias(home, out)));
   }
   // Halves height and width.
   Output MaxPool2(const char* name, const Output& x) {
@@ -80,22 +86,24 @@ class Layers {
 
  private:
   // He's initial values: for layers of rectifiers.
-  Output Weights(const Scope& scope, std::initializer_list<int32_t> shape,
+  Output Weights(const Scope& s, std::initializer_list<int32_t> shape,
                  int fan_in) {
     if (made_ < trained_->size()) return (*trained_)[made_++];
-    const Scope s = Home(scope);
     const float deviation = std::sqrt(2.0f / static_cast<float>(fan_in));
     return Trained(
         s.WithName("weights"),
         ops::Mul(s, ops::TruncatedNormal(s, shape, kFloat), deviation));
   }
-  Output Bias(const Scope& scope, int size) {
+  Output Bias(const Scope& s, int size) {
     if (made_ < trained_->size()) return (*trained_)[made_++];
-    const Scope s = Home(scope);
     return Trained(s.WithName("bias"), ops::Fill(s, {size}, 0.0f));
   }
-  Scope Home(const Scope& layer) const {
-    return options_.pipeline == 1 ? layer.WithDevice(weights_device_) : layer;
+  // Where the layer's weights are made, if they are not there yet.
+  Scope Home(const Scope& layer, const char* name) const {
+    if (made_ < trained_->size()) return layer;
+    const Scope home = root_ ? root_->SubScope(name) : layer;
+    return home.WithDevice(options_.pipeline == 1 ? weights_device_
+                                                  : layer.device());
   }
   Output Trained(const Scope& s, const Output& initial) {
     trained_->push_back(ops::InitializedVariable(s, initial));
@@ -103,6 +111,7 @@ class Layers {
   }
 
   Scope scope_;
+  const Scope* root_;
   std::string weights_device_;
   const Options& options_;
   std::vector<Output>* trained_;
@@ -182,7 +191,8 @@ Model BuildModel(const Scope& scope, const Options& options) {
                      : parts > 1 ? scope.SubScope("part")
                                  : scope;
     const Scope at = in.WithDevice(device);
-    Layers layers(at, towers ? "/cpu:0" : options.device, options, &trained);
+    Layers layers(at, rows ? &scope : nullptr,
+                  towers ? "/cpu:0" : options.device, options, &trained);
     const Output images =
         rows ? rows->Part(layers.Next(), m.images, t) : m.images;
     logits_of.push_back(Logits(options, m, images, layers));

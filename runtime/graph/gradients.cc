@@ -4,6 +4,9 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "runtime/device/device_name.h"
+#include "runtime/graph/placer_kernels.h"
+
 namespace lockstep {
 namespace {
 
@@ -38,6 +41,22 @@ std::unordered_set<const Node*> NodesBetween(
 Scope Beside(const Scope& scope, const Node* node) {
   const std::string& device = node->requested_device();
   return device.empty() ? scope : scope.WithDevice(device);
+}
+
+// What a rule needs besides, such as sums of sizes, nobody asked to be on a GPU:
+// where it has no kernel it stays on the task alone.
+void DropMissingKernels(const Graph& graph, int first_id) {
+  for (Node* n : graph.nodes()) {
+    if (n->id() < first_id || n->requested_device().empty()) continue;
+    Result<DeviceName> device = DeviceName::Parse(n->requested_device());
+    if (!device.ok() || device->type != "GPU" ||
+        (KernelKinds(*n) & KindBit(kGpu))) {
+      continue;
+    }
+    device->type.reset();
+    device->index.reset();
+    n->set_requested_device(device->ToString());
+  }
 }
 
 // The gradients that have arrived for each output, summed on demand.
@@ -120,6 +139,7 @@ Status AddGradients(const Scope& scope, const std::vector<Output>& ys,
   }
   LS_ASSIGN_OR_RETURN(std::vector<Node*> order,
                       scope.graph()->TopologicalOrder());
+  const int first = scope.graph()->max_id();
   const auto between = NodesBetween(order, ys, xs);
   const Scope inner = scope.SubScope("gradients");
   Accumulator gradients(inner);
@@ -136,6 +156,7 @@ Status AddGradients(const Scope& scope, const std::vector<Output>& ys,
   }
   dxs->clear();
   for (const Output& x : xs) dxs->push_back(gradients.Total(x));
+  DropMissingKernels(*scope.graph(), first);
   return scope.status();
 }
 

@@ -13,10 +13,10 @@
 
 namespace lockstep {
 
-// The nodes go under `scope` ("gradients/<node>_grad/..."), on the devices their
-// forward nodes ask for. (*dxs)[i] is undefined when no y depends on xs[i]. `dys`,
-// when given, are the ys' gradients; ones otherwise. UNIMPLEMENTED naming the
-// node when an op on the path has no gradient.
+// The nodes go under `scope` ("gradients/<node>_grad/..."), on the devices of
+// their forward nodes. (*dxs)[i] is undefined when no y depends on xs[i]. `dys`
+// are the ys' gradients; ones when not given. UNIMPLEMENTED naming the node when
+// an op on the path has no gradient.
 Status AddGradients(const Scope& scope, const std::vector<Output>& ys,
                     const std::vector<Output>& xs, std::vector<Output>* dxs,
                     const std::vector<Output>& dys = {});

@@ -2,8 +2,6 @@
 // OpBuilder: reads the specs of inputs, outputs and attributes.
 #include <cctype>
 #include <charconv>
-#include <iterator>
-#include <span>
 
 #include "runtime/op/op_def.h"
 
@@ -63,13 +61,17 @@ class Cursor {
   std::string_view rest_;
 };
 
-// Constant expressions: ops of other files are registered by initialisers that
-// may run before this file's.
-constexpr DType kFloatTypes[] = {kHalf, kBfloat16, kFloat, kDouble};
-constexpr DType kNumberTypes[] = {
-    kFloat, kDouble, kInt32,  kUint8,  kInt16,    kInt8,      kInt64,
-    kHalf,  kUint16, kUint32, kUint64, kBfloat16, kComplex64, kComplex128};
-constexpr size_t kNumRealTypes = std::size(kNumberTypes) - 2;
+const std::vector<DType> kFloatTypes = {kHalf, kBfloat16, kFloat, kDouble};
+const std::vector<DType> kRealTypes = {
+    kFloat, kDouble, kInt32,  kUint8,  kInt16,  kInt8,
+    kInt64, kHalf,   kUint16, kUint32, kUint64, kBfloat16};
+
+std::vector<DType> NumberTypes() {
+  std::vector<DType> types = kRealTypes;
+  types.push_back(kComplex64);
+  types.push_back(kComplex128);
+  return types;
+}
 
 bool ParseArg(std::string_view spec, const OpDef& def, ArgDef* arg) {
   Cursor c(spec);
@@ -93,12 +95,9 @@ bool ParseArg(std::string_view spec, const OpDef& def, ArgDef* arg) {
 
 // Appends the type, or the types of the group, that `word` names.
 bool AddTypes(const std::string& word, std::vector<DType>* types) {
-  const DType one[] = {DTypeFromName(word)};
-  std::span<const DType> more = one;
-  if (word == "numbertype") more = kNumberTypes;
-  if (word == "realnumbertype") {
-    more = std::span(kNumberTypes).first(kNumRealTypes);
-  }
+  std::vector<DType> more = {DTypeFromName(word)};
+  if (word == "numbertype") more = NumberTypes();
+  if (word == "realnumbertype") more = kRealTypes;
   if (word == "floattype") more = kFloatTypes;
   types->insert(types->end(), more.begin(), more.end());
   return more[0] != kInvalidType;

@@ -169,5 +169,12 @@ TEST(PipelineTest, PartsOfABatchTrainAsTheWholeBatch) {
   }
 }
 
+TEST(PipelineTest, TwoStagesTrainAsOneProcessBitForBit) {
+  const std::vector<float> want = Losses(InParts("", "", 4), nullptr);
+  SpawnRanks(2, [&](Communicator& ranks) {
+    EXPECT_EQ(Losses(InParts("/task:0", "/task:1", 4), &ranks), want);
+  });
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -5,9 +5,14 @@ target_link_libraries(rank_fault PRIVATE lockstep_distributed lockstep_flags)
 
 function(lockstep_rank_fault_test fault words)
   foreach(backend shm mpi)
+    list(JOIN ARGN "" kind)
     set(test rank_fault.${fault}.${backend})
-    add_test(NAME ${test} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}
-                                  3 $<TARGET_FILE:rank_fault> ${fault})
+    if(kind)
+      set(test rank_fault.${kind}.${fault}.${backend})
+    endif()
+    add_test(NAME ${test}
+             COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} 3
+                     $<TARGET_FILE:rank_fault> ${fault} ${ARGN})
     lockstep_mpi_properties(${test} RANKS 2 TIMEOUT 60 LABELS fault)
     set_tests_properties(${test} PROPERTIES PASS_REGULAR_EXPRESSION "${words}")
     set_property(
@@ -20,3 +25,7 @@ lockstep_rank_fault_test(leave "rank 1.* has left the job")
 lockstep_rank_fault_test(kill "on signal 9")
 lockstep_rank_fault_test(hang "rank 1.* did not arrive within")
 lockstep_rank_fault_test(abort "rank 1 on .*INTERNAL: out of luck")
+# Who is told first may wait for a rank that waits for rank 1.
+lockstep_rank_fault_test(leave "rank 1.* has left the job" tasks)
+lockstep_rank_fault_test(kill "on signal 9" tasks)
+lockstep_rank_fault_test(hang "rank [12].* did not arrive within" tasks)

@@ -28,9 +28,11 @@ class TasksTest : public CommunicatorTestBase {
 INSTANTIATE_TEST_SUITE_P(Backends, TasksTest, ::testing::ValuesIn(RankSetups()),
                          SetupName);
 
-std::unique_ptr<Session> Open(const Graph& graph, Communicator* ranks) {
+std::unique_ptr<Session> Open(const Graph& graph, Communicator* ranks,
+                              int gpus = 0) {
   SessionOptions options;
   options.intra_op_threads = 1;
+  options.gpu_options.virtual_gpus.count = gpus;
   if (ranks) {
     EXPECT_OK(UseTasks(*ranks, &options));
   }
@@ -162,6 +164,17 @@ TEST_P(TasksTest, AModelOnTwoTasksTrainsAsOnOne) {
     EXPECT_EQ(variables.Find("w2") != nullptr, ranks.rank() == 1);
     EXPECT_EQ(Fetch(*session, {}, "w1:0").size(), 12u);
     EXPECT_EQ(Fetch(*session, {}, "w2:0").size(), 4u);
+  });
+}
+
+TEST_P(TasksTest, TheGpusOfTwoTasksTrainAsOneProcess) {
+  const TwoLayers alone(kOnePlace);
+  const std::vector<float> want = Losses(*Open(alone.graph, nullptr));
+  Run([&](Communicator& ranks) {
+    const TwoLayers model(
+        {.first = "/task:0/gpu:0", .second = "/task:1/gpu:0"});
+    auto session = Open(model.graph, &ranks, /*gpus=*/1);
+    EXPECT_EQ(Losses(*session), want);
   });
 }
 

@@ -81,6 +81,39 @@ TEST_P(MnistRanks, PrintOnceAndTheSameLinesAsOneRank) {
   EXPECT_THAT(run.out, HasSubstr(StrCat("ranks: ", GetParam())));
 }
 
+// The layers on two ranks, and the same parts of batches on one.
+TEST(MnistPipeline, TwoStagesFollowOneRankBitForBit) {
+  for (const char* model : {"mlp", "cnn"}) {
+    const Args args = {"--data",      "digits", "--model",   model,
+                       "--batch",     "50",     "--steps",   "8",
+                       "--log-every", "1",      "--threads", "1",
+                       "--keep-prob", "1"};
+    const Args parts = Plus(args, {"--micro-batches", "4"});
+    const auto alone = LossLines(RunMnist(parts));
+    EXPECT_EQ(alone.size(), 8u);
+    EXPECT_EQ(LossLines(RunMnist(Plus(parts, {"--pipeline", "2"}), 2)), alone);
+    ExpectClose(Losses(RunMnist(parts)), Losses(RunMnist(args)), 1e-3);
+  }
+}
+
+TEST(MnistPipeline, ScoresCountOnceAndCheckpointsAreOfTheWholeModel) {
+  const ScratchFolder folder;
+  const std::string dir = folder / "c";
+  const Args args = {"--data",    "digits", "--epochs",         "1",
+                     "--threads", "1",      "--pipeline",       "2",
+                     "--batch",   "50",     "--checkpoint-dir", dir};
+  const Finished run = RunMnist(args, 2);
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("a pipeline of 4 micro-batches"));
+  // What is restored is tested once more, alone, with the same result.
+  const Finished again = RunMnist(
+      {"--data", "digits", "--epochs", "1", "--threads", "1", "--batch", "50",
+       "--checkpoint-dir", dir, "--resume", "--micro-batches", "4"});
+  ASSERT_EQ(again.status, 0) << again.err;
+  EXPECT_EQ(LinesWith(again.out, "test accuracy"),
+            LinesWith(run.out, "test accuracy"));
+}
+
 TEST(MnistPipeline, NeedsAsManyRanksAsStages) {
   const Finished run = RunMnist({"--data", "digits", "--pipeline", "2"});
   EXPECT_EQ(run.status, 2);

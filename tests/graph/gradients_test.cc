@@ -94,6 +94,38 @@ LOCKSTEP_OP("TestWithoutGradient")
     .Input("x: float").Output("y: float").Shape(UnchangedShape)
     .Kernel(kCpu, {TestNoGradientCpu});
 
+TEST_F(GradientsTest, TheyAreWhereTheirForwardOpsAskToBe) {
+  const Output x = ops::Placeholder(root_, kFloat, Shape{2});
+  const Output h = ops::Tanh(root_.WithDevice("/task:0"), x);
+  const Output y = ops::Mul(root_.WithDevice("/task:1"), h, h);
+  std::vector<Output> dx;
+  ASSERT_TRUE(AddGradients(root_, {y}, {x}, &dx).ok());
+  EXPECT_EQ(dx[0].node->requested_device(), "/task:0");
+  const Output sum = dx[0].node->input(1);  // of both uses of h
+  EXPECT_EQ(sum.node->op(), "AddN");
+  EXPECT_EQ(sum.node->requested_device(), "/task:0");
+  EXPECT_EQ(sum.node->input(0).node->requested_device(), "/task:1");
+}
+
+TEST_F(GradientsTest, WhatHasNoKernelOnAGpuIsNotAskedToBeThere) {
+  const Scope gpu = root_.WithDevice("/task:1/gpu:0");
+  const Output x = ops::Placeholder(root_, kFloat, Shape{-1});
+  const Output y = ops::Mean(gpu, x, {0});
+  std::vector<Output> dx;
+  ASSERT_TRUE(AddGradients(root_, {y}, {x}, &dx).ok());
+  int on_gpu = 0, elsewhere = 0;
+  for (const Node* n : graph_.nodes()) {
+    if (!n->name().starts_with("gradients/")) continue;
+    const bool has_kernel = n->def().FindKernel(kGpu, n->attrs()) != nullptr;
+    EXPECT_EQ(n->requested_device(),
+              has_kernel ? gpu.device() : std::string("/task:1"))
+        << n->name() << " " << n->op();
+    ++(has_kernel ? on_gpu : elsewhere);
+  }
+  EXPECT_GT(on_gpu, 0);
+  EXPECT_GT(elsewhere, 0);
+}
+
 TEST_F(GradientsTest, AnOpWithoutAGradientIsNamed) {
   Output x = ops::Placeholder(root_, kFloat, Shape{1});
   Output y = root_.WithName("odd").Op("TestWithoutGradient").In(x).Out();
