@@ -60,6 +60,14 @@ void Plan::BindFeeds(std::span<const Tensor> feeds) {
   }
 }
 
+Status Plan::CheckReads(const Step& step) const {
+  for (const Variable* v : step.reads) {
+    const Status s = CheckInitialized(*v);
+    if (!s.ok()) return s.WithContext(WhereIs(*step.node, task_, tasks_));
+  }
+  return Ok();
+}
+
 Status Plan::RunSteps() {
   if (!conditions_.empty()) std::ranges::fill(conditions_, uint8_t{0});
   if (lanes_ != nullptr) return RunLanes();

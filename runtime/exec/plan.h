@@ -75,6 +75,7 @@ class Plan {
 
   Status RunSteps();
   Status RunStep(Step& step);
+  Status CheckReads(const Step& step) const;
   Status RunLanes();
   void RunLane(int lane);
   Status RunLaneSteps(int lane);
@@ -116,16 +117,11 @@ class Plan {
   PlanInfo info_;
 };
 
-inline Status Plan::RunStep(Step& step) {
+[[gnu::always_inline]] inline Status Plan::RunStep(Step& step) {
   if (step.only_if && !Holds(*step.only_if)) return Ok();
-  Status s;
-  if (!initialized_) [[unlikely]] {
-    for (const Variable* v : step.reads) s.Update(CheckInitialized(*v));
-  }
-  if (s.ok()) {
-    s = step.runner ? step.runner->Run(step.inputs, step.outputs)
-                    : step.run(step.context);
-  }
+  if (!initialized_) [[unlikely]] LS_RETURN_IF_ERROR(CheckReads(step));
+  Status s = step.runner ? step.runner->Run(step.inputs, step.outputs)
+                         : step.run(step.context);
   if (s.ok()) [[likely]] return s;
   return s.WithContext(WhereIs(*step.node, task_, tasks_));
 }
