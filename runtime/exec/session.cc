@@ -85,6 +85,12 @@ class SessionImpl final : public Session {
     LS_RETURN_IF_ERROR(placed_);
     std::vector<Tensor> values;
     for (const Feed& f : feeds) values.push_back(f.second);
+    const auto made = executables_.find(KeyOf(signature));
+    if (made != executables_.end()) {
+      for (const auto& plan : made->second->plans) {
+        if (plan->Fits(values)) return NeedsOfNow(plan->info());
+      }
+    }
     PlanEnvironment environment = environment_;
     environment.explain_only = true;
     LS_ASSIGN_OR_RETURN(const std::unique_ptr<Plan> plan,
@@ -145,14 +151,28 @@ class SessionImpl final : public Session {
     return o.node;
   }
 
-  Executable* FindExecutable(RunSignature signature) {
+  // A plan that is there already needs no more than the session holds.
+  PlanInfo NeedsOfNow(PlanInfo info) const {
+    for (DeviceNeed& need : info.devices) {
+      for (const DeviceUse& use : MemoryUse()) {
+        if (use.device == need.device) need.total_bytes = use.used_bytes;
+      }
+    }
+    return info;
+  }
+
+  static std::string KeyOf(const RunSignature& signature) {
     std::string key;
     for (const Output& o : signature.feeds) key += o.name() + ",";
     key += "->";
     for (const Output& o : signature.fetches) key += o.name() + ",";
     key += "&";
     for (const Node* n : signature.targets) key += n->name() + ",";
-    std::unique_ptr<Executable>& slot = executables_[key];
+    return key;
+  }
+
+  Executable* FindExecutable(RunSignature signature) {
+    std::unique_ptr<Executable>& slot = executables_[KeyOf(signature)];
     if (!slot) {
       slot = std::make_unique<Executable>();
       slot->signature = std::move(signature);
