@@ -62,9 +62,7 @@ namespace {
 
 // Beside the variable, by full names: "<variable>/" is no scope of its own.
 Scope Beside(const Scope& scope, const Output& variable) {
-  return Scope(scope.graph())
-      .WithDevice(scope.device())
-      .ColocateWith(variable.node);
+  return Scope(scope.graph()).ColocateWith(variable.node);
 }
 
 }  // namespace

@@ -78,8 +78,8 @@ std::vector<Optimizer::GradientAndVariable> BatchParts::Average(
       averages.push_back({{}, variable});
       continue;
     }
-    const Scope beside =
-        scope.SubScope("average").WithDevice(variable.node->requested_device());
+    const Scope beside = scope.SubScope("average").WithDevice("").WithDevice(
+        variable.node->requested_device());
     averages.push_back({Average(beside, gradients), variable});
   }
   return averages;

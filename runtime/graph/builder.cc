@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/graph/builder.h"
 
+#include <algorithm>
+
+#include "runtime/device/device_name.h"
+
 namespace lockstep {
 namespace {
 
@@ -30,6 +34,26 @@ Result<Tensor> ConvertNumeric(const Tensor& value, DType to) {
   return out;
 }
 
+// `device` over what outer scopes ask for. A lone name stays as it was written.
+Result<std::string> Nested(const std::string& device,
+                           const std::string& outer) {
+  LS_ASSIGN_OR_RETURN(DeviceName inner, DeviceName::Parse(device));
+  if (outer.empty() || device.empty()) return device;
+  LS_ASSIGN_OR_RETURN(DeviceName around, DeviceName::Parse(outer));
+  return inner.Over(around).ToString();
+}
+
+// Between the groups of a scope; no node's name has it.
+constexpr char kGroupEnd = '\n';
+
+std::vector<std::string> SortedGroups(const std::string& groups) {
+  std::vector<std::string> names = Split(groups, kGroupEnd);
+  std::ranges::sort(names);
+  const auto repeated = std::ranges::unique(names);
+  names.erase(repeated.begin(), repeated.end());
+  return names;
+}
+
 }  // namespace
 
 Scope Scope::SubScope(std::string_view name) const {
@@ -47,7 +71,12 @@ Scope Scope::WithName(std::string_view name) const {
 
 Scope Scope::WithDevice(std::string device) const {
   Scope s = *this;
-  s.device_ = std::move(device);
+  Result<std::string> nested = Nested(device, device_);
+  if (nested.ok()) {
+    s.device_ = *std::move(nested);
+  } else {
+    graph_->UpdateStatus(nested.status());
+  }
   return s;
 }
 
@@ -66,7 +95,19 @@ Scope Scope::WithControlDependencies(const std::vector<Output>& outputs) const {
 
 Scope Scope::ColocateWith(const Node* node) const {
   Scope s = *this;
-  s.colocate_ = node ? StrCat("loc:@", node->name()) : "";
+  // Outer device scopes no longer count, as in TensorFlow: the node asks for
+  // what the other asks for.
+  s.device_ = node ? node->requested_device() : "";
+  if (!node) {
+    s.colocate_.clear();
+    return s;
+  }
+  const auto* groups = GetIf<std::vector<std::string>>(node->attrs(), "_class");
+  const std::string own = groups && !groups->empty()
+                              ? Join(*groups, std::string(1, kGroupEnd))
+                              : StrCat("loc:@", node->name());
+  s.colocate_ = s.colocate_.empty() ? own
+                                    : StrCat(s.colocate_, kGroupEnd, own);
   return s;
 }
 
@@ -142,7 +183,7 @@ Node* NodeBuilder::Build() {
   spec_.device = scope_.device_;
   for (Node* c : scope_.control_) spec_.control_inputs.push_back(c);
   if (!scope_.colocate_.empty()) {
-    spec_.attrs["_class"] = std::vector<std::string>{scope_.colocate_};
+    spec_.attrs["_class"] = SortedGroups(scope_.colocate_);
   }
   Result<Node*> node = graph->AddNode(std::move(spec_));
   if (!node.ok()) {

@@ -40,7 +40,7 @@ std::unordered_set<const Node*> NodesBetween(
 // Gradients are computed where the forward op is asked to be.
 Scope Beside(const Scope& scope, const Node* node) {
   const std::string& device = node->requested_device();
-  return device.empty() ? scope : scope.WithDevice(device);
+  return device.empty() ? scope : scope.WithDevice("").WithDevice(device);
 }
 
 // What a rule needs besides, such as sums of sizes, nobody asked to be on a GPU:

@@ -10,6 +10,9 @@
 namespace lockstep {
 namespace {
 
+// Deeper calls cannot be inlined, which the run that needs them tells.
+constexpr int kMaxDepth = 200;
+
 // Parts of frames become a `_Loop`, so they belong where that is.
 bool RunsOnCpuAlone(const Node& n) {
   return RunsFunctions(n) || IsMerge(n) || IsEnter(n) || IsExit(n) ||
@@ -42,10 +45,13 @@ int FunctionKinds::OfArg(const std::string& name, int arg) {
   if (!added) return it->second;
   const std::shared_ptr<const Function> function =
       functions_ ? functions_->Find(name) : nullptr;
-  if (!function || arg >= static_cast<int>(function->args.size())) {
+  if (!function || arg >= static_cast<int>(function->args.size()) ||
+      depth_ >= kMaxDepth) {
     return kAllKinds;
   }
+  ++depth_;
   const int kinds = Find(*function, arg);
+  --depth_;
   known_[{name, arg}] = kinds;
   return kinds;
 }

@@ -33,6 +33,7 @@ class FunctionKinds {
   int Find(const Function& function, int arg);
 
   const FunctionLibrary* functions_;
+  int depth_ = 0;  // of the calls within each other
   // Known, or being found: a function may call itself.
   std::map<std::pair<std::string, int>, int> known_;
 };

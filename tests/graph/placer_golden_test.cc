@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Placements of whole small graphs, node by node: what TensorFlow does with
 // them, and the cases that users report.
+#include "runtime/graph/gradients.h"
 #include "tests/graph/placer_testing.h"
 
 namespace lockstep::testing {
@@ -65,7 +66,7 @@ TEST_F(PlacerGoldenTest, VariableAndGatherByItsValue) {
   ops::Gather(On("apart", "/gpu:0"), w, rows);
   ops::Exp(Named("y"), y);
   const std::string placed = Place(Devices(1, 1));
-  EXPECT_THAT(placed, ::testing::HasSubstr("gather /cpu:0 colocated\n"));
+  EXPECT_THAT(placed, ::testing::HasSubstr("gather /cpu:0 requested\n"));
   EXPECT_THAT(placed, ::testing::HasSubstr("apart /gpu:0 requested\n"));
   EXPECT_THAT(placed, ::testing::HasSubstr("y /gpu:0 priority\n"));
 }
@@ -202,6 +203,199 @@ TEST_F(PlacerGoldenTest, TheSaversNodesAreOnTheCpu) {
             "save /cpu:0 kernel\n"
             "restore /cpu:0 kernel\n"
             "assign /gpu:0 colocated\n");
+}
+
+TEST_F(PlacerGoldenTest, LowerCaseAndReplicas) {
+  Output x = ops::Placeholder(
+      On("x", "/job:worker/replica:0/task:0/device:gpu:1"), kFloat, Shape{2});
+  ops::Exp(On("y", "/replica:3/device:cpu:0"), x);
+  EXPECT_EQ(Place(Devices(1, 2)),
+            "x /gpu:1 requested\n"
+            "y /cpu:0 requested\n");
+}
+
+TEST_F(PlacerGoldenTest, SeveralCpus) {
+  Output x = ops::Placeholder(On("x", "/cpu:1"), kFloat, Shape{2});
+  Output y = ops::Exp(On("y", "/device:CPU:*"), x);
+  ops::Shape(Named("shape"), x);
+  ops::Exp(Named("z"), y);
+  EXPECT_EQ(Place(Devices(2, 0)),
+            "x /cpu:1 requested\n"
+            "y /cpu:0 requested\n"
+            "shape /cpu:1 metadata\n"
+            "z /cpu:0 priority\n");
+}
+
+TEST_F(PlacerGoldenTest, TowersShareAVariable) {
+  Output w = ops::Variable(On("w", "/cpu:0"), kFloat, Shape{4, 2});
+  std::vector<Output> parts;
+  for (int t = 0; t < 2; ++t) {
+    const Scope tower = root_.SubScope("tower").WithDevice(StrCat("/gpu:", t));
+    Output x = ops::Placeholder(tower.WithName("x"), kFloat, Shape{3, 4});
+    parts.push_back(ops::MatMul(tower.WithName("y"), x, w));
+  }
+  Output sum = On("sum", "/cpu:0").Op("AddN").In(parts).Out();
+  ops::Exp(Named("out"), sum);
+  EXPECT_EQ(Place(Devices(1, 2)),
+            "w /cpu:0 requested\n"
+            "tower/x /gpu:0 requested\n"
+            "tower/y /gpu:0 requested\n"
+            "tower_1/x /gpu:1 requested\n"
+            "tower_1/y /gpu:1 requested\n"
+            "sum /cpu:0 requested\n"
+            "out /gpu:0 priority\n");
+}
+
+TEST_F(PlacerGoldenTest, WordsBecomeRowsOfATable) {
+  Output words = ops::Placeholder(Named("words"), kString, Shape{-1});
+  Output ids = ops::StringToHashBucketFast(Named("ids"), words, 100);
+  Output table = ops::Variable(Named("table"), kFloat, Shape{100, 8});
+  Output zero = ops::Const(Named("axis"), Tensor(int32_t{0}));
+  Named("rows").Op("GatherV2").In(table).In(ids).In(zero).Build();
+  EXPECT_EQ(Place(Devices(1, 1)),
+            "words /cpu:0 kernel\n"
+            "ids /cpu:0 kernel\n"
+            "table /gpu:0 priority\n"
+            "axis /gpu:0 generator\n"
+            "rows /gpu:0 priority\n");
+}
+
+TEST_F(PlacerGoldenTest, AnUpdateWithoutGpuKernelKeepsItsVariableOnTheCpu) {
+  Output v = ops::VarHandleOp(Named("v"), kFloat, Shape{4});
+  Output i = ops::Placeholder(On("i", "/cpu:0"), kInt64, Shape{1});
+  Output u = ops::Placeholder(On("u", "/cpu:0"), kFloat, Shape{1});
+  Named("update").Op("ResourceScatterMul").In(v).In(i).In(u).Build();
+  ops::ReadVariableOp(Named("read"), v, kFloat);
+  EXPECT_EQ(Place(Devices(1, 1)),
+            "v /cpu:0 colocated\n"
+            "i /cpu:0 requested\n"
+            "u /cpu:0 requested\n"
+            "update /cpu:0 kernel\n"
+            "read /cpu:0 colocated\n");
+  EXPECT_THAT(why_, ::testing::HasSubstr("'update' has a kernel for CPU only"));
+}
+
+TEST_F(PlacerGoldenTest, AnUpdateWithoutGpuKernelOfAVariableOnAGpu) {
+  Output v = ops::VarHandleOp(On("v", "/gpu:0"), kFloat, Shape{4});
+  Output i = ops::Placeholder(On("i", "/cpu:0"), kInt64, Shape{1});
+  Output u = ops::Placeholder(On("u", "/cpu:0"), kFloat, Shape{1});
+  Named("update").Op("ResourceScatterMul").In(v).In(i).In(u).Build();
+  EXPECT_THAT(Place(Devices(1, 1)),
+              ::testing::AllOf(
+                  ::testing::HasSubstr("'v' (VarHandleOp) asks for '/gpu:0'"),
+                  ::testing::HasSubstr("'update' (ResourceScatterMul) has a "
+                                       "kernel for CPU only"),
+                  ::testing::HasSubstr("'update' takes the handle of 'v'")));
+  EXPECT_EQ(PlaceSoft(Devices(1, 1)),
+            "v /cpu:0 soft!\n"
+            "i /cpu:0 requested\n"
+            "u /cpu:0 requested\n"
+            "update /cpu:0 kernel\n");
+}
+
+TEST_F(PlacerGoldenTest, StacksAreObjectsOfTheHost) {
+  Output size = ops::Const(On("size", "/cpu:0"), Tensor(int32_t{4}));
+  Output stack =
+      Named("stack").Op("StackV2").In(size).Attr("elem_type", kFloat).Out();
+  Output x = ops::Placeholder(On("x", "/gpu:0"), kFloat, Shape{2});
+  Named("push").Op("StackPushV2").In(stack).In(x).Build();
+  EXPECT_EQ(Place(Devices(1, 1)),
+            "size /cpu:0 requested\n"
+            "stack /cpu:0 kernel\n"
+            "x /gpu:0 requested\n"
+            "push /cpu:0 colocated\n");
+}
+
+TEST_F(PlacerGoldenTest, ALayerAndItsLoss) {
+  Output x = ops::Placeholder(Named("x"), kFloat, Shape{8, 4});
+  Output labels = ops::Placeholder(Named("labels"), kInt64, Shape{8});
+  Output w = ops::VarHandleOp(Named("w"), kFloat, Shape{4, 3});
+  Output y =
+      ops::MatMul(Named("y"), x, ops::ReadVariableOp(Named("read"), w, kFloat));
+  ops::SparseSoftmaxCrossEntropyWithLogits(Named("loss"), y, labels);
+  EXPECT_EQ(Place(Devices(1, 1)),
+            "x /gpu:0 generator\n"
+            "labels /gpu:0 generator\n"
+            "w /gpu:0 priority\n"
+            "read /gpu:0 colocated\n"
+            "y /gpu:0 priority\n"
+            "loss /gpu:0 priority\n");
+}
+
+TEST_F(PlacerGoldenTest, GradientsAreWhereTheForwardOpAsksToBe) {
+  Output x = ops::Placeholder(On("x", "/cpu:0"), kFloat, Shape{2});
+  Output y = ops::Exp(On("y", "/gpu:1"), x);
+  std::vector<Output> dx;
+  ASSERT_TRUE(AddGradients(root_.WithDevice("/cpu:0"), {y}, {x}, &dx).ok());
+  const std::string placed = Place(Devices(1, 2));
+  EXPECT_THAT(placed, ::testing::HasSubstr(
+                          StrCat(dx[0].node->name(), " /gpu:1 requested")));
+}
+
+TEST_F(PlacerGoldenTest, ADefaultIsFedOrTakenOnTheGpu) {
+  Output rate = ops::Const(Named("rate"), Tensor(0.5f));
+  Output in = Named("in")
+                  .Op("PlaceholderWithDefault")
+                  .In(rate)
+                  .Attr("shape", Shape{})
+                  .Out();
+  ops::Exp(On("y", "/gpu:1"), in);
+  EXPECT_EQ(Place(Devices(1, 2)),
+            "rate /gpu:0 generator\n"
+            "in /gpu:0 priority\n"
+            "y /gpu:1 requested\n");
+}
+
+TEST_F(PlacerGoldenTest, AVariableInTwoColocationGroupsJoinsThem) {
+  const auto with = [&](const char* name, std::vector<std::string> groups,
+                        const char* device) {
+    Output x = ops::Placeholder(On(name, device), kFloat, Shape{2});
+    x.node->mutable_attrs()["_class"] = std::move(groups);
+  };
+  with("a", {"loc:@one"}, "");
+  with("b", {"loc:@two"}, "");
+  with("c", {"loc:@one", "loc:@two"}, "");
+  with("d", {"loc:@d", "loc:@b"}, "/gpu:1");
+  with("e", {"loc:@e"}, "");
+  EXPECT_EQ(Place(Devices(1, 2)),
+            "a /gpu:1 colocated\n"
+            "b /gpu:1 colocated\n"
+            "c /gpu:1 colocated\n"
+            "d /gpu:1 requested\n"
+            "e /gpu:0 priority\n");
+}
+
+TEST_F(PlacerGoldenTest, Int32ResourceVariablesAreOnTheGpu) {
+  Output v = ops::VarHandleOp(Named("v"), kInt32, Shape{});
+  Output one = ops::Const(Named("one"), Tensor(int32_t{1}));
+  ops::AssignVariableOp(Named("assign"), v, one);
+  EXPECT_EQ(Place(Devices(1, 1)),
+            "v /gpu:0 priority\n"
+            "one /gpu:0 generator\n"
+            "assign /gpu:0 colocated\n");
+}
+
+TEST_F(PlacerGoldenTest, WhatPrintsAndChecksIsOnTheCpuBesideTheGpu) {
+  Output x = ops::Placeholder(On("x", "/gpu:0"), kFloat, Shape{2});
+  Output ok = ops::Placeholder(On("ok", "/gpu:0"), kBool, Shape{});
+  Node* check =
+      Named("check").Op("Assert").In(ok).In(std::vector<Output>{x}).Build();
+  ops::Exp(Named("y").WithControlDependencies(std::vector<Node*>{check}), x);
+  EXPECT_EQ(Place(Devices(1, 1)),
+            "x /gpu:0 requested\n"
+            "ok /gpu:0 requested\n"
+            "check /cpu:0 kernel\n"
+            "y /gpu:0 priority\n");
+}
+
+TEST_F(PlacerGoldenTest, AConstantThatOthersWaitForIsNotMovedToItsReader) {
+  Output c = ops::Const(Named("c"), Tensor(1.0f));
+  ops::Exp(On("read", "/gpu:1"), c);
+  ops::NoOp(On("wait", "/cpu:0"), {c.node});
+  EXPECT_EQ(Place(Devices(1, 2)),
+            "c /gpu:0 priority\n"
+            "read /gpu:1 requested\n"
+            "wait /cpu:0 requested\n");
 }
 
 }  // namespace
