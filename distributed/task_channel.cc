@@ -114,6 +114,10 @@ class CommunicatorChannel final : public TaskChannel {
 Status CommunicatorChannel::Post(const TaskMessage& to, const void* data,
                                  int64_t count, DType dtype) {
   LS_RETURN_IF_ERROR(status());
+  if (to.peer < 0 || to.peer >= tasks() || to.peer == rank_) {
+    return InvalidArgument("task ", rank_, " of ", tasks(),
+                           " cannot send to task ", to.peer);
+  }
   const auto peer = static_cast<size_t>(to.peer);
   if (!outboxes_[peer]) {
     outboxes_[peer] = std::make_unique<Outbox>(
@@ -136,7 +140,8 @@ Status CommunicatorChannel::Take(const TaskMessage& from, void* data,
   Status taken =
       Mine().Recv(data, count, dtype, from.peer, from.plan,
                   {.name = from.name, .deadline_micros = from.deadline_micros});
-  if (!taken.ok()) Abort(taken);
+  // An error of one's own arguments has broken nothing.
+  if (!taken.ok() && !Mine().status().ok()) Abort(taken);
   return taken;
 }
 

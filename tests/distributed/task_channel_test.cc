@@ -85,6 +85,21 @@ TEST_P(TaskChannelTest, AMessageThatWasNotMeantIsFoundOut) {
   });
 }
 
+TEST_P(TaskChannelTest, TasksThatDoNotExistAreRefused) {
+  RunTasks([](TaskChannel& c) {
+    Tensor value = Count(4, 0);
+    for (const int peer : {-1, c.task(), c.tasks()}) {
+      EXPECT_EQ(c.Send({.peer = peer, .name = "x"}, value).code(),
+                Code::kInvalidArgument);
+      EXPECT_EQ(c.SendAny({.peer = peer, .name = "x"}, value).code(),
+                Code::kInvalidArgument);
+      EXPECT_EQ(c.Recv({.peer = peer, .name = "x"}, &value).code(),
+                Code::kInvalidArgument);
+    }
+    EXPECT_OK(c.StartRun());
+  });
+}
+
 TEST_P(TaskChannelTest, AnAbortReachesWhoWaits) {
   RunTasks([](TaskChannel& c) {
     if (c.task() == 1) {
