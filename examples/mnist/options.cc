@@ -35,6 +35,26 @@ Examples:
   mpirun -np 2 mnist --pipeline 2
 )";
 
+// Where the model is trained.
+po::options_description Places(Options& o) {
+  po::options_description places("Devices and ranks");
+  places.add_options()  //
+      ("device", po::value(&o.device)->value_name("NAME"),
+       "where the model is: /cpu:0, /gpu:0 ... [where there is a kernel]")  //
+      ("towers", po::value(&o.towers)->value_name("N"),
+       "a copy of the model on each of /gpu:0 to /gpu:N-1, which share the "
+       "batch and the variables on /cpu:0; 0: one model [0]")  //
+      ("virtual-gpus", po::value(&o.virtual_gpus)->value_name("N"),
+       "GPUs that stand in where there are none [0]")  //
+      ("pipeline", po::value(&o.pipeline)->value_name("N"),
+       "cut the model into N stages, rank i training the i-th, instead of "
+       "giving each rank its part of every batch [1: do not]")  //
+      ("micro-batches", po::value(&o.micro_batches)->value_name("N"),
+       "parts of a batch that go through the model one after the other, with "
+       "one update [4 in a pipeline, else 1]");
+  return places;
+}
+
 // Describes every option, its values going to `o`.
 po::options_description Description(Options& o) {
   po::options_description model("Model and training");
@@ -56,14 +76,6 @@ po::options_description Description(Options& o) {
        "sgd, momentum or adam [adam]")  //
       ("seed", po::value(&o.seed)->value_name("N"),
        "of initial values, order and dropout: equal seeds, equal bits [1]");
-  po::options_description ranks("Ranks");
-  ranks.add_options()  //
-      ("pipeline", po::value(&o.pipeline)->value_name("N"),
-       "cut the model into N stages, rank i training the i-th, instead of "
-       "giving each rank its part of every batch [1: do not]")  //
-      ("micro-batches", po::value(&o.micro_batches)->value_name("N"),
-       "parts of a batch that go through the model one after the other, with "
-       "one update [4 in a pipeline, else 1]");
   po::options_description data("Data");
   data.add_options()  //
       ("data", po::value(&o.data)->value_name("DIR"),
@@ -83,15 +95,6 @@ po::options_description Description(Options& o) {
        "go on from the newest checkpoint in --checkpoint-dir")  //
       ("log-dir", po::value(&o.log_dir)->value_name("DIR"),
        "write an event file for TensorBoard there");
-  po::options_description devices("Devices");
-  devices.add_options()  //
-      ("device", po::value(&o.device)->value_name("NAME"),
-       "where the model is: /cpu:0, /gpu:0 ... [where there is a kernel]")  //
-      ("towers", po::value(&o.towers)->value_name("N"),
-       "a copy of the model on each of /gpu:0 to /gpu:N-1, which share the "
-       "batch and the variables on /cpu:0; 0: one model [0]")  //
-      ("virtual-gpus", po::value(&o.virtual_gpus)->value_name("N"),
-       "GPUs that stand in where there are none [0]");
   po::options_description other("Other");
   other.add_options()  //
       ("threads", po::value(&o.threads)->value_name("N"),
@@ -100,7 +103,7 @@ po::options_description Description(Options& o) {
        "print the loss of every Nth step")  //
       ("help", po::bool_switch(&o.help), "print this and end");
   po::options_description all;
-  all.add(model).add(data).add(files).add(devices).add(ranks).add(other);
+  all.add(model).add(data).add(files).add(Places(o)).add(other);
   return all;
 }
 
