@@ -42,7 +42,7 @@ LOCKSTEP_OP("TestAsyncSub")
     .Kernel(kCpu, {SubCpu});
 const GpuKernels kSub = GpuKernels({"TestAsyncSub"}).Always({SubFake});
 
-// ref += x
+// ref += x, from 0 at first
 Status AccumulateCpu(KernelContext& k) {
   float* v = k.variable(0).data<float>();
   for (int64_t i = 0; i < k.input(1).NumElements(); ++i) v[i] += k.in<float>(1)[i];
@@ -51,8 +51,10 @@ Status AccumulateCpu(KernelContext& k) {
 Status AccumulateFake(KernelContext& k) {
   float* v = k.variable(0).data<float>();
   const float* x = k.in<float>(1);
+  const bool first = !k.variable(0).initialized();
   k.variable(0).set_initialized();
   FakeQueue::Of(k)->Enqueue([=, n = k.input(1).NumElements()] {
+    if (first) std::fill_n(FakeGpu::Real(v), n, 0.0f);
     for (int64_t i = 0; i < n; ++i) FakeGpu::Real(v)[i] += FakeGpu::Real(x)[i];
   });
   return Ok();
