@@ -153,6 +153,37 @@ TEST(SessionConfigTest, ASplitThatCannotBeIsRefused) {
   EXPECT_EQ(MakeSessionDevices(options).code(), Code::kInvalidArgument);
 }
 
+TEST(SessionConfigTest, VisibleGpusAreNumberedAnew) {
+  SessionOptions options;
+  options.gpu_options.virtual_gpus = {.count = 3, .bytes = 32 * kMiB};
+  const auto gpus = VirtualGpus(options.gpu_options.virtual_gpus);
+  options.gpu_options.visible_device_list = "2,0";
+  auto devices = MakeSessionDevices(options);
+  ASSERT_TRUE(devices.ok()) << devices.status().ToString();
+  ASSERT_EQ(devices->ToString(), "/cpu:0, /gpu:0, /gpu:1");
+  EXPECT_EQ(&devices->all()[1].memory->hardware(), gpus[2].get());
+  EXPECT_EQ(&devices->all()[2].memory->hardware(), gpus[0].get());
+  for (const char* list : {"3", "0,0", "-1", "a", "0,,1"}) {
+    options.gpu_options.visible_device_list = list;
+    const auto refused = MakeSessionDevices(options);
+    EXPECT_EQ(refused.code(), Code::kInvalidArgument) << list;
+    EXPECT_THAT(refused.status().message(), HasSubstr(StrCat("'", list, "'")));
+  }
+}
+
+TEST(SessionConfigTest, DeviceCountsAddCpusAndLeaveGpusOut) {
+  SessionOptions options;
+  options.gpu_options.virtual_gpus = {.count = 2, .bytes = 32 * kMiB};
+  const auto with = [&](int cpus, int gpus) {
+    options.device_count = {{"CPU", cpus}, {"GPU", gpus}};
+    auto devices = MakeSessionDevices(options);
+    return devices.ok() ? devices->ToString() : devices.status().ToString();
+  };
+  EXPECT_EQ(with(2, 1), "/cpu:0, /cpu:1, /gpu:0");
+  EXPECT_EQ(with(1, 0), "/cpu:0");
+  EXPECT_EQ(with(0, 9), "/cpu:0, /gpu:0, /gpu:1");  // one CPU there is always
+}
+
 TEST(SessionConfigTest, BytesAreReadAsTheyArePrinted) {
   EXPECT_EQ(ParseBytes("812"), 812u);
   EXPECT_EQ(ParseBytes("812 B"), 812u);

@@ -119,6 +119,24 @@ TEST_F(PlanTest, TheDeviceOptionIsForWhatAsksForNothing) {
   EXPECT_EQ(Find(json["nodes"], "name", "y")["requested"], "/device:GPU:0");
 }
 
+TEST_F(PlanTest, PlacesAsOnSeveralRanks) {
+  Output next = ops::Exp(root_.WithName("next").WithDevice("/task:1"),
+                         Output{graph_.Find("z"), 0});
+  ops::Neg(root_.WithName("last").WithDevice("/task:1/cpu:0"), next);
+  const Json json =
+      PlanJson({"--gpus", "1", "--soft-placement", "--tasks", "2"});
+  EXPECT_EQ(Find(json["nodes"], "name", "z")["assigned"],
+            "/job:worker/task:0/device:GPU:0");
+  EXPECT_EQ(Find(json["nodes"], "name", "last")["assigned"],
+            "/job:worker/task:1/device:CPU:0");
+  EXPECT_EQ(Find(json["transfers"], "tensor", "z:0")["to"],
+            "/job:worker/task:1/device:GPU:0");
+  EXPECT_THAT(Plan({"--gpus", "1", "--soft-placement", "--tasks", "2",
+                    "--fetch", "z:0"})
+                  .err,
+              HasSubstr("--tasks"));
+}
+
 TEST_F(PlanTest, TakesAConfiguration) {
   ASSERT_TRUE(env()
                   .WriteFileAtomically(

@@ -6,7 +6,11 @@
 #include <cstdio>
 
 #include "runtime/device/device_name.h"
+#include "runtime/exec/session_config.h"
+#include "runtime/exec/session_devices.h"
+#include "runtime/exec/task_part.h"
 #include "runtime/graph/meta_graph.h"
+#include "runtime/graph/placer.h"
 #include "tools/lockstep/command.h"
 #include "tools/lockstep/plan_report.h"
 #include "tools/lockstep/session_flags.h"
@@ -27,6 +31,7 @@ struct PlanOptions {
   std::string graph;
   std::string device;
   std::vector<std::string> feed_shapes, fetches, targets;
+  int tasks = 1;
   bool explain = false;
   bool json = false;
   SessionFlags session;
@@ -100,10 +105,29 @@ Result<std::vector<Session::Feed>> Feeds(const Graph& graph,
   return feeds;
 }
 
+// As on a job of several ranks, which have devices alike.
+Result<Json> PlaceOnTasks(const PlanOptions& o, SessionOptions options,
+                          MetaGraph& meta) {
+  LS_RETURN_IF_ERROR(ApplyEnvironment(&options));
+  LS_ASSIGN_OR_RETURN(DeviceSet devices, MakeSessionDevices(options));
+  AddOtherTasks(0, o.tasks, &devices);
+  PlanReport report{
+      .file = o.graph, .graph = &meta.graph, .placements = {}, .plan = {}};
+  LS_RETURN_IF_ERROR(
+      PlaceGraph(devices,
+                 {.task = 0,
+                  .allow_soft_placement = options.allow_soft_placement,
+                  .strict_placement = options.strict_placement,
+                  .log_device_placement = options.log_device_placement},
+                 &meta.graph, &report.placements));
+  return ReportJson(report);
+}
+
 Result<Json> MakeReport(Env& env, const PlanOptions& o, MetaGraph& meta) {
   SessionOptions options;
   LS_RETURN_IF_ERROR(o.session.Apply("plan", env, &options));
   LS_RETURN_IF_ERROR(PutUnder(o.device, &meta.graph));
+  if (o.tasks > 1) return PlaceOnTasks(o, std::move(options), meta);
   LS_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session,
                       Session::Create(meta.graph, options));
   // Planning nothing tells whether the graph could be placed.
@@ -140,11 +164,19 @@ int PlanMain(const std::vector<std::string>& args) {
        "a tensor that the run fetches; may be repeated")  //
       ("target", po::value(&o.targets)->value_name("NODE"),
        "a node that the run runs; may be repeated")  //
+      ("tasks", po::value(&o.tasks)->value_name("N"),
+       "place as on N ranks; no run is planned [1]")  //
       ("json", po::bool_switch(&o.json), "as JSON, with everything");
   o.session.AddTo(line.options);
   Status status = line.Parse(args);
   if (line.help()) return line.ShowHelp();
   status.Update(Required("graph", o.graph));
+  const bool run = !o.fetches.empty() || !o.targets.empty();
+  if (o.tasks < 1 || o.tasks > 1024 || (o.tasks > 1 && run)) {
+    status.Update(InvalidArgument(
+        "--tasks must be 1 to 1024, and 1 with --fetch and --target, got ",
+        o.tasks));
+  }
   if (!status.ok()) return Fail("plan", status, kExitBadInput);
   Env& env = *Env::Default();
   Result<MetaGraph> meta = ReadGraphFile(env, o.graph);
