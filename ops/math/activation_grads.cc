@@ -5,29 +5,13 @@
 //   y, dy: floats of one shape   z: same shape
 
 #include "ops/math/elementwise.h"
+#include "ops/math/functors.h"
 #include "ops/math/math.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
 namespace {
-
-struct TanhGradFn {
-  template <class T>
-  static T Apply(T y, T dy) {
-    using V = ValueType<T>;
-    const V v = y;
-    return T(static_cast<V>(dy) * (V(1) - v * v));
-  }
-};
-struct SigmoidGradFn {
-  template <class T>
-  static T Apply(T y, T dy) {
-    using V = ValueType<T>;
-    const V v = y;
-    return T(static_cast<V>(dy) * v * (V(1) - v));
-  }
-};
 
 Status TanhGradGradient(GradContext& g) {
   const Scope& s = g.scope();

@@ -6,45 +6,12 @@
 
 #include "ops/math/binary_gradient.h"
 #include "ops/math/elementwise.h"
+#include "ops/math/functors.h"
 #include "ops/math/math.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
 namespace {
-
-struct AddFn {
-  template <class T>
-  static T Apply(T a, T b) {
-    using C = ArithmeticType<T>;
-    return static_cast<T>(static_cast<C>(a) + static_cast<C>(b));
-  }
-};
-struct SubFn {
-  template <class T>
-  static T Apply(T a, T b) {
-    using C = ArithmeticType<T>;
-    return static_cast<T>(static_cast<C>(a) - static_cast<C>(b));
-  }
-};
-struct MulFn {
-  template <class T>
-  static T Apply(T a, T b) {
-    using C = ArithmeticType<T>;
-    return static_cast<T>(static_cast<C>(a) * static_cast<C>(b));
-  }
-};
-struct SquaredDifferenceFn {
-  template <class T>
-  static T Apply(T a, T b) {
-    using C = ArithmeticType<T>;
-    const C d = static_cast<C>(static_cast<C>(a) - static_cast<C>(b));
-    if constexpr (kIsComplex<T>) {
-      return std::conj(d) * d;
-    } else {
-      return static_cast<T>(d * d);
-    }
-  }
-};
 
 Status AddGradient(GradContext& g) {
   return SetBroadcastGradients(g, g.dy(0), g.dy(0));

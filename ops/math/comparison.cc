@@ -7,50 +7,12 @@
 // cannot be broadcast are all unequal: z is a scalar.
 
 #include "ops/math/elementwise.h"
+#include "ops/math/functors.h"
 #include "ops/math/math.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
 namespace {
-
-struct EqualFn {
-  template <class T>
-  static bool Apply(const T& a, const T& b) {
-    return static_cast<const ValueType<T>&>(a) ==
-           static_cast<const ValueType<T>&>(b);
-  }
-};
-struct NotEqualFn {
-  template <class T>
-  static bool Apply(const T& a, const T& b) {
-    return static_cast<const ValueType<T>&>(a) !=
-           static_cast<const ValueType<T>&>(b);
-  }
-};
-struct LessFn {
-  template <class T>
-  static bool Apply(T a, T b) {
-    return static_cast<ValueType<T>>(a) < static_cast<ValueType<T>>(b);
-  }
-};
-struct LessEqualFn {
-  template <class T>
-  static bool Apply(T a, T b) {
-    return static_cast<ValueType<T>>(a) <= static_cast<ValueType<T>>(b);
-  }
-};
-struct GreaterFn {
-  template <class T>
-  static bool Apply(T a, T b) {
-    return static_cast<ValueType<T>>(a) > static_cast<ValueType<T>>(b);
-  }
-};
-struct GreaterEqualFn {
-  template <class T>
-  static bool Apply(T a, T b) {
-    return static_cast<ValueType<T>>(a) >= static_cast<ValueType<T>>(b);
-  }
-};
 
 Status EqualityShape(ShapeContext& c) {
   if (c.Attr<bool>("incompatible_shape_error")) return BroadcastShape(c);

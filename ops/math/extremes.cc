@@ -7,34 +7,12 @@
 #include "ops/array/array.h"
 #include "ops/math/binary_gradient.h"
 #include "ops/math/elementwise.h"
+#include "ops/math/functors.h"
 #include "ops/math/math.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
 namespace {
-
-struct MaximumFn {
-  template <class T>
-  static T Apply(T a, T b) {
-    const ValueType<T> x = a, y = b;
-    if constexpr (kIsFloat<T>) {
-      return static_cast<int>(x > y) | static_cast<int>(x != x) ? a : b;
-    } else {
-      return x > y ? a : b;
-    }
-  }
-};
-struct MinimumFn {
-  template <class T>
-  static T Apply(T a, T b) {
-    const ValueType<T> x = a, y = b;
-    if constexpr (kIsFloat<T>) {
-      return static_cast<int>(x < y) | static_cast<int>(x != x) ? a : b;
-    } else {
-      return x < y ? a : b;
-    }
-  }
-};
 
 Status SplitGradient(GradContext& g, Output to_x) {
   const Scope& s = g.scope();

@@ -14,50 +14,11 @@
 #include "ops/math/binary_gradient.h"
 #include "ops/math/elementwise.h"
 #include "ops/math/math.h"
+#include "ops/math/quotients.h"
 
 namespace lockstep {
 namespace {
 
-// Apply(a, b) = a == 0 ? 0 : F(a, b), in the type that T computes in.
-template <class F>
-struct GuardedFn {
-  template <class T>
-  static T Apply(T a, T b) {
-    using V = ValueType<T>;
-    const V x = a;
-    return x == V(0) ? T(V(0)) : T(F::Of(x, static_cast<V>(b)));
-  }
-};
-struct Xlogy {
-  template <class V>
-  static V Of(V x, V y) {
-    return x * std::log(y);
-  }
-};
-struct Xlog1py {
-  template <class V>
-  static V Of(V x, V y) {
-    if constexpr (kIsComplex<V>) {
-      return x * std::log(V(1) + y);
-    } else {
-      return x * std::log1p(y);
-    }
-  }
-};
-struct Xdivy {
-  template <class V>
-  static V Of(V x, V y) {
-    return x / y;
-  }
-};
-struct MulNoNanFn {
-  template <class T>
-  static T Apply(T a, T b) {
-    using V = ValueType<T>;
-    const V y = b;
-    return y == V(0) ? T(V(0)) : T(static_cast<V>(a) * y);
-  }
-};
 struct NextAfterFn {
   template <class T>
   static T Apply(T a, T b) {

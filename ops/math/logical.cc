@@ -4,30 +4,12 @@
 //   x, y: bool, with NumPy broadcasting   z: bool
 
 #include "ops/math/elementwise.h"
+#include "ops/math/functors.h"
 #include "ops/math/math.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
 namespace {
-
-struct AndFn {
-  template <class T>
-  static bool Apply(T a, T b) {
-    return static_cast<bool>(static_cast<int>(a) & static_cast<int>(b));
-  }
-};
-struct OrFn {
-  template <class T>
-  static bool Apply(T a, T b) {
-    return static_cast<bool>(static_cast<int>(a) | static_cast<int>(b));
-  }
-};
-struct NotFn {
-  template <class T>
-  static bool Apply(T a) {
-    return !a;
-  }
-};
 
 LOCKSTEP_OP("LogicalAnd")
     .Input("x: bool")

@@ -11,55 +11,12 @@
 #include "ops/math/binary_gradient.h"
 #include "ops/math/elementwise.h"
 #include "ops/math/math.h"
+#include "ops/math/quotients.h"
 #include "ops/math/vector_math.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
 namespace {
-
-struct PowFn {
-  template <class T>
-  static Status Check(const T* b, int64_t n) {
-    if constexpr (std::is_integral_v<T>) {
-      bool negative = false;
-      for (int64_t i = 0; i < n; ++i) negative |= b[i] < 0;
-      if (negative) {
-        return InvalidArgument(
-            "Integers to negative integer powers are not allowed");
-      }
-    }
-    return Ok();
-  }
-  template <class T>
-  static T Apply(T a, T b) {
-    if constexpr (kIsFloat16<T>) {
-      return T(std::pow(static_cast<float>(a), static_cast<float>(b)));
-    } else if constexpr (kIsFloat<T>) {
-      return vm::Pow(a, b);
-    } else if constexpr (kIsComplex<T>) {
-      return std::pow(a, b);
-    } else {
-      using C = ArithmeticType<T>;
-      C result = 1, base = static_cast<C>(a);
-      for (T e = b; e > 0; e = static_cast<T>(e >> 1)) {
-        if (e & 1) result *= base;
-        base *= base;
-      }
-      return static_cast<T>(result);
-    }
-  }
-};
-
-struct Atan2Fn {
-  template <class T>
-  static T Apply(T a, T b) {
-    if constexpr (kIsFloat16<T>) {
-      return T(std::atan2(static_cast<float>(a), static_cast<float>(b)));
-    } else {
-      return vm::Atan2(a, b);
-    }
-  }
-};
 
 Status PowGradient(GradContext& g) {
   const Scope& s = g.scope();

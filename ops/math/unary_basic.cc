@@ -10,99 +10,13 @@
 #include "ops/array/array.h"
 #include "ops/math/binary_gradient.h"
 #include "ops/math/elementwise.h"
+#include "ops/math/functors.h"
 #include "ops/math/math.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
 namespace {
-
-struct NegFn {
-  template <class T>
-  static T Apply(T x) {
-    if constexpr (kIsFloat<T>) {
-      return T(-static_cast<ValueType<T>>(x));
-    } else {
-      using C = ArithmeticType<T>;
-      return static_cast<T>(C{0} - static_cast<C>(x));
-    }
-  }
-};
-struct AbsFn {
-  template <class T>
-  static T Apply(T x) {
-    if constexpr (kIsFloat<T>) {
-      return T(std::abs(static_cast<ValueType<T>>(x)));
-    } else {
-      return x < 0 ? NegFn::Apply<T>(x) : x;
-    }
-  }
-};
-struct SignFn {
-  template <class T>
-  static T Apply(T x) {
-    const ValueType<T> v = x;
-    if constexpr (kIsComplex<T>) {
-      return v == T{} ? T{} : v / std::abs(v);
-    } else if constexpr (kIsFloat<T>) {
-      return v != v ? x
-                    : static_cast<T>(static_cast<float>(
-                          static_cast<int>(v > 0) - static_cast<int>(v < 0)));
-    } else {
-      return static_cast<T>(static_cast<int>(v > 0) - static_cast<int>(v < 0));
-    }
-  }
-};
-struct SquareFn {
-  template <class T>
-  static T Apply(T x) {
-    const auto v = static_cast<ArithmeticType<T>>(x);
-    return static_cast<T>(v * v);
-  }
-};
-struct FloorFn {
-  template <class T>
-  static T Apply(T x) {
-    return T(std::floor(static_cast<ValueType<T>>(x)));
-  }
-};
-struct CeilFn {
-  template <class T>
-  static T Apply(T x) {
-    return T(std::ceil(static_cast<ValueType<T>>(x)));
-  }
-};
-struct RintFn {
-  template <class T>
-  static T Apply(T x) {
-    if constexpr (kIsFloat<T>) {
-      return T(std::rint(static_cast<ValueType<T>>(x)));
-    } else {
-      return x;
-    }
-  }
-};
-struct IsNanFn {
-  template <class T>
-  static bool Apply(T x) {
-    const ValueType<T> v = x;
-    return v != v;
-  }
-};
-struct IsInfFn {
-  template <class T>
-  static bool Apply(T x) {
-    using V = ValueType<T>;
-    return std::abs(static_cast<V>(x)) == std::numeric_limits<V>::infinity();
-  }
-};
-struct IsFiniteFn {
-  template <class T>
-  static bool Apply(T x) {
-    using V = ValueType<T>;
-    return std::abs(static_cast<V>(x)) <= std::numeric_limits<V>::max();
-  }
-};
 
 Status NegGradient(GradContext& g) {
   return g.SetDx(0, ops::Neg(g.scope(), g.dy(0)));

@@ -6,60 +6,13 @@
 // ReciprocalGrad(y, dy) = -dy y^2, each differentiable again.
 
 #include "ops/math/elementwise.h"
+#include "ops/math/functors.h"
 #include "ops/math/math.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
 namespace {
-
-struct SqrtFn {
-  template <class T>
-  static T Apply(T x) {
-    return T(std::sqrt(static_cast<ValueType<T>>(x)));
-  }
-};
-struct RsqrtFn {
-  template <class T>
-  static T Apply(T x) {
-    using V = ValueType<T>;
-    return T(V{1} / std::sqrt(static_cast<V>(x)));
-  }
-};
-struct ReciprocalFn {
-  template <class T>
-  static T Apply(T x) {
-    using V = ValueType<T>;
-    if constexpr (std::is_integral_v<T>) {
-      return x == 1 || x == -1 ? x : T{0};
-    } else {
-      return T(V{1} / static_cast<V>(x));
-    }
-  }
-};
-struct SqrtGradFn {
-  template <class T>
-  static T Apply(T y, T dy) {
-    using V = ValueType<T>;
-    return T(V(0.5f) * static_cast<V>(dy) / ConjOf(static_cast<V>(y)));
-  }
-};
-struct RsqrtGradFn {
-  template <class T>
-  static T Apply(T y, T dy) {
-    using V = ValueType<T>;
-    const V v = ConjOf(static_cast<V>(y));
-    return T(V(-0.5f) * static_cast<V>(dy) * v * v * v);
-  }
-};
-struct ReciprocalGradFn {
-  template <class T>
-  static T Apply(T y, T dy) {
-    using V = ValueType<T>;
-    const V v = ConjOf(static_cast<V>(y));
-    return T(-static_cast<V>(dy) * v * v);
-  }
-};
 
 Output GradOp(GradContext& g, const char* op) {
   return g.scope().Op(op).In(g.y(0)).In(g.dy(0)).Out();

@@ -14,20 +14,6 @@
 namespace lockstep {
 namespace {
 
-template <class A>
-struct Adadelta {
-  static constexpr int kSlots = 2;
-  A lr, rho, epsilon;
-  Adadelta(const A* h, const ApplyFlags&)
-      : lr(h[0]), rho(h[1]), epsilon(h[2]) {}
-  void operator()(A g, A* v) const {
-    v[1] = v[1] * rho + g * g * (A(1) - rho);
-    const A update = std::sqrt(v[2] + epsilon) / std::sqrt(v[1] + epsilon) * g;
-    v[0] -= update * lr;
-    v[2] = v[2] * rho + update * update * (A(1) - rho);
-  }
-};
-
 const ApplyOps<Adadelta> kAdadelta({.name = "Adadelta",
                                     .slots = {"accum", "accum_update"},
                                     .inputs = {"lr", "rho", "epsilon",

@@ -17,59 +17,6 @@
 namespace lockstep {
 namespace {
 
-template <class A>
-struct Adagrad {
-  static constexpr int kSlots = 1;
-  A lr;
-  bool update_slots;
-  Adagrad(const A* h, const ApplyFlags& flags)
-      : lr(h[0]), update_slots(flags.update_slots) {}
-  void operator()(A g, A* v) const {
-    v[1] += update_slots ? g * g : A(0);
-    v[0] -= g * lr / std::sqrt(v[1]);
-  }
-};
-
-template <class A>
-struct AdagradV2 {
-  static constexpr int kSlots = 1;
-  A lr, epsilon;
-  bool update_slots;
-  AdagradV2(const A* h, const ApplyFlags& flags)
-      : lr(h[0]), epsilon(h[1]), update_slots(flags.update_slots) {}
-  void operator()(A g, A* v) const {
-    v[1] += update_slots ? g * g : A(0);
-    v[0] -= g * lr / (std::sqrt(v[1]) + epsilon);
-  }
-};
-
-template <class A>
-struct ProximalAdagrad {
-  static constexpr int kSlots = 1;
-  A lr, l1, l2;
-  ProximalAdagrad(const A* h, const ApplyFlags&)
-      : lr(h[0]), l1(h[1]), l2(h[2]) {}
-  void operator()(A g, A* v) const {
-    v[1] += g * g;
-    const A rate = lr / std::sqrt(v[1]);
-    v[0] = detail::Proximal(v[0] - g * rate, rate, l1, l2);
-  }
-};
-
-template <class A>
-struct AdagradDA {
-  static constexpr int kSlots = 2;
-  A lr, l1, l2, step;
-  AdagradDA(const A* h, const ApplyFlags&)
-      : lr(h[0]), l1(h[1]), l2(h[2]), step(h[3]) {}
-  void operator()(A g, A* v) const {
-    v[1] += g;
-    v[2] += g * g;
-    const A sum = l1 > 0 ? detail::Shrink(v[1], l1 * step) : v[1];
-    v[0] = -lr * sum / (l2 * step * lr + std::sqrt(v[2]));
-  }
-};
-
 const ApplyOps<Adagrad> kAdagrad({.name = "Adagrad",
                                   .slots = {"accum"},
                                   .inputs = {"lr", "grad"},

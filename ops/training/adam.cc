@@ -17,53 +17,6 @@
 namespace lockstep {
 namespace {
 
-template <class A>
-struct Adam {
-  static constexpr int kSlots = 2;
-  A alpha, beta1, beta2, epsilon;
-  bool nesterov;
-  // h: beta1_power, beta2_power, lr, beta1, beta2, epsilon
-  Adam(const A* h, const ApplyFlags& flags)
-      : alpha(h[2] * std::sqrt(A(1) - h[1]) / (A(1) - h[0])),
-        beta1(h[3]),
-        beta2(h[4]),
-        epsilon(h[5]),
-        nesterov(flags.use_nesterov) {}
-  void operator()(A g, A* v) const {
-    v[1] += (g - v[1]) * (A(1) - beta1);
-    v[2] += (g * g - v[2]) * (A(1) - beta2);
-    const A direction = nesterov ? g * (A(1) - beta1) + beta1 * v[1] : v[1];
-    v[0] -= direction * alpha / (std::sqrt(v[2]) + epsilon);
-  }
-};
-
-template <class A>
-struct AdamWithAmsgrad {
-  static constexpr int kSlots = 3;
-  Adam<A> adam;
-  AdamWithAmsgrad(const A* h, const ApplyFlags& flags) : adam(h, flags) {}
-  void operator()(A g, A* v) const {
-    v[1] += (g - v[1]) * (A(1) - adam.beta1);
-    v[2] += (g * g - v[2]) * (A(1) - adam.beta2);
-    v[3] = std::max(v[3], v[2]);
-    v[0] -= v[1] * adam.alpha / (std::sqrt(v[3]) + adam.epsilon);
-  }
-};
-
-template <class A>
-struct AdaMax {
-  static constexpr int kSlots = 2;
-  A rate, beta1, beta2, epsilon;
-  // h: beta1_power, lr, beta1, beta2, epsilon
-  AdaMax(const A* h, const ApplyFlags&)
-      : rate(h[1] / (A(1) - h[0])), beta1(h[2]), beta2(h[3]), epsilon(h[4]) {}
-  void operator()(A g, A* v) const {
-    v[1] += (g - v[1]) * (A(1) - beta1);
-    v[2] = std::max(beta2 * v[2], std::abs(g));
-    v[0] -= rate * (v[1] / (v[2] + epsilon));
-  }
-};
-
 const ApplyOps<Adam> kAdam({.name = "Adam",
                             .slots = {"m", "v"},
                             .inputs = {"beta1_power", "beta2_power", "lr",

@@ -26,6 +26,7 @@
 
 #include "ops/array/axes.h"
 #include "ops/math/elementwise.h"
+#include "ops/training/rules.h"
 #include "runtime/op/kernel.h"
 #include "runtime/op/shape_context.h"
 
@@ -64,13 +65,6 @@ struct ApplySpec {
   std::vector<const char*> attrs = {};
   bool references = true;  // there are forms for reference variables
   bool dense = true, sparse = true;
-};
-
-// The attributes of these names; false where an op lacks one.
-struct ApplyFlags {
-  bool use_nesterov = false;
-  bool update_slots = false;
-  bool multiply_linear_by_lr = false;
 };
 
 namespace detail {

@@ -18,45 +18,6 @@
 namespace lockstep {
 namespace {
 
-template <class A>
-struct FtrlV2 {
-  static constexpr int kSlots = 2;
-  A lr, l1, l2, l2_shrinkage, power;
-  bool root, scaled;
-  FtrlV2(A rate, A first, A second, A shrinkage, A lr_power,
-         const ApplyFlags& flags)
-      : lr(rate),
-        l1(first),
-        l2(second),
-        l2_shrinkage(shrinkage),
-        power(-lr_power),
-        root(lr_power == A(-0.5)),
-        scaled(flags.multiply_linear_by_lr) {}
-  FtrlV2(const A* h, const ApplyFlags& flags)
-      : FtrlV2(h[0], h[1], h[2], h[3], h[4], flags) {}
-
-  A Power(A accum) const {
-    return root ? std::sqrt(accum) : vm::Pow(accum, power);
-  }
-  void operator()(A g, A* v) const {
-    const A shrunk = g + A(2) * l2_shrinkage * v[0];
-    const A before = Power(v[1]);
-    v[1] += g * g;
-    const A after = Power(v[1]);
-    const A unit = scaled ? lr : A(1);  // of linear
-    v[2] += shrunk * unit - (after - before) / lr * unit * v[0];
-    const A bound = l1 * unit;
-    const A x = std::min(std::max(v[2], -bound), bound) - v[2];
-    v[0] = x / ((after / lr + A(2) * l2) * unit);
-  }
-};
-
-template <class A>
-struct Ftrl : FtrlV2<A> {
-  Ftrl(const A* h, const ApplyFlags& flags)
-      : FtrlV2<A>(h[0], h[1], h[2], A(0), h[3], flags) {}
-};
-
 const ApplyOps<Ftrl> kFtrl({.name = "Ftrl",
                             .slots = {"accum", "linear"},
                             .inputs = {"grad", "lr", "l1", "l2", "lr_power"},

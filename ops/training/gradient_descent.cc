@@ -13,25 +13,6 @@
 namespace lockstep {
 namespace {
 
-template <class A>
-struct GradientDescent {
-  static constexpr int kSlots = 0;
-  A alpha;
-  GradientDescent(const A* h, const ApplyFlags&) : alpha(h[0]) {}
-  void operator()(A delta, A* v) const { v[0] -= alpha * delta; }
-};
-
-template <class A>
-struct ProximalGradientDescent {
-  static constexpr int kSlots = 0;
-  A alpha, l1, l2;
-  ProximalGradientDescent(const A* h, const ApplyFlags&)
-      : alpha(h[0]), l1(h[1]), l2(h[2]) {}
-  void operator()(A delta, A* v) const {
-    v[0] = detail::Proximal(v[0] - alpha * delta, alpha, l1, l2);
-  }
-};
-
 // Sparse descent is ScatterSub.
 const ApplyOps<GradientDescent> kGradientDescent({.name = "GradientDescent",
                                                   .slots = {},

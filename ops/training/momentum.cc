@@ -13,32 +13,6 @@
 namespace lockstep {
 namespace {
 
-template <class A>
-struct Momentum {
-  static constexpr int kSlots = 1;
-  A lr, momentum;
-  bool nesterov;
-  Momentum(const A* h, const ApplyFlags& flags)
-      : lr(h[0]), momentum(h[1]), nesterov(flags.use_nesterov) {}
-  void operator()(A g, A* v) const {
-    v[1] = v[1] * momentum + g;
-    v[0] -= nesterov ? g * lr + v[1] * momentum * lr : v[1] * lr;
-  }
-};
-
-template <class A>
-struct KerasMomentum {
-  static constexpr int kSlots = 1;
-  A lr, momentum;
-  bool nesterov;
-  KerasMomentum(const A* h, const ApplyFlags& flags)
-      : lr(h[0]), momentum(h[1]), nesterov(flags.use_nesterov) {}
-  void operator()(A g, A* v) const {
-    v[1] = v[1] * momentum - g * lr;
-    v[0] += nesterov ? v[1] * momentum - g * lr : v[1];
-  }
-};
-
 const ApplyOps<Momentum> kMomentum({.name = "Momentum",
                                     .slots = {"accum"},
                                     .inputs = {"lr", "grad", "momentum"},

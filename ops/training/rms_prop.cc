@@ -15,33 +15,6 @@
 namespace lockstep {
 namespace {
 
-template <class A>
-struct RMSProp {
-  static constexpr int kSlots = 2;
-  A lr, rho, momentum, epsilon;
-  RMSProp(const A* h, const ApplyFlags&)
-      : lr(h[0]), rho(h[1]), momentum(h[2]), epsilon(h[3]) {}
-  void operator()(A g, A* v) const {
-    v[1] += (g * g - v[1]) * (A(1) - rho);
-    v[2] = v[2] * momentum + g * lr / std::sqrt(v[1] + epsilon);
-    v[0] -= v[2];
-  }
-};
-
-template <class A>
-struct CenteredRMSProp {
-  static constexpr int kSlots = 3;
-  A lr, rho, momentum, epsilon;
-  CenteredRMSProp(const A* h, const ApplyFlags&)
-      : lr(h[0]), rho(h[1]), momentum(h[2]), epsilon(h[3]) {}
-  void operator()(A g, A* v) const {
-    v[1] += (g - v[1]) * (A(1) - rho);
-    v[2] += (g * g - v[2]) * (A(1) - rho);
-    v[3] = v[3] * momentum + g * lr / std::sqrt(v[2] - v[1] * v[1] + epsilon);
-    v[0] -= v[3];
-  }
-};
-
 const ApplyOps<RMSProp> kRMSProp({.name = "RMSProp",
                                   .slots = {"ms", "mom"},
                                   .inputs = {"lr", "rho", "momentum", "epsilon",

@@ -15,32 +15,6 @@
 namespace lockstep {
 namespace {
 
-template <class A>
-A SignOf(A x) {
-  return A(x > 0) - A(x < 0);
-}
-
-template <class A, bool kPower>
-struct Sign {
-  static constexpr int kSlots = 1;
-  A lr, scale, sign_decay, beta;
-  Sign(const A* h, const ApplyFlags&)
-      : lr(h[0]), scale(h[1]), sign_decay(h[2]), beta(h[3]) {}
-  void operator()(A g, A* v) const {
-    v[1] = v[1] * beta + g * (A(1) - beta);
-    const A agree = sign_decay * SignOf(g) * SignOf(v[1]);
-    if constexpr (kPower) {
-      v[0] -= lr * vm::Exp(scale * agree) * g;
-    } else {
-      v[0] -= lr * (scale + agree) * g;
-    }
-  }
-};
-template <class A>
-using AddSign = Sign<A, false>;
-template <class A>
-using PowerSign = Sign<A, true>;
-
 const ApplyOps<AddSign> kAddSign({.name = "AddSign",
                                   .slots = {"m"},
                                   .inputs = {"lr", "alpha", "sign_decay",

@@ -16,11 +16,7 @@
 #include <array>
 #include <cstdint>
 
-#ifdef __CUDACC__
-#define LS_HOST_DEVICE __host__ __device__
-#else
-#define LS_HOST_DEVICE
-#endif
+#include "runtime/core/host_device.h"
 
 namespace lockstep {
 
