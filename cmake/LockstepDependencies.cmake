@@ -30,13 +30,26 @@ if(LOCKSTEP_MPI)
   endif()
 endif()
 
-if(LOCKSTEP_CUDA)
+# A macro: what it finds and sets is the caller's.
+macro(lockstep_find_cuda)
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-    set(CMAKE_CUDA_ARCHITECTURES 80 90)
+    set(CMAKE_CUDA_ARCHITECTURES 80 90) # A100; H100 and H200
   endif()
   enable_language(CUDA)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+    # CMake 3.25 does not know CUDA's flag for C++20.
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+    set(CMAKE_CUDA20_COMPILE_FEATURES cuda_std_20)
+    list(APPEND CMAKE_CUDA_COMPILE_FEATURES cuda_std_20)
+  endif()
   set(CMAKE_CUDA_STANDARD 20)
-  find_package(CUDAToolkit REQUIRED)
+  find_package(CUDAToolkit ${ARGN})
+  find_package(CUDNN 9 ${ARGN})
+  find_package(NCCL ${ARGN})
+endmacro()
+if(LOCKSTEP_CUDA)
+  lockstep_find_cuda(REQUIRED)
 endif()
 
 message(

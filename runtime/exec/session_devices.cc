@@ -9,6 +9,10 @@
 #include "runtime/core/strings.h"
 #include "runtime/device/virtual_gpu.h"
 
+#ifdef LOCKSTEP_CUDA
+#include "runtime/device/cuda/cuda_hardware.h"
+#endif
+
 namespace lockstep {
 namespace {
 
@@ -121,8 +125,12 @@ Result<std::vector<GpuPart>> SplitGpus(
 Result<std::vector<std::shared_ptr<Hardware>>> VisibleGpus(
     const SessionOptions& options) {
   const GpuOptions& gpu = options.gpu_options;
-  const std::vector<std::shared_ptr<Hardware>> all =
+  std::vector<std::shared_ptr<Hardware>> all =
       gpu.hardware.empty() ? VirtualGpus(VirtualGpusOf(gpu)) : gpu.hardware;
+#ifdef LOCKSTEP_CUDA
+  // Virtual ones that are asked for stand in for those that there are.
+  if (all.empty()) all = CudaGpus();
+#endif
   if (gpu.visible_device_list.empty()) return all;
   LS_ASSIGN_OR_RETURN(
       const std::vector<int> numbers,

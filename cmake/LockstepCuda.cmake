@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+# What only a build with CUDA has, beside the kernels of ops/ (listed there) and
+# what is distributed/'s. Where LOCKSTEP_CUDA is off and CUDA's compiler is
+# there, target lockstep_cuda compiles and links it all the same, beside the
+# library, for A100, H100 and H200: no GPU is needed for that, and nothing runs.
+
+set(LOCKSTEP_CUDA_SOURCES
+    runtime/device/cuda/cuda_arena.cc
+    runtime/device/cuda/cuda_hardware.cc
+    runtime/device/cuda/cuda_libraries.cc
+    runtime/device/cuda/cuda_queue.cc
+    runtime/device/cuda/cuda_status.cc
+    ${LOCKSTEP_CUDA_OPS})
+
+# Flags and libraries of `target`, which has these sources.
+function(lockstep_configure_cuda target)
+  # Status is assigned to within its own class: 2810 takes that for a result
+  # that is thrown away. CUDA's compiler knows no clones of functions for
+  # several processors (see runtime/core/simd.h).
+  target_compile_options(
+    ${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--extended-lambda
+                      --expt-relaxed-constexpr
+                      -diag-suppress=2810
+                      -DLOCKSTEP_TSAN=1>)
+  target_link_libraries(${target} PRIVATE CUDA::cudart_static CUDA::cublasLt
+                                          CUDNN::cudnn)
+endfunction()
+
+if(LOCKSTEP_CUDA)
+  target_sources(lockstep PRIVATE ${LOCKSTEP_CUDA_SOURCES})
+  lockstep_configure_cuda(lockstep)
+  return()
+endif()
+
+include(CheckLanguage)
+check_language(CUDA)
+if(CMAKE_CUDA_COMPILER)
+  lockstep_find_cuda(QUIET)
+endif()
+if(NOT CUDNN_FOUND OR NOT NCCL_FOUND)
+  return()
+endif()
+file(GLOB lists CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/ops/*/gpu_kernels.cc)
+add_library(lockstep_cuda MODULE EXCLUDE_FROM_ALL ${LOCKSTEP_CUDA_SOURCES}
+                                                  ${lists})
+target_compile_definitions(lockstep_cuda PRIVATE LOCKSTEP_CUDA=1)
+target_compile_features(lockstep_cuda PRIVATE cxx_std_20)
+target_link_libraries(lockstep_cuda PRIVATE lockstep lockstep_flags DNNL::dnnl)
+target_link_options(lockstep_cuda PRIVATE LINKER:--no-undefined)
+lockstep_configure_cuda(lockstep_cuda)
+if(LOCKSTEP_MPI)
+  target_sources(lockstep_cuda PRIVATE distributed/nccl_communicator.cc)
+  target_link_libraries(lockstep_cuda PRIVATE lockstep_distributed NCCL::nccl)
+endif()
