@@ -101,7 +101,7 @@ Status Communicator::AllReduce(std::span<const Piece> pieces, DType dtype,
   }
   LS_RETURN_IF_ERROR(CheckReduction(dtype, factor));
   if (failed()) return status();
-  if (size_ == 1) {
+  if (local_) {
     for (const Piece& piece : pieces) {
       if (factor == 1.0 && piece.in == piece.out) continue;
       GatherPieces({&piece, 1}, DTypeSize(dtype), FindReduceKernels(dtype),
@@ -122,7 +122,7 @@ Status Communicator::ReduceScatter(const void* in, void* out, int64_t count,
   LS_RETURN_IF_ERROR(CheckArray(out, count, dtype));
   LS_RETURN_IF_ERROR(CheckReduction(dtype, 1.0));
   if (failed()) return status();
-  if (size_ == 1) {
+  if (local_) {
     if (count > 0) {
       std::memmove(out, in, static_cast<size_t>(count) * DTypeSize(dtype));
     }
@@ -139,7 +139,7 @@ Status Communicator::AllGather(const void* in, void* out, int64_t count,
   LS_RETURN_IF_ERROR(CheckArray(in, count, dtype));
   LS_RETURN_IF_ERROR(CheckArray(out, count, dtype));
   if (failed()) return status();
-  if (size_ == 1) {
+  if (local_) {
     if (count > 0) {
       std::memmove(out, in, static_cast<size_t>(count) * DTypeSize(dtype));
     }
@@ -157,7 +157,7 @@ Status Communicator::Broadcast(void* data, int64_t count, DType dtype, int root,
     return InvalidArgument("no rank ", root, " among ", size_);
   }
   if (failed()) return status();
-  if (size_ == 1) return Ok();
+  if (local_) return Ok();
   CollectiveCall call = NewCall(CallKind::kBroadcast, count, dtype, options);
   call.header.peer = root;
   return Finish(call, DoBroadcast(call, data));
@@ -193,7 +193,7 @@ Status Communicator::Recv(void* data, int64_t count, DType dtype, int from,
 
 Status Communicator::Barrier(const CallOptions& options) {
   if (failed()) return status();
-  if (size_ == 1) return Ok();
+  if (local_) return Ok();
   const CollectiveCall call = NewCall(CallKind::kBarrier, 0, kUint8, options);
   return Finish(call, DoBarrier(call));
 }

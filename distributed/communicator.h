@@ -99,10 +99,13 @@ class Communicator {
   Status status() const;
 
  protected:
-  Communicator(int rank, int size) : rank_(rank), size_(size) {}
+  // `local_when_alone`: a single rank's calls are copies in host memory, made
+  // here; else the implementation gets them too.
+  Communicator(int rank, int size, bool local_when_alone = true)
+      : rank_(rank), size_(size), local_(local_when_alone && size == 1) {}
 
-  // What an implementation provides. Arguments are checked, size() > 1, no
-  // failure so far. Errors end the communicator (see Abort).
+  // What an implementation provides. Arguments are checked, size() > 1 (but see
+  // the constructor), no failure so far. Errors end the communicator (see Abort).
   virtual Status DoAllReduce(const CollectiveCall& call,
                              std::span<const Piece> pieces, double factor) = 0;
   virtual Status DoReduceScatter(const CollectiveCall& call, const void* in,
@@ -135,6 +138,7 @@ class Communicator {
 
   const int rank_;
   const int size_;
+  const bool local_;
   uint64_t timeout_micros_ = kDefaultTimeoutMicros;
   uint64_t sequence_ = 0;  // collectives so far
   std::atomic<bool> failed_{false};

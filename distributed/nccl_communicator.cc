@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "distributed/nccl_communicator.h"
+
+#include <nccl.h>
+
+#include <thread>
+
+#include "distributed/backoff.h"
+#include "runtime/core/env.h"
+#include "runtime/device/cuda/cuda_status.h"
+
+namespace lockstep {
+namespace {
+
+Status NcclStatus(ncclResult_t result, const char* call) {
+  if (result == ncclSuccess || result == ncclInProgress) return Ok();
+  return Status(
+      result == ncclRemoteError ? Code::kUnavailable : Code::kInternal,
+      StrCat(call, ": ", ncclGetErrorString(result)));
+}
+
+#define LS_RETURN_IF_NCCL(call) LS_RETURN_IF_ERROR(NcclStatus((call), #call))
+
+Result<ncclDataType_t> TypeOf(DType dtype) {
+  switch (dtype) {
+    case kFloat: return ncclFloat32;
+    case kDouble: return ncclFloat64;
+    case kHalf: return ncclFloat16;
+    case kBfloat16: return ncclBfloat16;
+    case kInt32: return ncclInt32;
+    case kInt64: return ncclInt64;
+    case kUint32: return ncclUint32;
+    case kUint64: return ncclUint64;
+    case kInt8: return ncclInt8;
+    case kUint8: return ncclUint8;
+    default: return Unimplemented("NCCL does not reduce ", DTypeName(dtype));
+  }
+}
+
+ncclRedOp_t OpOf(ReduceOp op) {
+  switch (op) {
+    case ReduceOp::kSum: return ncclSum;
+    case ReduceOp::kMean: return ncclAvg;
+    case ReduceOp::kMin: return ncclMin;
+    default: return ncclMax;
+  }
+}
+
+class NcclCommunicator final : public Communicator {
+ public:
+  NcclCommunicator(std::unique_ptr<Communicator> host, int gpu)
+      : Communicator(host->rank(), host->size(), /*local_when_alone=*/false),
+        host_(std::move(host)),
+        gpu_(gpu) {}
+  ~NcclCommunicator() override {
+    const CudaDeviceScope scope(gpu_);
+    if (comm_ != nullptr) (void)ncclCommAbort(comm_);
+    if (event_ != nullptr) (void)cudaEventDestroy(event_);
+    if (stream_ != nullptr) (void)cudaStreamDestroy(stream_);
+  }
+  std::string_view backend() const override { return "nccl"; }
+
+  Status Open();
+
+ protected:
+  Status DoAllReduce(const CollectiveCall& call, std::span<const Piece> pieces,
+                     double factor) override;
+  Status DoReduceScatter(const CollectiveCall& call, const void* in,
+                         void* out) override;
+  Status DoAllGather(const CollectiveCall& call, const void* in,
+                     void* out) override;
+  Status DoBroadcast(const CollectiveCall& call, void* data) override;
+  Status DoSend(const CollectiveCall& call, const void* data) override;
+  Status DoRecv(const CollectiveCall& call, void* data) override;
+  Status DoBarrier(const CollectiveCall& call) override {
+    return host_->Barrier(For(call));
+  }
+  Result<std::unique_ptr<Communicator>> DoSplit(const std::vector<int>& members,
+                                                int new_rank) override;
+  void Announce(const Status& why) override { host_->Abort(why); }
+
+ private:
+  static CallOptions For(const CollectiveCall& call) {
+    return {.deadline_micros = call.deadline_micros};
+  }
+  // Whether an array is in host memory, where `host_` does the work.
+  static bool OnHost(const void* data) {
+    cudaPointerAttributes attributes;
+    return cudaPointerGetAttributes(&attributes, data) != cudaSuccess ||
+           (attributes.type != cudaMemoryTypeDevice &&
+            attributes.type != cudaMemoryTypeManaged);
+  }
+  // All ranks call the same.
+  Status Agree(const CollectiveCall& call);
+  // Until NCCL has taken a call up.
+  Status AwaitNccl(const char* what, uint64_t deadline_micros);
+  // Runs `enqueue` and waits until the GPU has done it.
+  template <class F>
+  Status Run(const CollectiveCall& call, const F& enqueue);
+  // Why a wait ends early; OK to go on waiting.
+  Status Interrupted(const char* what, uint64_t deadline_micros);
+  void Drop() {
+    if (comm_ != nullptr) (void)ncclCommAbort(comm_);
+    comm_ = nullptr;
+  }
+  static size_t Count(const CollectiveCall& call) {
+    return static_cast<size_t>(call.header.count);
+  }
+  // Counts of bytes serve where elements are only moved.
+  static size_t Bytes(const CollectiveCall& call) {
+    return Count(call) * call.element_bytes();
+  }
+  Result<ncclRedOp_t> Weighted(ncclDataType_t type, double factor, bool mean);
+
+  std::unique_ptr<Communicator> host_;
+  const int gpu_;
+  ncclComm_t comm_ = nullptr;
+  cudaStream_t stream_ = nullptr;
+  cudaEvent_t event_ = nullptr;
+};
+
+Status NcclCommunicator::Open() {
+  const CudaDeviceScope scope(gpu_);
+  LS_RETURN_IF_ERROR(scope.status());
+  int least = 0, greatest = 0;
+  LS_RETURN_IF_CUDA(cudaDeviceGetStreamPriorityRange(&least, &greatest));
+  LS_RETURN_IF_CUDA(
+      cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking, greatest));
+  LS_RETURN_IF_CUDA(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming));
+  ncclUniqueId id{};
+  if (rank() == 0) LS_RETURN_IF_NCCL(ncclGetUniqueId(&id));
+  LS_RETURN_IF_ERROR(host_->Broadcast(&id, sizeof(id), kUint8, /*root=*/0,
+                                      {.name = "NCCL's id"}));
+  ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+  config.blocking = 0;
+  LS_RETURN_IF_NCCL(
+      ncclCommInitRankConfig(&comm_, size(), id, rank(), &config));
+  return AwaitNccl("ncclCommInitRankConfig",
+                   Env::Default()->SteadyMicros() + timeout_micros());
+}
+
+Status NcclCommunicator::Interrupted(const char* what,
+                                     uint64_t deadline_micros) {
+  if (failed()) return status();
+  LS_RETURN_IF_ERROR(host_->status());
+  if (Env::Default()->SteadyMicros() < deadline_micros) return Ok();
+  return DeadlineExceeded(what, " on GPU ", gpu_,
+                          " did not end before the deadline");
+}
+
+Status NcclCommunicator::AwaitNccl(const char* what, uint64_t deadline_micros) {
+  for (;;) {
+    ncclResult_t state = ncclSuccess;
+    LS_RETURN_IF_NCCL(ncclCommGetAsyncError(comm_, &state));
+    if (state == ncclSuccess) return Ok();
+    LS_RETURN_IF_ERROR(NcclStatus(state, what));
+    LS_RETURN_IF_ERROR(Interrupted(what, deadline_micros));
+    std::this_thread::yield();
+  }
+}
+
+Status NcclCommunicator::Agree(const CollectiveCall& call) {
+  std::vector<CallHeader> all(static_cast<size_t>(size()));
+  LS_RETURN_IF_ERROR(host_->AllGather(&call.header, all.data(),
+                                      sizeof(CallHeader), kUint8, For(call)));
+  for (int r = 0; r < size(); ++r) {
+    LS_RETURN_IF_ERROR(
+        CheckAgreement(rank(), call.header, r, all[static_cast<size_t>(r)]));
+  }
+  return Ok();
+}
+
+template <class F>
+Status NcclCommunicator::Run(const CollectiveCall& call, const F& enqueue) {
+  if (comm_ == nullptr) return Unavailable("NCCL's communicator was aborted");
+  const CudaDeviceScope scope(gpu_);
+  LS_RETURN_IF_ERROR(scope.status());
+  const auto run = [&]() -> Status {
+    LS_RETURN_IF_ERROR(enqueue());
+    LS_RETURN_IF_ERROR(AwaitNccl("NCCL", call.deadline_micros));
+    LS_RETURN_IF_CUDA(cudaEventRecord(event_, stream_));
+    for (;;) {
+      const cudaError_t done = cudaEventQuery(event_);
+      if (done == cudaSuccess) return Ok();
+      if (done != cudaErrorNotReady) {
+        return CudaStatus(done, "cudaEventQuery");
+      }
+      ncclResult_t state = ncclSuccess;
+      LS_RETURN_IF_NCCL(ncclCommGetAsyncError(comm_, &state));
+      LS_RETURN_IF_ERROR(NcclStatus(state, "NCCL"));
+      LS_RETURN_IF_ERROR(Interrupted("NCCL", call.deadline_micros));
+      std::this_thread::yield();
+    }
+  };
+  Status status = run();
+  // What the GPU has been given ends with the communicator alone.
+  if (!status.ok()) Drop();
+  return status;
+}
+
+// Sum (of a mean: sum / size) of contributions times this rank's factor.
+Result<ncclRedOp_t> NcclCommunicator::Weighted(ncclDataType_t type,
+                                               double factor, bool mean) {
+  if (mean) factor /= size();
+  ncclRedOp_t op;
+  const float narrow = static_cast<float>(factor);
+  const Half half(narrow);
+  const BFloat16 bfloat16(narrow);
+  void* scalar = type == ncclFloat64   ? static_cast<void*>(&factor)
+                 : type == ncclFloat16 ? const_cast<Half*>(&half)
+                 : type == ncclBfloat16
+                     ? const_cast<BFloat16*>(&bfloat16)
+                     : static_cast<void*>(const_cast<float*>(&narrow));
+  LS_RETURN_IF_NCCL(ncclRedOpCreatePreMulSum(&op, scalar, type,
+                                             ncclScalarHostImmediate, comm_));
+  return op;
+}
+
+Status NcclCommunicator::DoAllReduce(const CollectiveCall& call,
+                                     std::span<const Piece> pieces,
+                                     double factor) {
+  const auto dtype = static_cast<DType>(call.header.dtype);
+  if (!pieces.empty() && OnHost(pieces[0].in)) {
+    return host_->AllReduce(pieces, dtype, call.header.op, factor, For(call));
+  }
+  LS_ASSIGN_OR_RETURN(const ncclDataType_t type, TypeOf(dtype));
+  const bool mean = call.header.op == ReduceOp::kMean;
+  if (factor != 1.0 && !mean && call.header.op != ReduceOp::kSum) {
+    return Unimplemented("NCCL weights sums alone");
+  }
+  LS_RETURN_IF_ERROR(Agree(call));
+  return Run(call, [&]() -> Status {
+    // All ranks have to use the same kind of operation: with weights, if any
+    // rank has one, is not known here. So floats are always weighted.
+    ncclRedOp_t op = OpOf(call.header.op);
+    const bool floating = IsFloating(dtype);
+    const bool weighted =
+        floating && (mean || call.header.op == ReduceOp::kSum);
+    if (weighted) {
+      LS_ASSIGN_OR_RETURN(op, Weighted(type, factor, mean));
+    }
+    Status status = NcclStatus(ncclGroupStart(), "ncclGroupStart");
+    for (const Piece& piece : pieces) {
+      const void* in = piece.in;
+      if (factor == 0.0) {
+        // Zeros, whatever the array holds.
+        const size_t bytes =
+            static_cast<size_t>(piece.count) * call.element_bytes();
+        status.Update(CudaStatus(cudaMemsetAsync(piece.out, 0, bytes, stream_),
+                                 "cudaMemsetAsync"));
+        in = piece.out;
+      }
+      status.Update(NcclStatus(
+          ncclAllReduce(in, piece.out, static_cast<size_t>(piece.count), type,
+                        op, comm_, stream_),
+          "ncclAllReduce"));
+    }
+    status.Update(NcclStatus(ncclGroupEnd(), "ncclGroupEnd"));
+    status.Update(AwaitNccl("ncclAllReduce", call.deadline_micros));
+    if (weighted) {
+      status.Update(
+          NcclStatus(ncclRedOpDestroy(op, comm_), "ncclRedOpDestroy"));
+    }
+    return status;
+  });
+}
+
+Status NcclCommunicator::DoReduceScatter(const CollectiveCall& call,
+                                         const void* in, void* out) {
+  const auto dtype = static_cast<DType>(call.header.dtype);
+  if (OnHost(in)) {
+    return host_->ReduceScatter(in, out, call.header.count, dtype,
+                                call.header.op, For(call));
+  }
+  LS_ASSIGN_OR_RETURN(const ncclDataType_t type, TypeOf(dtype));
+  LS_RETURN_IF_ERROR(Agree(call));
+  return Run(call, [&]() -> Status {
+    LS_RETURN_IF_NCCL(ncclReduceScatter(in, out, Count(call), type,
+                                        OpOf(call.header.op), comm_, stream_));
+    return Ok();
+  });
+}
+
+Status NcclCommunicator::DoAllGather(const CollectiveCall& call, const void* in,
+                                     void* out) {
+  if (OnHost(in)) {
+    return host_->AllGather(in, out, call.header.count,
+                            static_cast<DType>(call.header.dtype), For(call));
+  }
+  LS_RETURN_IF_ERROR(Agree(call));
+  return Run(call, [&]() -> Status {
+    LS_RETURN_IF_NCCL(
+        ncclAllGather(in, out, Bytes(call), ncclUint8, comm_, stream_));
+    return Ok();
+  });
+}
+
+Status NcclCommunicator::DoBroadcast(const CollectiveCall& call, void* data) {
+  if (OnHost(data)) {
+    return host_->Broadcast(data, call.header.count,
+                            static_cast<DType>(call.header.dtype),
+                            call.header.peer, For(call));
+  }
+  LS_RETURN_IF_ERROR(Agree(call));
+  return Run(call, [&]() -> Status {
+    LS_RETURN_IF_NCCL(ncclBroadcast(data, data, Bytes(call), ncclUint8,
+                                    call.header.peer, comm_, stream_));
+    return Ok();
+  });
+}
+
+Status NcclCommunicator::DoSend(const CollectiveCall& call, const void* data) {
+  LS_RETURN_IF_ERROR(host_->Send(&call.header, sizeof(CallHeader), kUint8,
+                                 call.header.peer, call.header.tag, For(call)));
+  return Run(call, [&]() -> Status {
+    LS_RETURN_IF_NCCL(ncclSend(data, Bytes(call), ncclUint8, call.header.peer,
+                               comm_, stream_));
+    return Ok();
+  });
+}
+
+Status NcclCommunicator::DoRecv(const CollectiveCall& call, void* data) {
+  CallHeader sent;
+  LS_RETURN_IF_ERROR(host_->Recv(&sent, sizeof(CallHeader), kUint8,
+                                 call.header.peer, call.header.tag, For(call)));
+  LS_RETURN_IF_ERROR(CheckMessage(call.header.peer, sent, rank(), call.header));
+  return Run(call, [&]() -> Status {
+    LS_RETURN_IF_NCCL(ncclRecv(data, Bytes(call), ncclUint8, call.header.peer,
+                               comm_, stream_));
+    return Ok();
+  });
+}
+
+Result<std::unique_ptr<Communicator>> NcclCommunicator::DoSplit(
+    const std::vector<int>& members, int new_rank) {
+  LS_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> part,
+                      host_->Split(members[0], new_rank));
+  return MakeNcclCommunicator(std::move(part), gpu_);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Communicator>> MakeNcclCommunicator(
+    std::unique_ptr<Communicator> host, int gpu) {
+  const uint64_t timeout = host->timeout_micros();
+  auto comm = std::make_unique<NcclCommunicator>(std::move(host), gpu);
+  comm->set_timeout_micros(timeout);
+  LS_RETURN_IF_ERROR(comm->Open());
+  return std::unique_ptr<Communicator>(std::move(comm));
+}
+
+}  // namespace lockstep
