@@ -25,6 +25,7 @@ struct BenchOptions {
   int threads = 0;
   int steps = 200;
   int warmup = 20;
+  std::string device;
   bool json = false;
   bool plan = false;
   SessionFlags session;
@@ -62,10 +63,12 @@ Result<Times> TimeSteps(BenchModel& model, Session& session,
 }
 
 Status RunBench(const BenchOptions& o) {
-  LS_ASSIGN_OR_RETURN(BenchModel model, MakeBenchModel(o.name, o.batch));
+  LS_ASSIGN_OR_RETURN(BenchModel model,
+                      MakeBenchModel(o.name, o.batch, o.device));
   SessionOptions options;
   LS_RETURN_IF_ERROR(o.session.Apply("bench", *Env::Default(), &options));
   if (o.threads > 0) options.intra_op_threads = o.threads;
+  if (!o.device.empty()) options.allow_soft_placement = true;
   LS_ASSIGN_OR_RETURN(auto session, Session::Create(model.graph, options));
   LS_ASSIGN_OR_RETURN(Times times, TimeSteps(model, *session, o));
   const int threads = o.threads > 0 ? o.threads : AffinityCount();
@@ -113,6 +116,7 @@ int BenchMain(const std::vector<std::string>& args) {
       ("steps", po::value(&o.steps)->default_value(o.steps), "steps timed")
       ("warmup", po::value(&o.warmup)->default_value(o.warmup),
        "steps before them")
+      ("device", po::value(&o.device), "where the model asks to be: /gpu:0")
       ("json", po::bool_switch(&o.json), "one line of JSON")
       ("plan", po::bool_switch(&o.plan), "list the plan's steps and memory");
   o.session.AddTo(options);

@@ -34,7 +34,8 @@ Tensor OneHotLabels(int batch, uint64_t stream) {
 
 class Maker {
  public:
-  explicit Maker(BenchModel* model) : m_(*model), root_(&model->graph) {}
+  explicit Maker(BenchModel* model)
+      : m_(*model), root_(Scope(&model->graph).WithDevice(model->device)) {}
 
   Output Feed(const char* name, const Shape& shape) {
     Output o = ops::Placeholder(root_.WithName(name), kFloat, shape);
@@ -170,8 +171,10 @@ std::vector<std::string> BenchNames() {
   return {"mlp", "cnn", "xor", "linreg", "chain", "empty"};
 }
 
-Result<BenchModel> MakeBenchModel(const std::string& name, int batch) {
+Result<BenchModel> MakeBenchModel(const std::string& name, int batch,
+                                  const std::string& device) {
   BenchModel m;
+  m.device = device;
   m.batch = batch > 0 ? batch : name == "cnn" ? 128 : 100;
   if (name == "mlp") {
     Mlp(&m);

@@ -20,11 +20,13 @@ struct BenchModel {
   // Several sets of values for the feeds, used in turn.
   std::vector<std::vector<Tensor>> batches;
   int batch = 0;
+  std::string device;  // where its ops ask to be; empty: wherever
 };
 
 // mlp, cnn, xor, linreg, chain, empty.
 std::vector<std::string> BenchNames();
 // `batch` 0: the model's usual one. INVALID_ARGUMENT for an unknown name.
-Result<BenchModel> MakeBenchModel(const std::string& name, int batch);
+Result<BenchModel> MakeBenchModel(const std::string& name, int batch,
+                                  const std::string& device = "");
 
 }  // namespace lockstep
