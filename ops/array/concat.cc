@@ -102,8 +102,9 @@ Status ConcatCpu(KernelContext& k) {
   const ConcatState& s = k.state<ConcatState>();
   char* y = static_cast<char*>(k.output(0).data());
   for (size_t i = 0; i < s.parts.size(); ++i) {
-    s.parts[i].copy.Run(y + s.parts[i].offset,
-                        k.input(s.first + static_cast<int>(i)).data());
+    LS_RETURN_IF_ERROR(s.parts[i].copy.Run(
+        y + s.parts[i].offset, k.input(s.first + static_cast<int>(i)).data(),
+        k.stream()));
   }
   return Ok();
 }

@@ -12,6 +12,7 @@
 #include "ops/math/elementwise.h"
 #include "ops/reduce/reduce.h"
 #include "runtime/core/object.h"
+#include "runtime/device/stream.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/shape_context.h"
 
@@ -51,8 +52,8 @@ Status ZerosCpu(KernelContext& k) {
       if (!x[i]) continue;
       LS_ASSIGN_OR_RETURN(y.flat<ObjectRef>()[i], x[i]->Zeros());
     }
-  } else if (y.bytes() > 0) {
-    std::memset(y.data(), 0, y.bytes());
+  } else {
+    return ClearBytes(y.data(), y.bytes(), k.stream());
   }
   return Ok();
 }

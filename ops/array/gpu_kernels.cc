@@ -31,7 +31,7 @@ const GpuKernels kExpandDims = GpuKernels({"ExpandDims"})
                                    .OnHost("T", {kInt32});
 
 const GpuKernels kNothing =
-    GpuKernels({"ControlTrigger", "NoOp"}).Always(LS_CUDA(gpu::DoNothing));
+    GpuKernels({"ControlTrigger", "NoOp"}).SharedAlways();
 const GpuKernels kPlaceholderWithDefault =
     GpuKernels({"PlaceholderWithDefault"})
         .Types("dtype", kGpuTypes, LS_CUDA(gpu::Copy))
@@ -40,8 +40,8 @@ const GpuKernels kPlaceholderWithDefault =
 // Shapes are read, values are not.
 const GpuKernels kShape = GpuKernels({"Rank", "Shape", "ShapeN", "Size"})
                               .HostMemory({"output"})
-                              .Types("T", kGpuTypes, LS_CUDA(gpu::ShapeOf))
-                              .Types("T", {kInt32}, LS_CUDA(gpu::ShapeOf));
+                              .Shared("T", kGpuTypes)
+                              .Shared("T", {kInt32});
 const GpuKernels kShapeArithmetic =
     GpuKernels({"BroadcastArgs", "BroadcastGradientArgs", "InvertPermutation"})
         .OnHost("T", {kInt32, kInt64});
@@ -59,9 +59,8 @@ const GpuKernels kFill = GpuKernels({"Fill"})
                              .HostMemory({"dims"})
                              .Types("T", kGpuTypes, LS_CUDA(gpu::Fill))
                              .OnHost("T", {kInt32});
-const GpuKernels kZerosLike = GpuKernels({"ZerosLike"})
-                                  .Types("T", kGpuTypes, LS_CUDA(gpu::Zeros))
-                                  .OnHost("T", {kInt32});
+const GpuKernels kZerosLike =
+    GpuKernels({"ZerosLike"}).Shared("T", kGpuTypes).OnHost("T", {kInt32});
 const GpuKernels kOnesLike = GpuKernels({"OnesLike"})
                                  .Types("T", kGpuTypes, LS_CUDA(gpu::Ones))
                                  .OnHost("T", {kInt32});
@@ -69,63 +68,56 @@ const GpuKernels kOnesLike = GpuKernels({"OnesLike"})
 // int32 on the host.
 const GpuKernels kConcat = GpuKernels({"Concat"})
                                .HostMemory({"concat_dim"})
-                               .Types("T", kGpuTypes, LS_CUDA(gpu::Concat))
+                               .Shared("T", kGpuTypes)
                                .OnHost("T", {kInt32});
 const GpuKernels kConcatV2 = GpuKernels({"ConcatV2"})
                                  .HostMemory({"axis"})
-                                 .Types("T", kGpuTypes, LS_CUDA(gpu::Concat))
+                                 .Shared("T", kGpuTypes)
                                  .OnHost("T", {kInt32});
-const GpuKernels kPack = GpuKernels({"Pack"})
-                             .Types("T", kGpuTypes, LS_CUDA(gpu::Pack))
-                             .OnHost("T", {kInt32});
-const GpuKernels kUnpack = GpuKernels({"Unpack"})
-                               .Types("T", kGpuTypes, LS_CUDA(gpu::Unpack))
-                               .OnHost("T", {kInt32});
+const GpuKernels kPack =
+    GpuKernels({"Pack"}).Shared("T", kGpuTypes).OnHost("T", {kInt32});
+const GpuKernels kUnpack =
+    GpuKernels({"Unpack"}).Shared("T", kGpuTypes).OnHost("T", {kInt32});
 const GpuKernels kSplit = GpuKernels({"Split"})
                               .HostMemory({"split_dim"})
-                              .Types("T", kGpuTypes, LS_CUDA(gpu::Split))
+                              .Shared("T", kGpuTypes)
                               .OnHost("T", {kInt32});
 const GpuKernels kSplitV = GpuKernels({"SplitV"})
                                .HostMemory({"size_splits", "split_dim"})
-                               .Types("T", kGpuTypes, LS_CUDA(gpu::Split))
+                               .Shared("T", kGpuTypes)
                                .OnHost("T", {kInt32});
-const GpuKernels kSlice =
-    GpuKernels({"Slice"})
-        .HostMemory({"begin", "size"})
-        .Types("T", kGpuTypes, LS_CUDA(gpu::Strided, gpu::PrepareSlice))
-        .OnHost("T", {kInt32});
-const GpuKernels kStridedSlice =
-    GpuKernels({"StridedSlice"})
-        .HostMemory({"begin", "end", "strides"})
-        .Types("T", kGpuTypes, LS_CUDA(gpu::Strided, gpu::PrepareStridedSlice))
-        .OnHost("T", {kInt32});
+const GpuKernels kSlice = GpuKernels({"Slice"})
+                              .HostMemory({"begin", "size"})
+                              .Shared("T", kGpuTypes)
+                              .OnHost("T", {kInt32});
+const GpuKernels kStridedSlice = GpuKernels({"StridedSlice"})
+                                     .HostMemory({"begin", "end", "strides"})
+                                     .Shared("T", kGpuTypes)
+                                     .OnHost("T", {kInt32});
 const GpuKernels kStridedSliceGrad =
     GpuKernels({"StridedSliceGrad"})
         .HostMemory({"shape", "begin", "end", "strides"})
-        .Types("T", kGpuTypes,
-               LS_CUDA(gpu::Strided, gpu::PrepareStridedSliceGrad))
+        .Shared("T", kGpuTypes)
         .OnHost("T", {kInt32});
-const GpuKernels kPad =
-    GpuKernels({"Pad"})
-        .HostMemory({"paddings"})
-        .Types("T", kGpuTypes, LS_CUDA(gpu::Pad, gpu::PreparePad))
-        .OnHost("T", {kInt32});
-const GpuKernels kPadV2 =
-    GpuKernels({"PadV2"})
-        .HostMemory({"paddings"})
-        .Types("T", kGpuTypes, LS_CUDA(gpu::Pad, gpu::PreparePad))
-        .OnHost("T", {kInt32});
+const GpuKernels kPad = GpuKernels({"Pad"})
+                            .HostMemory({"paddings"})
+                            .Shared("T", kGpuTypes)
+                            .OnHost("T", {kInt32});
+const GpuKernels kPadV2 = GpuKernels({"PadV2"})
+                              .HostMemory({"paddings"})
+                              .Shared("T", kGpuTypes)
+                              .OnHost("T", {kInt32});
 
 // int32 on the device.
-#define LS_GPU_MOVE(Op, ARG, ...)                                           \
-  const GpuKernels k##Op = GpuKernels({#Op})                                \
-                               .HostMemory({ARG})                           \
-                               .Types("T", kGpuTypes, LS_CUDA(__VA_ARGS__)) \
-                               .Types("T", {kInt32}, LS_CUDA(__VA_ARGS__))
-LS_GPU_MOVE(BroadcastTo, "shape", gpu::Strided, gpu::PrepareBroadcastTo);
-LS_GPU_MOVE(ReverseV2, "axis", gpu::Strided, gpu::PrepareReverse);
-LS_GPU_MOVE(Tile, "multiples", gpu::Tile, gpu::PrepareTile);
-LS_GPU_MOVE(Transpose, "perm", gpu::Strided, gpu::PrepareTranspose);
+#define LS_GPU_MOVE(Op, ARG)                           \
+  const GpuKernels k##Op = GpuKernels({#Op})           \
+                               .HostMemory({ARG})      \
+                               .Shared("T", kGpuTypes) \
+                               .Shared("T", {kInt32})
+LS_GPU_MOVE(BroadcastTo, "shape");
+LS_GPU_MOVE(ReverseV2, "axis");
+LS_GPU_MOVE(Tile, "multiples");
+LS_GPU_MOVE(Transpose, "perm");
 
 const GpuKernels kGather =
     GpuKernels({"Gather"})

@@ -90,16 +90,18 @@ Status PrepareUnpack(PrepareContext& c) {
 Status PackCpu(KernelContext& k) {
   const StackState& s = k.state<StackState>();
   for (int i = 0; i < k.num_inputs(); ++i) {
-    s.copy.Run(static_cast<char*>(k.output(0).data()) + i * s.step,
-               k.input(i).data());
+    LS_RETURN_IF_ERROR(
+        s.copy.Run(static_cast<char*>(k.output(0).data()) + i * s.step,
+                   k.input(i).data(), k.stream()));
   }
   return Ok();
 }
 Status UnpackCpu(KernelContext& k) {
   const StackState& s = k.state<StackState>();
   for (int i = 0; i < k.num_outputs(); ++i) {
-    s.copy.Run(k.output(i).data(),
-               static_cast<const char*>(k.input(0).data()) + i * s.step);
+    LS_RETURN_IF_ERROR(s.copy.Run(
+        k.output(i).data(),
+        static_cast<const char*>(k.input(0).data()) + i * s.step, k.stream()));
   }
   return Ok();
 }

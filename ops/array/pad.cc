@@ -11,10 +11,12 @@
 
 #include "ops/array/array.h"
 #include "ops/array/element_unit.h"
+#include "ops/array/gpu.h"
 #include "ops/array/strided_copy.h"
 #include "ops/math/elementwise.h"
 #include "ops/math/math.h"
 #include "ops/reduce/reduce.h"
+#include "runtime/device/stream.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/shape_context.h"
 
@@ -85,13 +87,20 @@ Status PadCpu(KernelContext& k) {
   const PadState& s = k.state<PadState>();
   U* y = k.out<U>(0);
   const int64_t n = k.output(0).NumElements();
-  if (s.copy.size() < n) {
-    const U around = k.num_inputs() > 2 ? k.in<U>(2)[0] : U{};
-    ParallelFor(n, kCheapGrain, [&](int64_t begin, int64_t end) {
-      std::fill(y + begin, y + end, around);
-    });
+  char* const at = reinterpret_cast<char*>(y) + s.offset;
+  if (s.copy.size() == n) return s.copy.Run(at, k.input(0).data(), k.stream());
+  if (k.stream() != nullptr) {
+    LS_RETURN_IF_ERROR(
+        k.num_inputs() > 2
+            ? gpu::FillWith(k.input(2).data(), k.output(0), k.stream())
+            : ClearBytes(y, k.output(0).bytes(), k.stream()));
+    return s.copy.Run(at, k.input(0).data(), k.stream());
   }
-  s.copy.Run(reinterpret_cast<char*>(y) + s.offset, k.input(0).data());
+  const U around = k.num_inputs() > 2 ? k.in<U>(2)[0] : U{};
+  ParallelFor(n, kCheapGrain, [&](int64_t begin, int64_t end) {
+    std::fill(y + begin, y + end, around);
+  });
+  s.copy.Run(at, k.input(0).data());
   return Ok();
 }
 

@@ -68,9 +68,9 @@ Status PrepareReverse(PrepareContext& c) {
 Status ReverseCpu(KernelContext& k) {
   const ReverseState& s = k.state<ReverseState>();
   if (s.copy.size() == 0) return Ok();
-  s.copy.Run(k.output(0).data(),
-             static_cast<const char*>(k.input(0).data()) + s.offset);
-  return Ok();
+  return s.copy.Run(k.output(0).data(),
+                    static_cast<const char*>(k.input(0).data()) + s.offset,
+                    k.stream());
 }
 
 int NoAxes(ShapeContext& c) {

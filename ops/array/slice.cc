@@ -71,9 +71,9 @@ Status PrepareSlice(PrepareContext& c) {
 
 Status SliceCpu(KernelContext& k) {
   const SliceState& s = k.state<SliceState>();
-  s.copy.Run(k.output(0).data(),
-             static_cast<const char*>(k.input(0).data()) + s.offset);
-  return Ok();
+  return s.copy.Run(k.output(0).data(),
+                    static_cast<const char*>(k.input(0).data()) + s.offset,
+                    k.stream());
 }
 
 // Everything is taken: begin 0 and the input's own shape.

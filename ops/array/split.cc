@@ -111,8 +111,8 @@ Status SplitCpu(KernelContext& k) {
   const SplitState& s = k.state<SplitState>();
   const char* x = static_cast<const char*>(k.input(s.value).data());
   for (size_t i = 0; i < s.parts.size(); ++i) {
-    s.parts[i].copy.Run(k.output(static_cast<int>(i)).data(),
-                        x + s.parts[i].offset);
+    LS_RETURN_IF_ERROR(s.parts[i].copy.Run(k.output(static_cast<int>(i)).data(),
+                                           x + s.parts[i].offset, k.stream()));
   }
   return Ok();
 }

@@ -35,6 +35,7 @@ Result<StridedCopy> StridedCopy::Make(DType dtype,
     c.run_ = RunUnit<U>;
     return Ok();
   }));
+  c.unit_bytes_ = DTypeSize(dtype);
   c.size_ = 1;
   std::vector<Dim> merged;
   for (size_t i = 0; i < dims.size(); ++i) {
@@ -51,6 +52,12 @@ Result<StridedCopy> StridedCopy::Make(DType dtype,
   c.Normalise(std::move(merged));
   return c;
 }
+
+#ifndef LOCKSTEP_CUDA
+Status StridedCopy::RunOnStream(void*, const void*, void*) const {
+  return Internal("a build without CUDA has no streams");
+}
+#endif
 
 void StridedCopy::Normalise(std::vector<Dim> dims) {
   inner_ = {1, 1, 1};

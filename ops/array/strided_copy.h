@@ -6,7 +6,8 @@
 // BroadcastTo, Reverse and their like are each one or several such copies.
 //
 // Strides are in elements and may be 0 (source: repeat) or negative. Made in
-// prepare; Run may be called from one thread at a time and uses the team.
+// prepare; Run may be called from one thread at a time and uses the team. On a
+// stream (see KernelContext::stream) both arrays are in its device's memory.
 //
 //   // [rows, cols] -> its transpose
 //   auto copy = StridedCopy::Make(kFloat, {cols, rows}, {rows, 1}, {1, cols});
@@ -30,6 +31,11 @@ class StridedCopy {
                                   std::span<const int64_t> src_strides);
   // The first elements of the block in both arrays; the arrays are disjoint.
   void Run(void* dst, const void* src) const { run_(*this, dst, src); }
+  Status Run(void* dst, const void* src, void* stream) const {
+    if (stream != nullptr) return RunOnStream(dst, src, stream);
+    Run(dst, src);
+    return Ok();
+  }
   int64_t size() const { return size_; }  // elements copied
 
  private:
@@ -45,8 +51,10 @@ class StridedCopy {
   template <class U>
   void CopyTile(U* dst, const U* src, int64_t begin, int64_t end) const;
   void Normalise(std::vector<Dim> dims);
+  Status RunOnStream(void* dst, const void* src, void* stream) const;
 
   int64_t size_ = 0;
+  size_t unit_bytes_ = 0;
   std::vector<Dim> outer_;  // outermost first
   Dim tile_;  // when its size is not 1: copied together with inner_, in blocks
   Dim inner_;

@@ -14,6 +14,7 @@
 
 #include "ops/array/array.h"
 #include "ops/array/strided_copy.h"
+#include "runtime/device/stream.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/kernel.h"
 
@@ -200,9 +201,9 @@ Status PrepareSlice(PrepareContext& c) {
 Status SliceCpu(KernelContext& k) {
   const SliceState& s = k.state<SliceState>();
   if (s.copy.size() == 0) return Ok();
-  s.copy.Run(k.output(0).data(),
-             static_cast<const char*>(k.input(0).data()) + s.offset);
-  return Ok();
+  return s.copy.Run(k.output(0).data(),
+                    static_cast<const char*>(k.input(0).data()) + s.offset,
+                    k.stream());
 }
 
 Status PrepareGrad(PrepareContext& c) {
@@ -220,12 +221,10 @@ Status PrepareGrad(PrepareContext& c) {
 Status GradCpu(KernelContext& k) {
   const SliceState& s = k.state<SliceState>();
   Tensor& y = k.output(0);
-  if (y.bytes() == 0) return Ok();
-  std::memset(y.data(), 0, y.bytes());
-  if (s.copy.size() > 0) {
-    s.copy.Run(static_cast<char*>(y.data()) + s.offset, k.input(4).data());
-  }
-  return Ok();
+  LS_RETURN_IF_ERROR(ClearBytes(y.data(), y.bytes(), k.stream()));
+  if (y.bytes() == 0 || s.copy.size() == 0) return Ok();
+  return s.copy.Run(static_cast<char*>(y.data()) + s.offset, k.input(4).data(),
+                    k.stream());
 }
 
 NodeBuilder WithMasks(NodeBuilder node, GradContext& g) {

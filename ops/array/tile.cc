@@ -62,8 +62,8 @@ Status PrepareTile(PrepareContext& c) {
 }
 
 Status CopyCpu(KernelContext& k) {
-  k.state<StridedCopy>().Run(k.output(0).data(), k.input(0).data());
-  return Ok();
+  return k.state<StridedCopy>().Run(k.output(0).data(), k.input(0).data(),
+                                    k.stream());
 }
 
 int AllOnes(ShapeContext& c) {

@@ -66,8 +66,8 @@ Status PrepareTranspose(PrepareContext& c) {
 }
 
 Status TransposeCpu(KernelContext& k) {
-  k.state<StridedCopy>().Run(k.output(0).data(), k.input(0).data());
-  return Ok();
+  return k.state<StridedCopy>().Run(k.output(0).data(), k.input(0).data(),
+                                    k.stream());
 }
 
 template <class T>

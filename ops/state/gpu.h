@@ -14,11 +14,8 @@ Status PrepareScatter(PrepareContext& p);
 Status Assign(KernelContext& k);
 Status AssignAdd(KernelContext& k);
 Status AssignSub(KernelContext& k);
-Status DoNothing(KernelContext& k);
-Status IsInitialized(KernelContext& k);
 Status ScatterAdd(KernelContext& k);
 Status ScatterSub(KernelContext& k);
 Status ScatterUpdate(KernelContext& k);
-Status VariableShape(KernelContext& k);
 
 }  // namespace lockstep::gpu

@@ -16,10 +16,9 @@ const GpuKernels kVariable =
     GpuKernels({"Variable", "VariableV2"}).Types("dtype", kGpuTypes);
 const GpuKernels kRefIdentity =
     GpuKernels({"RefIdentity"}).Types("T", kGpuTypes);
-const GpuKernels kIsVariableInitialized =
-    GpuKernels({"IsVariableInitialized"})
-        .HostMemory({"is_initialized"})
-        .Types("dtype", kGpuTypes, LS_CUDA(gpu::IsInitialized));
+const GpuKernels kIsVariableInitialized = GpuKernels({"IsVariableInitialized"})
+                                              .HostMemory({"is_initialized"})
+                                              .Shared("dtype", kGpuTypes);
 const GpuKernels kAssign =
     GpuKernels({"Assign"})
         .Types("T", kGpuTypes, LS_CUDA(gpu::Assign, gpu::PrepareAssign));
@@ -35,13 +34,12 @@ const GpuKernels kHandle = GpuKernels({"VarHandleOp", "ReadVariableOp"})
                                .Types("dtype", {kInt32});
 const GpuKernels kVarIsInitialized = GpuKernels({"VarIsInitializedOp"})
                                          .HostMemory({"is_initialized"})
-                                         .Always(LS_CUDA(gpu::IsInitialized));
-const GpuKernels kVariableShape =
-    GpuKernels({"VariableShape"})
-        .HostMemory({"output"})
-        .Types("out_type", {kInt32, kInt64}, LS_CUDA(gpu::VariableShape));
+                                         .SharedAlways();
+const GpuKernels kVariableShape = GpuKernels({"VariableShape"})
+                                      .HostMemory({"output"})
+                                      .Shared("out_type", {kInt32, kInt64});
 const GpuKernels kDisableCopyOnRead =
-    GpuKernels({"DisableCopyOnRead"}).Always(LS_CUDA(gpu::DoNothing));
+    GpuKernels({"DisableCopyOnRead"}).SharedAlways();
 const GpuKernels kAssignVariable =
     GpuKernels({"AssignVariableOp"})
         .Types("dtype", kGpuTypes, LS_CUDA(gpu::Assign, gpu::PrepareAssign))

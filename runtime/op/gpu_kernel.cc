@@ -3,6 +3,10 @@
 
 namespace lockstep {
 
+Status SharedWithCpu(KernelContext&) {
+  return Internal("a GPU shares a kernel that the CPU does not have");
+}
+
 GpuKernels& GpuKernels::HostMemory(std::vector<std::string> args) {
   host_memory_ = std::move(args);
   return *this;
@@ -20,6 +24,19 @@ GpuKernels& GpuKernels::Where(std::vector<TypeConstraint> constraints,
   Add(std::move(constraints), {.run = functions.run,
                                .prepare = functions.prepare,
                                .host_memory = host_memory_});
+  return *this;
+}
+
+GpuKernels& GpuKernels::Shared(const std::string& attr,
+                               std::initializer_list<DType> types) {
+  for (DType type : types) {
+    Add({{attr, type}}, {.run = SharedWithCpu, .host_memory = host_memory_});
+  }
+  return *this;
+}
+
+GpuKernels& GpuKernels::SharedAlways() {
+  Add({}, {.run = SharedWithCpu, .host_memory = host_memory_});
   return *this;
 }
 

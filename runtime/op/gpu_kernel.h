@@ -25,9 +25,11 @@
 // LS_CUDA(run) or LS_CUDA(run, prepare): functions that only a build with CUDA
 // has.
 #ifdef LOCKSTEP_CUDA
-#define LS_CUDA(...) ::lockstep::GpuFunctions{__VA_ARGS__}
+#define LS_CUDA(...) \
+  ::lockstep::GpuFunctions { __VA_ARGS__ }
 #else
-#define LS_CUDA(...) ::lockstep::GpuFunctions{}
+#define LS_CUDA(...) \
+  ::lockstep::GpuFunctions {}
 #endif
 
 namespace lockstep {
@@ -37,12 +39,15 @@ struct GpuFunctions {
   PrepareFn prepare = nullptr;
 };
 
+// Stands for the CPU's functions in a list; the registry puts those in.
+Status SharedWithCpu(KernelContext& k);
+
 // The types that most GPU kernels are for.
 inline constexpr std::initializer_list<DType> kGpuFloats = {kHalf, kBfloat16,
                                                             kFloat, kDouble};
 // The types that can be on a GPU; int32 is the host's by convention.
 inline constexpr std::initializer_list<DType> kGpuTypes = {
-    kHalf, kBfloat16, kFloat, kDouble, kInt64, kBool,
+    kHalf, kBfloat16, kFloat, kDouble, kInt64,  kBool,
     kInt8, kUint8,    kInt16, kUint16, kUint32, kUint64};
 
 class GpuKernels {
@@ -61,6 +66,11 @@ class GpuKernels {
   GpuKernels& Always(GpuFunctions functions = {}) {
     return Where({}, functions);
   }
+  // The CPU's functions, which launch on k.stream() where there is one, or
+  // touch no elements.
+  GpuKernels& Shared(const std::string& attr,
+                     std::initializer_list<DType> types);
+  GpuKernels& SharedAlways();
   // The CPU's kernel on host memory, all operands there.
   GpuKernels& OnHost(const std::string& attr,
                      std::initializer_list<DType> types);

@@ -2,6 +2,8 @@
 #include "runtime/op/op_def.h"
 
 #include <algorithm>
+
+#include "runtime/op/gpu_kernel.h"
 #include <set>
 
 namespace lockstep {
@@ -33,8 +35,7 @@ Status CheckAttr(const AttrDef& def, const AttrValue& value) {
   }
   if (auto* s = std::get_if<std::string>(&value);
       s && !def.allowed_strings.empty() &&
-      std::ranges::find(def.allowed_strings, *s) ==
-          def.allowed_strings.end()) {
+      std::ranges::find(def.allowed_strings, *s) == def.allowed_strings.end()) {
     return InvalidArgument("attribute '", def.name, "' must be one of {",
                            Join(def.allowed_strings, ", "), "}, is \"", *s,
                            "\"");
@@ -214,6 +215,25 @@ std::vector<std::string> OpRegistry::OpsOfLostKernels() const {
   return ops;
 }
 
+namespace {
+
+// A shared kernel's functions are those of the CPU's.
+void Attach(RegisteredKernel kernel, OpDef* op) {
+  if (kernel.def.run == SharedWithCpu) {
+    AttrMap attrs;
+    for (const TypeConstraint& c : kernel.constraints) {
+      attrs.emplace(c.attr, c.type);
+    }
+    if (const KernelDef* cpu = op->FindKernel(kCpu, attrs)) {
+      kernel.def.run = cpu->run;
+      kernel.def.prepare = cpu->prepare;
+    }
+  }
+  op->kernels.push_back(std::move(kernel));
+}
+
+}  // namespace
+
 void OpRegistry::Register(OpDef def) {
   std::string name = def.name;
   auto [it, added] = ops_.emplace(name, std::move(def));
@@ -222,7 +242,7 @@ void OpRegistry::Register(OpDef def) {
     return;
   }
   for (auto& [op, kernel] : waiting_) {
-    if (op == name) it->second.kernels.push_back(kernel);
+    if (op == name) Attach(kernel, &it->second);
   }
   std::erase_if(waiting_, [&](const auto& w) { return w.first == name; });
 }
@@ -232,7 +252,7 @@ void OpRegistry::AddKernel(std::string_view op, RegisteredKernel kernel) {
   if (it == ops_.end()) {
     waiting_.emplace_back(std::string(op), std::move(kernel));
   } else {
-    it->second.kernels.push_back(std::move(kernel));
+    Attach(std::move(kernel), &it->second);
   }
 }
 

@@ -8,7 +8,7 @@
 
 #include "runtime/core/strings.h"
 #include "runtime/graph/placer.h"
-#include "runtime/op/op_def.h"
+#include "runtime/op/gpu_kernel.h"
 
 namespace lockstep {
 namespace {
@@ -124,8 +124,16 @@ TEST(GpuKernelsTest, AreOnceForEachType) {
   }
 }
 
+const KernelDef* CpuKernelOf(const Listed& listed) {
+  return listed.op->FindKernel(kCpu, AttrsOf(*listed.kernel));
+}
+
+// Those that are the CPU's own they have everywhere.
 TEST(GpuKernelsTest, HaveFunctionsInBuildsWithCudaAlone) {
   for (const Listed& listed : AllListed()) {
+    const KernelDef* cpu = CpuKernelOf(listed);
+    if (cpu != nullptr && listed.kernel->def.run == cpu->run) continue;
+    EXPECT_NE(listed.kernel->def.run, SharedWithCpu) << listed.ToString();
     const bool runs = NeedsKernel(*listed.op) && listed.op->name != "_Recv" &&
                       !listed.kernel->def.on_host;
 #ifdef LOCKSTEP_CUDA
