@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# What only a build with CUDA has, beside the kernels of ops/ (listed there) and
-# what is distributed/'s. Where LOCKSTEP_CUDA is off and CUDA's compiler is
-# there, target lockstep_cuda compiles and links it all the same, beside the
-# library, for A100, H100 and H200: no GPU is needed for that, and nothing runs.
+# What only a build with CUDA has: the device and the kernels, listed in the
+# folders' CMakeLists.txt, and what is distributed/'s. Where LOCKSTEP_CUDA is
+# off and CUDA's compiler is there, target lockstep_cuda compiles and links it
+# all the same, beside the library, for A100, H100 and H200: no GPU is needed
+# for that, and nothing runs.
 
-set(LOCKSTEP_CUDA_SOURCES
-    runtime/device/cuda/cuda_arena.cc
-    runtime/device/cuda/cuda_hardware.cc
-    runtime/device/cuda/cuda_libraries.cc
-    runtime/device/cuda/cuda_queue.cc
-    runtime/device/cuda/cuda_status.cc
-    ${LOCKSTEP_CUDA_OPS})
+set(LOCKSTEP_CUDA_SOURCES ${LOCKSTEP_CUDA_DEVICE} ${LOCKSTEP_CUDA_OPS})
 
 # Flags and libraries of `target`, which has these sources.
 function(lockstep_configure_cuda target)
