@@ -49,8 +49,7 @@ constexpr char kGroupEnd = '\n';
 std::vector<std::string> SortedGroups(const std::string& groups) {
   std::vector<std::string> names = Split(groups, kGroupEnd);
   std::ranges::sort(names);
-  const auto repeated = std::ranges::unique(names);
-  names.erase(repeated.begin(), repeated.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
 }
 
