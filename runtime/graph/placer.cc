@@ -305,6 +305,12 @@ class Placer {
       return StrCat("soft placement: there is no kernel for it",
                     types.empty() ? "" : StrCat(" (", types, ")"));
     }
+    // Where kernels do not decide, requests exclude each other.
+    if (group.decisive && needs_.Of(group.decisive).kinds == need.kinds) {
+      const ColocationLink* link = links_->LinksOf(n).front();
+      return StrCat("soft placement: ", link->ToString(),
+                    "; their group asks for devices that exclude each other");
+    }
     return StrCat("soft placement: ", GroupText(n, group));
   }
 

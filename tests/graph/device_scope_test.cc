@@ -47,6 +47,18 @@ TEST_F(DeviceScopeTest, ADeviceFunctionPutsVariablesOnTheCpu) {
             "after /gpu:0 priority\n");
 }
 
+TEST_F(DeviceScopeTest, SeveralCpus) {
+  Output x = ops::Placeholder(On("x", "/cpu:1"), kFloat, Shape{2});
+  Output y = ops::Exp(On("y", "/device:CPU:*"), x);
+  ops::Shape(Named("shape"), x);
+  ops::Exp(Named("z"), y);
+  EXPECT_EQ(Place(Devices(2, 0)),
+            "x /cpu:1 requested\n"
+            "y /cpu:0 requested\n"
+            "shape /cpu:1 metadata\n"
+            "z /cpu:0 priority\n");
+}
+
 TEST_F(DeviceScopeTest, SlotsAreBesideTheirVariable) {
   Output x = ops::Placeholder(On("x", "/gpu:0"), kFloat, Shape{2});
   Output w = ops::InitializedVariable(On("w", "/cpu:0"),

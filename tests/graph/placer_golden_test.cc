@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Placements of whole small graphs, node by node: what TensorFlow does with
-// them, and the cases that users report.
+// Placements of small graphs, node by node, the cases users report among them.
 #include "runtime/graph/gradients.h"
 #include "tests/graph/placer_testing.h"
 
@@ -212,18 +211,6 @@ TEST_F(PlacerGoldenTest, LowerCaseAndReplicas) {
   EXPECT_EQ(Place(Devices(1, 2)),
             "x /gpu:1 requested\n"
             "y /cpu:0 requested\n");
-}
-
-TEST_F(PlacerGoldenTest, SeveralCpus) {
-  Output x = ops::Placeholder(On("x", "/cpu:1"), kFloat, Shape{2});
-  Output y = ops::Exp(On("y", "/device:CPU:*"), x);
-  ops::Shape(Named("shape"), x);
-  ops::Exp(Named("z"), y);
-  EXPECT_EQ(Place(Devices(2, 0)),
-            "x /cpu:1 requested\n"
-            "y /cpu:0 requested\n"
-            "shape /cpu:1 metadata\n"
-            "z /cpu:0 priority\n");
 }
 
 TEST_F(PlacerGoldenTest, TowersShareAVariable) {

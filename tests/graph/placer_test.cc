@@ -245,6 +245,9 @@ TEST_F(PlacerTest, AConflictNamesTheTwoNodesAndWhatJoinsThem) {
   const std::string soft = PlaceSoft(Devices(1, 1));
   EXPECT_THAT(soft, HasSubstr("a /gpu:0 requested\n"));
   EXPECT_THAT(soft, HasSubstr("far /gpu:0 soft!\n"));
+  EXPECT_THAT(why_, HasSubstr("far: soft placement: 'far' is colocated with "
+                              "'b' by _class; their group asks for devices "
+                              "that exclude each other"));
 }
 
 TEST_F(PlacerTest, AConflictOfADeviceWithAKernelNamesTypes) {
