@@ -19,11 +19,6 @@ int DeviceSet::IndexOf(std::string_view name) const {
   return -1;
 }
 
-const Device* DeviceSet::Find(std::string_view name) const {
-  const int i = IndexOf(name);
-  return i < 0 ? nullptr : &devices_[static_cast<size_t>(i)];
-}
-
 std::string DeviceSet::ToString() const {
   std::string out;
   for (const Device& d : devices_) {

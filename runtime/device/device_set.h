@@ -6,7 +6,7 @@
 //
 //   DeviceSet devices;
 //   devices.Add({.name = *DeviceName::Parse("/job:worker/task:0/cpu:0")});
-//   devices.Find("/job:worker/task:0/device:CPU:0")->name.Short();   // "/cpu:0"
+//   devices.all()[0].name.Short();   // "/cpu:0"
 
 #include <memory>
 #include <string>
@@ -36,9 +36,8 @@ class DeviceSet {
 
   void Add(Device device) { devices_.push_back(std::move(device)); }
   const std::vector<Device>& all() const { return devices_; }
-  // By complete name; null when there is none.
-  const Device* Find(std::string_view name) const;
-  int IndexOf(std::string_view name) const;  // in all(); -1
+  // The device of that complete name, as its place in all(); -1: none.
+  int IndexOf(std::string_view name) const;
   std::string ToString() const;  // "/cpu:0, /gpu:0", for messages
 
  private:

@@ -61,12 +61,6 @@ Status Hardware::SetShare(uint64_t session, const std::string& name,
   return Ok();
 }
 
-size_t Hardware::ShareOf(uint64_t session) const {
-  std::lock_guard lock(mutex_);
-  auto it = shares_.find(session);
-  return it == shares_.end() ? 0 : it->second.bytes;
-}
-
 size_t Hardware::TotalShares() const {
   std::lock_guard lock(mutex_);
   size_t total = 0;

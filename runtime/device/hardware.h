@@ -102,7 +102,6 @@ class Hardware {
   // RESOURCE_EXHAUSTED naming this and the sessions that hold the rest when the
   // sum would be over; the share is then as before. Zero takes it out.
   Status SetShare(uint64_t session, const std::string& name, size_t bytes);
-  size_t ShareOf(uint64_t session) const;
   size_t TotalShares() const;
 
  private:

@@ -36,10 +36,14 @@ class Scope {
   Scope SubScope(std::string_view name) const;
   // The next node is called exactly that (made unique) within the prefix.
   Scope WithName(std::string_view name) const;
+  // Nodes ask for this device: "/gpu:0", in full or in part. Parts that it leaves
+  // open are those of the scope before; "" asks for nothing again. See
+  // device_function.h for devices chosen node by node.
   Scope WithDevice(std::string device) const;
   Scope WithControlDependencies(std::vector<Node*> nodes) const;
   Scope WithControlDependencies(const std::vector<Output>& outputs) const;
-  // Attribute "_class": the node is placed where `node` is.
+  // Attribute "_class": the node is placed where `node` is, and asks for what
+  // that asks for. Several calls add up.
   Scope ColocateWith(const Node* node) const;
   // Random ops made through it derive their seeds from this one (0: the
   // default). Equal programs draw equal numbers.

@@ -57,10 +57,4 @@ Variable* VariableStore::Find(std::string_view name) {
   return it == variables_.end() ? nullptr : it->second.get();
 }
 
-size_t VariableStore::TotalBytes() const {
-  size_t bytes = 0;
-  for (const auto& [name, v] : variables_) bytes += v->value().bytes();
-  return bytes;
-}
-
 }  // namespace lockstep

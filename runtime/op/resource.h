@@ -66,7 +66,6 @@ class VariableStore {
       const {
     return variables_;
   }
-  size_t TotalBytes() const;
 
  private:
   std::map<std::string, std::unique_ptr<Variable>, std::less<>> variables_;

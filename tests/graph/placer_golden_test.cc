@@ -385,5 +385,41 @@ TEST_F(PlacerGoldenTest, AConstantThatOthersWaitForIsNotMovedToItsReader) {
             "wait /cpu:0 requested\n");
 }
 
+TEST_F(PlacerGoldenTest, TowersShareVariablesOfTheCpu) {
+  Output w = ops::Variable(On("w", "/cpu:0"), kFloat, Shape{2, 2});
+  Output x = ops::Placeholder(Named("x"), kFloat, Shape{2, 2});
+  Output a = ops::MatMul(On("a", "/gpu:0"), x, w);
+  Output b = ops::MatMul(On("b", "/gpu:1"), x, w);
+  Output sum = ops::Add(On("sum", "/cpu:0"), a, b);
+  Named("train")
+      .Op("ApplyGradientDescent")
+      .In(w)
+      .In(ops::Const(Named("rate"), Tensor(0.1f)))
+      .In(sum)
+      .Build();
+  EXPECT_EQ(Place(Devices(1, 2)),
+            "w /cpu:0 requested\n"
+            "x /gpu:0 priority\n"
+            "a /gpu:0 requested\n"
+            "b /gpu:1 requested\n"
+            "sum /cpu:0 requested\n"
+            "rate /cpu:0 generator\n"
+            "train /cpu:0 colocated\n");
+}
+
+TEST_F(PlacerGoldenTest, Int64IsOnTheGpuWhereInt32IsTheHosts) {
+  Output x = ops::Placeholder(Named("x"), kInt64, Shape{2});
+  ops::Add(Named("sum"), x, x);
+  Output n = ops::Placeholder(Named("n"), kInt32, Shape{2});
+  ops::Add(Named("small"), n, n);
+  ops::FloorDiv(Named("divided"), x, x);
+  EXPECT_EQ(Place(Devices(1, 1)),
+            "x /gpu:0 priority\n"
+            "sum /gpu:0 priority\n"
+            "n /gpu:0 generator\n"
+            "small /gpu:0 priority\n"
+            "divided /cpu:0 kernel\n");
+}
+
 }  // namespace
 }  // namespace lockstep::testing
