@@ -17,12 +17,26 @@ function(lockstep_configure_cuda target)
                       --expt-relaxed-constexpr
                       -diag-suppress=2810
                       -DLOCKSTEP_TSAN=1>)
-  target_link_libraries(${target} PRIVATE CUDA::cudart_static CUDA::cublasLt
-                                          CUDNN::cudnn)
+  # Only to link with: no other file sees a header of CUDA.
+  target_link_libraries(
+    ${target} PRIVATE $<LINK_ONLY:CUDA::cudart> $<LINK_ONLY:CUDA::cublasLt>
+                      $<LINK_ONLY:CUDNN::cudnn>)
 endfunction()
 
+file(GLOB lists CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/ops/*/gpu_kernels.cc)
+set(cuda_headers ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE_DIR})
 if(LOCKSTEP_CUDA)
   target_sources(lockstep PRIVATE ${LOCKSTEP_CUDA_SOURCES})
+  # The few files that differ are told; all others are those of any build.
+  set_source_files_properties(
+    ${LOCKSTEP_CUDA_SOURCES}
+    ${lists}
+    ops/array/pad.cc
+    ops/array/strided_copy.cc
+    runtime/device/stream.cc
+    runtime/exec/session_devices.cc
+    PROPERTIES COMPILE_DEFINITIONS LOCKSTEP_CUDA=1
+               INCLUDE_DIRECTORIES "${cuda_headers}")
   lockstep_configure_cuda(lockstep)
   return()
 endif()
@@ -35,10 +49,11 @@ endif()
 if(NOT CUDNN_FOUND OR NOT NCCL_FOUND)
   return()
 endif()
-file(GLOB lists CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/ops/*/gpu_kernels.cc)
 add_library(lockstep_cuda MODULE EXCLUDE_FROM_ALL ${LOCKSTEP_CUDA_SOURCES}
                                                   ${lists})
 target_compile_definitions(lockstep_cuda PRIVATE LOCKSTEP_CUDA=1)
+target_include_directories(lockstep_cuda PRIVATE ${CUDAToolkit_INCLUDE_DIRS}
+                                                 ${CUDNN_INCLUDE_DIR})
 target_compile_features(lockstep_cuda PRIVATE cxx_std_20)
 target_link_libraries(lockstep_cuda PRIVATE lockstep lockstep_flags DNNL::dnnl)
 target_link_options(lockstep_cuda PRIVATE LINKER:--no-undefined)

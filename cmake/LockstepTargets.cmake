@@ -26,9 +26,6 @@ function(lockstep_configure_library target)
            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/lockstep>)
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:lockstep_flags>)
-  if(LOCKSTEP_CUDA)
-    target_compile_definitions(${target} PRIVATE LOCKSTEP_CUDA=1)
-  endif()
   set_target_properties(
     ${target}
     PROPERTIES VERSION ${PROJECT_VERSION}
