@@ -10,13 +10,11 @@ set(LOCKSTEP_CUDA_SOURCES ${LOCKSTEP_CUDA_DEVICE} ${LOCKSTEP_CUDA_OPS})
 # Flags and libraries of `target`, which has these sources.
 function(lockstep_configure_cuda target)
   # Status is assigned to within its own class: 2810 takes that for a result
-  # that is thrown away. CUDA's compiler knows no clones of functions for
-  # several processors (see runtime/core/simd.h).
+  # that is thrown away.
   target_compile_options(
     ${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--extended-lambda
                       --expt-relaxed-constexpr
-                      -diag-suppress=2810
-                      -DLOCKSTEP_TSAN=1>)
+                      -diag-suppress=2810>)
   # Only to link with: no other file sees a header of CUDA.
   target_link_libraries(
     ${target} PRIVATE $<LINK_ONLY:CUDA::cudart> $<LINK_ONLY:CUDA::cublasLt>
