@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/device/device_set.h"
 
+#include <algorithm>
+
 namespace lockstep {
 
 DeviceSet DeviceSet::Local(int task, int cpus) {
@@ -13,10 +15,8 @@ DeviceSet DeviceSet::Local(int task, int cpus) {
 }
 
 int DeviceSet::IndexOf(std::string_view name) const {
-  for (size_t i = 0; i < devices_.size(); ++i) {
-    if (devices_[i].name.ToString() == name) return static_cast<int>(i);
-  }
-  return -1;
+  const auto it = std::ranges::find(names_, name);
+  return it == names_.end() ? -1 : static_cast<int>(it - names_.begin());
 }
 
 std::string DeviceSet::ToString() const {

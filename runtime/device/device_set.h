@@ -34,7 +34,10 @@ class DeviceSet {
   // The CPU devices of a task, without memory: for placement alone.
   static DeviceSet Local(int task, int cpus);
 
-  void Add(Device device) { devices_.push_back(std::move(device)); }
+  void Add(Device device) {
+    names_.push_back(device.name.ToString());
+    devices_.push_back(std::move(device));
+  }
   const std::vector<Device>& all() const { return devices_; }
   // The device of that complete name, as its place in all(); -1: none.
   int IndexOf(std::string_view name) const;
@@ -42,6 +45,7 @@ class DeviceSet {
 
  private:
   std::vector<Device> devices_;
+  std::vector<std::string> names_;  // complete; looked up for every node
 };
 
 }  // namespace lockstep

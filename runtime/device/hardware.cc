@@ -9,28 +9,11 @@
 namespace lockstep {
 namespace {
 
-class Host final : public Hardware {
+class Host final : public HostBacked {
  public:
+  Host() : HostBacked("host", PhysicalMemory()) {}
   DeviceKind kind() const override { return kCpu; }
-  const std::string& description() const override { return description_; }
-  size_t memory_bytes() const override { return bytes_; }
   bool host_memory() const override { return true; }
-
-  Result<void*> Allocate(size_t bytes) override { return AllocateHost(bytes); }
-  void Free(void* data, size_t bytes) override { FreeHost(data, bytes); }
-  Result<std::unique_ptr<Arena>> MakeArena(size_t limit) override {
-    return MakeHostArena(limit);
-  }
-  Result<std::unique_ptr<Queue>> MakeQueue(QueueKind) override {
-    return std::unique_ptr<Queue>(std::make_unique<HostQueue>());
-  }
-  Status Copy(void* to, const void* from, size_t bytes) override {
-    return HostQueue().Copy(to, from, bytes);
-  }
-
- private:
-  const std::string description_ = "host";
-  const size_t bytes_ = PhysicalMemory();
 };
 
 }  // namespace
