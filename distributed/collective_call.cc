@@ -42,10 +42,17 @@ void CallHeader::SetName(std::string_view full_name) {
   full_name.copy(name, sizeof(name) - 1);
 }
 
+std::string_view CallHeader::Verb() const {
+  if (kind == CallKind::kSend) return "Send to";
+  if (kind == CallKind::kRecv) return "Recv from";
+  return KindName(kind);
+}
+
 std::string CallHeader::Title() const {
-  std::string title(KindName(kind));
-  if (kind == CallKind::kSend) title += StrCat(" to rank ", peer);
-  if (kind == CallKind::kRecv) title += StrCat(" from rank ", peer);
+  std::string title(Verb());
+  if (kind == CallKind::kSend || kind == CallKind::kRecv) {
+    title += StrCat(" rank ", peer);
+  }
   if (sequence > 0) title += StrCat(" #", sequence);
   if (name[0] != '\0') {
     title +=

@@ -37,6 +37,8 @@ struct CallHeader {
   char name[64] = {};  // the end of a longer one
 
   void SetName(std::string_view full_name);
+  // "AllReduce", "Send to": static text.
+  std::string_view Verb() const;
   // "AllReduce #12 'grads' of 100 float (sum)".
   std::string ToString() const;
   // "AllReduce #12 'grads'".

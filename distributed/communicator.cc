@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "runtime/core/env.h"
+#include "runtime/core/progress.h"
 
 namespace lockstep {
 namespace {
@@ -33,6 +34,10 @@ Status CheckReduction(DType dtype, double factor) {
   return Ok();
 }
 
+struct EndOfWait {
+  ~EndOfWait() { ThisThreadsProgress().EndWait(); }
+};
+
 }  // namespace
 
 CollectiveCall Communicator::NewCall(CallKind kind, int64_t count, DType dtype,
@@ -48,10 +53,19 @@ CollectiveCall Communicator::NewCall(CallKind kind, int64_t count, DType dtype,
   call.deadline_micros = options.deadline_micros != 0
                              ? options.deadline_micros
                              : call.start_micros + timeout_micros_;
+  ThisThreadsProgress().BeginWait(
+      {.call = call.header.Verb(),
+       .number = call.header.sequence,
+       .peer = message ? call.header.peer : -1,
+       .name = options.name,
+       .start_micros = call.start_micros,
+       .deadline_micros = options.deadline_micros});
   return call;
 }
 
 Status Communicator::Finish(const CollectiveCall& call, Status result) {
+  // Who fails is seen waiting until the failure is told.
+  const EndOfWait end;
   if (result.ok()) [[likely]]
     return result;
   // A failure that was announced already (by another rank, or by Abort) keeps

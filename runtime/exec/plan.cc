@@ -2,6 +2,7 @@
 #include "runtime/exec/plan.h"
 
 #include <algorithm>
+#include <new>
 
 namespace lockstep {
 namespace {
@@ -11,6 +12,16 @@ bool Aligned(const void* p) {
 }
 
 }  // namespace
+
+Plan::~Plan() {
+  if (number_ != 0) UnregisterPlan(number_);
+}
+
+std::string Plan::PositionText(uint32_t position) const {
+  if (position >= steps_.size()) return {};
+  const Node& node = *steps_[position].node;
+  return StrCat("node '", node.name(), "' (", node.op(), ")");
+}
 
 bool Plan::Fits(std::span<const Tensor> feeds) const {
   for (size_t i = 0; i < feeds.size(); ++i) {
@@ -70,8 +81,30 @@ Status Plan::CheckReads(const Step& step) const {
 
 Status Plan::RunSteps() {
   if (!conditions_.empty()) std::ranges::fill(conditions_, uint8_t{0});
-  if (lanes_ != nullptr) return RunLanes();
-  for (Step& step : steps_) LS_RETURN_IF_ERROR(RunStep(step));
+  ProgressSlot& progress = ThisThreadsProgress();
+  progress.BeginRun();
+  // Of the plan whose step this run is, if it is one.
+  const uint64_t outer = progress.at().load(std::memory_order_relaxed);
+  Status ran = lanes_ != nullptr ? RunLanes() : RunInOrder();
+  progress.at().store(outer, std::memory_order_relaxed);
+  return ran;
+}
+
+Status Plan::Thrown(const Step& step, const std::exception& error) const {
+  const std::string where = WhereIs(*step.node, task_, tasks_);
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+    return ResourceExhausted(where, ": out of memory");
+  }
+  return Internal(where, ": threw an exception: ", error.what());
+}
+
+Status Plan::RunInOrder() {
+  std::atomic<uint64_t>& at = ThisThreadsProgress().at();
+  uint64_t here = uint64_t{number_} << 32;
+  for (Step& step : steps_) {
+    at.store(here++, std::memory_order_relaxed);
+    LS_RETURN_IF_ERROR(RunStep(step));
+  }
   return Ok();
 }
 
@@ -92,7 +125,8 @@ Status Plan::TakeFetches(std::vector<Tensor>* fetches) {
   for (size_t i = 0; i < fetches_.size(); ++i) {
     const Fetch& f = fetches_[i];
     if (!Holds(f.only_if)) {
-      return InvalidArgument("tensor '", f.name, "' has no value: it is on the "
+      return InvalidArgument("tensor '", f.name,
+                             "' has no value: it is on the "
                              "branch that was not taken");
     }
     if (f.variable) LS_RETURN_IF_ERROR(CheckInitialized(*f.variable));

@@ -9,12 +9,14 @@
 
 #include <atomic>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "runtime/core/progress.h"
 #include "runtime/device/arena.h"
 #include "runtime/exec/binder.h"
 #include "runtime/exec/branch_steps.h"
@@ -27,8 +29,10 @@ namespace lockstep {
 
 class Lanes;
 
-class Plan {
+class Plan final : public PlanText {
  public:
+  Plan() = default;
+  ~Plan() override;
   // True when the feeds have the dtypes and shapes the plan was made for.
   bool Fits(std::span<const Tensor> feeds) const;
   // Requires Fits(feeds). See Callable::Run. `outer`, if given, is the run
@@ -39,6 +43,7 @@ class Plan {
   const PlanInfo& info() const { return info_; }
   // Of a plan that several tasks run together.
   TaskPart& task_part() { return task_part_; }
+  std::string PositionText(uint32_t position) const override;
 
  private:
   friend class PlanBuilder;
@@ -74,7 +79,10 @@ class Plan {
   };
 
   Status RunSteps();
+  Status RunInOrder();
   Status RunStep(Step& step);
+  [[gnu::cold]] Status Thrown(const Step& step,
+                              const std::exception& error) const;
   Status CheckReads(const Step& step) const;
   Status RunLanes();
   void RunLane(int lane);
@@ -113,6 +121,7 @@ class Plan {
   bool random_ = false;
   // Variables never lose their value, so one complete run proves them all.
   bool initialized_ = false;
+  uint32_t number_ = 0;  // among the process's plans; 0: not ready to run
   RunInfo run_;
   PlanInfo info_;
 };
@@ -120,10 +129,14 @@ class Plan {
 [[gnu::always_inline]] inline Status Plan::RunStep(Step& step) {
   if (step.only_if && !Holds(*step.only_if)) return Ok();
   if (!initialized_) [[unlikely]] LS_RETURN_IF_ERROR(CheckReads(step));
-  Status s = step.runner ? step.runner->Run(step.inputs, step.outputs)
-                         : step.run(step.context);
-  if (s.ok()) [[likely]] return s;
-  return s.WithContext(WhereIs(*step.node, task_, tasks_));
+  try {
+    Status s = step.runner ? step.runner->Run(step.inputs, step.outputs)
+                           : step.run(step.context);
+    if (s.ok()) [[likely]] return s;
+    return s.WithContext(WhereIs(*step.node, task_, tasks_));
+  } catch (const std::exception& e) {  // of a kernel's library, out of memory
+    return Thrown(step, e);
+  }
 }
 
 }  // namespace lockstep

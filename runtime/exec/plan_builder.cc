@@ -42,6 +42,7 @@ Result<std::unique_ptr<Plan>> PlanBuilder::Build() {
     BindEnds();
   }
   plan_->graph_ = std::move(work_.graph);
+  if (!environment_.explain_only) plan_->number_ = RegisterPlan(plan_.get());
   return std::move(plan_);
 }
 

@@ -29,6 +29,7 @@ void Plan::RunLane(int lane) {
   Status s = lanes_->attached(lane);
   if (s.ok()) s = RunLaneSteps(lane);
   if (s.ok()) s = lanes_->queue(lane).Finish();
+  if (lane != 0) ThisThreadsProgress().at().store(0, std::memory_order_relaxed);
   // Of what only the end of a queue shows it is not known which step it was.
   if (!s.ok()) Fail(kGone, s.WithContext(lanes_->Name(lane)));
   Progress& mine = progress_[static_cast<size_t>(lane)];
@@ -40,20 +41,24 @@ Status Plan::RunLaneSteps(int lane) {
   Queue& queue = lanes_->queue(lane);
   std::atomic<int>& done = progress_[static_cast<size_t>(lane)].done;
   std::vector<LaneStep>& steps = lane_steps_[static_cast<size_t>(lane)];
+  std::atomic<uint64_t>& at = ThisThreadsProgress().at();
+  const uint64_t begin = uint64_t{number_} << 32;
   // In the first run some variables have no value yet, which steps look at.
   const bool records = initialized_ && queue.CanRecord();
   for (size_t i = 0; i < steps.size();) {
-    LaneStep& at = steps[i];
-    LS_RETURN_IF_ERROR(AwaitLanes(at.waits, queue));
+    LaneStep& next = steps[i];
+    LS_RETURN_IF_ERROR(AwaitLanes(next.waits, queue));
+    at.store(begin + static_cast<uint64_t>(next.step),
+             std::memory_order_relaxed);
     if (failed_.load(std::memory_order_acquire)) return Ok();
-    const auto row = static_cast<size_t>(records ? at.recordable : 0);
+    const auto row = static_cast<size_t>(records ? next.recordable : 0);
     if (row > 0) {
       bool failed = false;
-      LS_RETURN_IF_ERROR(RunRow(&at, queue, &failed));
+      LS_RETURN_IF_ERROR(RunRow(&next, queue, &failed));
       if (failed) return Ok();
-    } else if (Status s = RunStep(steps_[static_cast<size_t>(at.step)]);
+    } else if (Status s = RunStep(steps_[static_cast<size_t>(next.step)]);
                !s.ok()) {
-      Fail(at.step, std::move(s));
+      Fail(next.step, std::move(s));
       return Ok();
     }
     i += std::max<size_t>(row, 1);
