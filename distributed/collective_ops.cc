@@ -3,22 +3,11 @@
 // are stateful and talk to the other ranks through the session's Communicator.
 #include <vector>
 
-#include "distributed/communicator.h"
-#include "runtime/op/kernel.h"
+#include "distributed/collective_kernel.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
 namespace {
-
-Status CheckService(PrepareContext& p) {
-  if (p.resources().Service<Communicator>() != nullptr) return Ok();
-  return FailedPrecondition(
-      "the session has no Communicator; see UseDataParallel");
-}
-
-CallOptions OptionsOf(KernelContext& k) {
-  return {.name = k.node_name(), .deadline_micros = k.run().deadline_micros};
-}
 
 // Every output is like the input of the same number.
 Status EachUnchangedShape(ShapeContext& c) {
@@ -41,7 +30,7 @@ Status PrepareExchange(PrepareContext& p) {
   auto& state = p.MakeState<ExchangeState>();
   state.pieces.resize(static_cast<size_t>(p.num_inputs()));
   state.weighted = p.Attr<bool>("weighted");
-  return CheckService(p);
+  return CheckCommunicator(p);
 }
 
 Status ExchangeCpu(KernelContext& k) {
@@ -51,10 +40,9 @@ Status ExchangeCpu(KernelContext& k) {
     pieces[static_cast<size_t>(i)] = {k.input(i).data(), k.output(i).data(),
                                       k.input(i).NumElements()};
   }
-  const double weight =
-      weighted ? k.run().weight() : 1.0 / static_cast<double>(ranks.size());
-  return ranks.AllReduce(pieces, k.input(0).dtype(), ReduceOp::kSum, weight,
-                         OptionsOf(k));
+  return ranks.AllReduce(pieces, k.input(0).dtype(), ReduceOp::kSum,
+                         GradientWeight(k, weighted, ranks),
+                         CollectiveOptions(k));
 }
 
 LOCKSTEP_OP("_GradientExchange")
@@ -83,7 +71,7 @@ struct ShareState {
 };
 
 Status PrepareShare(PrepareContext& p) {
-  LS_RETURN_IF_ERROR(CheckService(p));
+  LS_RETURN_IF_ERROR(CheckCommunicator(p));
   p.MakeState<ShareState>().shares.resize(
       static_cast<size_t>(p.resources().Service<Communicator>()->size()));
   return Ok();
@@ -96,7 +84,7 @@ Status ShareCpu(KernelContext& k) {
   const Shape& batch = k.input(0).shape();
   const Share mine{batch.rank() > 0 ? batch.dim(0) : 1, run.random_step};
   LS_RETURN_IF_ERROR(
-      ranks.AllGather(&mine, shares.data(), 2, kInt64, OptionsOf(k)));
+      ranks.AllGather(&mine, shares.data(), 2, kInt64, CollectiveOptions(k)));
   run.sample_offset = 0;
   run.local_samples = mine.samples;
   run.global_samples = 0;
@@ -122,7 +110,7 @@ LOCKSTEP_OP("_BatchShare")
     .Kernel(kCpu, {ShareCpu, PrepareShare});
 
 // _BroadcastFromRoot: rank 0's value, on every rank; shapes must be equal.
-Status PrepareBroadcast(PrepareContext& p) { return CheckService(p); }
+Status PrepareBroadcast(PrepareContext& p) { return CheckCommunicator(p); }
 
 Status BroadcastCpu(KernelContext& k) {
   Communicator& ranks = *k.resources().Service<Communicator>();
@@ -131,7 +119,7 @@ Status BroadcastCpu(KernelContext& k) {
   Tensor& out = k.output(0);
   if (out.data() != value.data()) out.CopyFrom(value);
   return ranks.Broadcast(out.data(), out.NumElements(), out.dtype(),
-                         /*root=*/0, OptionsOf(k));
+                         /*root=*/0, CollectiveOptions(k));
 }
 
 LOCKSTEP_OP("_BroadcastFromRoot")

@@ -37,6 +37,31 @@ Status CheckReduction(DType dtype, double factor) {
 struct EndOfWait {
   ~EndOfWait() { ThisThreadsProgress().EndWait(); }
 };
+// One rank's own contributions are the combined ones.
+Status ReduceAlone(std::span<const Piece> pieces, DType dtype, double factor,
+                   const ElementUpdate* update) {
+  constexpr int64_t kBlock = 2048;
+  alignas(64) std::byte scaled[kBlock * kMaxReducedBytes];
+  const size_t element = DTypeSize(dtype);
+  const ReduceKernels* kernels = FindReduceKernels(dtype);
+  Status first;
+  ForEachPart(pieces, 0, TotalCount(pieces), kBlock, [&](const Part& part) {
+    const Piece& piece = pieces[part.piece];
+    if (!first.ok() ||
+        (factor == 1.0 && piece.in == piece.out && update == nullptr)) {
+      return;
+    }
+    GatherPieces({&piece, 1}, element, kernels, factor, part.begin,
+                 part.begin + part.count, scaled);
+    if (update != nullptr) {
+      first = (*update)(part, scaled);
+    } else {
+      ScatterPieces({&piece, 1}, element, part.begin, part.begin + part.count,
+                    scaled);
+    }
+  });
+  return first;
+}
 
 }  // namespace
 
@@ -53,13 +78,12 @@ CollectiveCall Communicator::NewCall(CallKind kind, int64_t count, DType dtype,
   call.deadline_micros = options.deadline_micros != 0
                              ? options.deadline_micros
                              : call.start_micros + timeout_micros_;
-  ThisThreadsProgress().BeginWait(
-      {.call = call.header.Verb(),
-       .number = call.header.sequence,
-       .peer = message ? call.header.peer : -1,
-       .name = options.name,
-       .start_micros = call.start_micros,
-       .deadline_micros = options.deadline_micros});
+  ThisThreadsProgress().BeginWait({.call = call.header.Verb(),
+                                   .number = call.header.sequence,
+                                   .peer = message ? call.header.peer : -1,
+                                   .name = options.name,
+                                   .start_micros = call.start_micros,
+                                   .deadline_micros = options.deadline_micros});
   return call;
 }
 
@@ -109,24 +133,31 @@ Status Communicator::AllReduce(const void* in, void* out, int64_t count,
 Status Communicator::AllReduce(std::span<const Piece> pieces, DType dtype,
                                ReduceOp op, double factor,
                                const CallOptions& options) {
+  return Reduce(pieces, dtype, op, factor, nullptr, options);
+}
+
+Status Communicator::AllReduceUpdate(std::span<const Piece> pieces, DType dtype,
+                                     ReduceOp op, double factor,
+                                     const ElementUpdate& update,
+                                     const CallOptions& options) {
+  return Reduce(pieces, dtype, op, factor, &update, options);
+}
+
+Status Communicator::Reduce(std::span<const Piece> pieces, DType dtype,
+                            ReduceOp op, double factor,
+                            const ElementUpdate* update,
+                            const CallOptions& options) {
   for (const Piece& piece : pieces) {
     LS_RETURN_IF_ERROR(CheckArray(piece.in, piece.count, dtype));
     LS_RETURN_IF_ERROR(CheckArray(piece.out, piece.count, dtype));
   }
   LS_RETURN_IF_ERROR(CheckReduction(dtype, factor));
   if (failed()) return status();
-  if (local_) {
-    for (const Piece& piece : pieces) {
-      if (factor == 1.0 && piece.in == piece.out) continue;
-      GatherPieces({&piece, 1}, DTypeSize(dtype), FindReduceKernels(dtype),
-                   factor, 0, piece.count, piece.out);
-    }
-    return Ok();
-  }
+  if (local_) return ReduceAlone(pieces, dtype, factor, update);
   CollectiveCall call =
       NewCall(CallKind::kAllReduce, TotalCount(pieces), dtype, options);
   call.header.op = op;
-  return Finish(call, DoAllReduce(call, pieces, factor));
+  return Finish(call, DoAllReduce(call, pieces, factor, update));
 }
 
 Status Communicator::ReduceScatter(const void* in, void* out, int64_t count,

@@ -5,8 +5,9 @@
 //
 // All ranks make the same calls in the same order; a rank that calls something
 // else (another collective, name, size, dtype) is found out: every rank gets
-// FAILED_PRECONDITION naming two ranks and their calls. Reductions combine in
-// the order of the ranks, so equal inputs give equal bits, on every rank.
+// FAILED_PRECONDITION naming two ranks and their calls. Reductions combine
+// along one tree over the ranks (reduce.h), so equal inputs give equal bits, on
+// every rank and with every backend.
 //
 // Every call has a deadline: DEADLINE_EXCEEDED names the collective, its
 // number, and the ranks that did not arrive where that is known; UNAVAILABLE
@@ -35,8 +36,11 @@
 #include "distributed/collective_call.h"
 #include "distributed/reduce.h"
 #include "runtime/core/status.h"
+#include "runtime/core/tensor.h"
 
 namespace lockstep {
+
+class Hardware;
 
 inline constexpr uint64_t kDefaultTimeoutMicros = 30'000'000;
 
@@ -71,6 +75,15 @@ class Communicator {
   // zeros, whatever its arrays hold.
   Status AllReduce(std::span<const Piece> pieces, DType dtype, ReduceOp op,
                    double factor, const CallOptions& options = {});
+  // The same, but `update` makes the outputs (which it may also read) from the
+  // combined values: each element on one rank, rank r those of SliceOf(all, r,
+  // size()) of the pieces laid end to end, in every call with these counts.
+  // All ranks get the outputs. Several threads may call `update` at once, for
+  // different parts.
+  Status AllReduceUpdate(std::span<const Piece> pieces, DType dtype,
+                         ReduceOp op, double factor,
+                         const ElementUpdate& update,
+                         const CallOptions& options = {});
   // `in` has size() * count elements; rank r gets the r-th part, combined.
   Status ReduceScatter(const void* in, void* out, int64_t count, DType dtype,
                        ReduceOp op = ReduceOp::kSum,
@@ -93,6 +106,28 @@ class Communicator {
   Result<std::unique_ptr<Communicator>> Split(int color, int key,
                                               const CallOptions& options = {});
 
+  // Where this process sees the state arrays of `rank` in the last
+  // AllReduceUpdate, all pieces' in order; none where it does not see them.
+  // They change in that call only, after all ranks have come to it.
+  virtual std::span<const void* const> StateArrays(int rank) const {
+    (void)rank;
+    return {};
+  }
+  // Whether it would see them, in arrays of host().
+  virtual bool sees_arrays() const { return false; }
+  // Owners of state arrays (sessions) come in one order on all ranks; each gets
+  // a number. The arrays that one hands over when it ends live until it has
+  // ended on all ranks: another one may still read them.
+  virtual uint64_t OpenOwner() { return 0; }
+  virtual void CloseOwner(uint64_t number, std::vector<Tensor> arrays) {
+    (void)number;
+    (void)arrays;
+  }
+  // Host memory whose arrays the reductions above read and write where they
+  // are, on all ranks, instead of copying them; null when there is none. For
+  // SessionOptions::host.
+  virtual std::shared_ptr<Hardware> host() const { return nullptr; }
+
   // Ends all ranks' pending and later calls with `why` (must be an error).
   void Abort(const Status& why);
   // The first failure, OK when there is none.
@@ -105,9 +140,11 @@ class Communicator {
       : rank_(rank), size_(size), local_(local_when_alone && size == 1) {}
 
   // What an implementation provides. Arguments are checked, size() > 1 (but see
-  // the constructor), no failure so far. Errors end the communicator (see Abort).
+  // the constructor), no failure so far. Errors end the communicator (see
+  // Abort). `update` may be null: outputs are the combined values.
   virtual Status DoAllReduce(const CollectiveCall& call,
-                             std::span<const Piece> pieces, double factor) = 0;
+                             std::span<const Piece> pieces, double factor,
+                             const ElementUpdate* update) = 0;
   virtual Status DoReduceScatter(const CollectiveCall& call, const void* in,
                                  void* out) = 0;
   virtual Status DoAllGather(const CollectiveCall& call, const void* in,
@@ -125,14 +162,17 @@ class Communicator {
 
   // Set once by the first failure; polled by waits.
   bool failed() const { return failed_.load(std::memory_order_acquire); }
+  // Passes the call's `result` on; an error ends the communicator.
+  Status Finish(const CollectiveCall& call, Status result);
   // Another rank announced `why`. Returns the first failure.
   Status Adopt(const Status& why) { return Fail(why, /*announce=*/false); }
 
  private:
+  Status Reduce(std::span<const Piece> pieces, DType dtype, ReduceOp op,
+                double factor, const ElementUpdate* update,
+                const CallOptions& options);
   CollectiveCall NewCall(CallKind kind, int64_t count, DType dtype,
                          const CallOptions& options);
-  // Passes `result` on; an error ends the communicator.
-  Status Finish(const CollectiveCall& call, Status result);
   // The first failure is `why` unless there was one before; returns it.
   Status Fail(const Status& why, bool announce);
 

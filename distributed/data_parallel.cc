@@ -8,20 +8,12 @@
 #include <unordered_set>
 
 #include "distributed/communicator.h"
+#include "distributed/divided_updates.h"
+#include "distributed/slot_slices.h"
+#include "runtime/exec/schedule.h"
 
 namespace lockstep {
 namespace {
-
-// Later than everything in the original graph.
-constexpr int kLast = std::numeric_limits<int>::max();
-
-// A gradient and the Apply* inputs that read it.
-struct Gradient {
-  Output output;
-  std::vector<std::pair<Node*, int>> uses;
-  int position = kLast;
-  std::string first_use;  // name, for ties
-};
 
 // Where nodes stand in the graph as it was built. Plans of several ranks may
 // differ (a last batch of another size is folded differently); this does not,
@@ -42,12 +34,12 @@ class OriginalOrder {
   }
   int Of(const Node* node) const {
     const Node* found = Find(node);
-    return found == nullptr ? kLast : positions_.at(found);
+    return found == nullptr ? kLastPosition : positions_.at(found);
   }
   // Of what the node's input was made by.
   int OfInput(const Node* node, int input) const {
     const Node* found = Find(node);
-    if (found == nullptr || input >= found->num_inputs()) return kLast;
+    if (found == nullptr || input >= found->num_inputs()) return kLastPosition;
     return positions_.at(found->input(input).node);
   }
 
@@ -74,6 +66,7 @@ class Rewriter {
       LS_RETURN_IF_ERROR(ShareBatch());
       LS_RETURN_IF_ERROR(Exchange(gradients));
     }
+    if (options_.divide_updates) LS_RETURN_IF_ERROR(CompleteSlots(context_));
     ChainSynchronizing();
     return graph_.TopologicalOrder().status();
   }
@@ -85,7 +78,7 @@ class Rewriter {
   Status BroadcastAssigned();
   Status ShareBatch();
   Status Exchange(const std::vector<Gradient>& gradients);
-  Status AddExchange(std::span<const Gradient> bucket);
+  Status AddExchange(std::span<const Gradient> bucket, DividedUpdates* updates);
   static void MarkAfter(const Gradient& gradient, const Consumers& consumers,
                         std::unordered_set<const Node*>* after);
   void ChainSynchronizing();
@@ -96,6 +89,12 @@ class Rewriter {
     LS_ASSIGN_OR_RETURN(Node * node, graph_.AddNode(std::move(spec)));
     positions_[node] = position;
     return node;
+  }
+
+  // Of a node that synchronizes.
+  int PositionOf(const Node* node) const {
+    const auto ours = positions_.find(node);
+    return ours == positions_.end() ? order_.Of(node) : ours->second;
   }
 
   Graph& graph_;
@@ -126,31 +125,52 @@ Output Rewriter::FindBatch() const {
 
 namespace {
 
-bool DependsOnFeed(Output o) {
+// Calls visit(node) for all that the output is made from, until it is false.
+template <class F>
+bool AllAbove(Output o, F visit) {
   std::unordered_set<const Node*> seen = {o.node};
   std::vector<const Node*> stack = {o.node};
   while (!stack.empty()) {
     const Node* n = stack.back();
     stack.pop_back();
-    if (n->op() == "_Feed") return true;
+    if (!visit(*n)) return false;
     for (const Output& in : n->inputs()) {
       if (seen.insert(in.node).second) stack.push_back(in.node);
     }
   }
-  return false;
+  return true;
+}
+
+bool DependsOnFeed(Output o) {
+  return !AllAbove(o, [](const Node& n) { return n.op() != "_Feed"; });
+}
+
+// What is computed from variables alone is the same on all ranks: powers of a
+// decay, counters of steps.
+bool FollowsFromVariables(Output o) {
+  bool variables = false;
+  return AllAbove(o,
+                  [&](const Node& n) {
+                    variables = variables || n.traits().variable;
+                    return n.traits().variable ||
+                           (!n.traits().stateful && !n.traits().random &&
+                            n.op() != "_Feed");
+                  }) &&
+         variables;
 }
 
 // Gradient descent on rows is written as an addition to them: what each rank
 // adds comes of its own samples.
 Status RefuseUpdateOfRows(const Node& n) {
-  const bool adds = n.op().ends_with("ScatterAdd") ||
-                    n.op().ends_with("ScatterSub");
+  const bool adds =
+      n.op().ends_with("ScatterAdd") || n.op().ends_with("ScatterSub");
   if (!adds || n.num_inputs() != 3 || !IsFloating(n.input(2).dtype()) ||
       !DependsOnFeed(n.input(2))) {
     return Ok();
   }
   return Unimplemented("node '", n.name(), "': an update of some rows (",
-                       n.op(), ") by what is fed cannot be averaged over "
+                       n.op(),
+                       ") by what is fed cannot be averaged over "
                        "ranks");
 }
 
@@ -180,6 +200,7 @@ Result<std::vector<Gradient>> Rewriter::FindGradients() const {
     if (is_new) gradients.emplace_back().output = output;
     Gradient& gradient = gradients[at->second];
     gradient.uses.emplace_back(node, input);
+    gradient.last_use = std::max(gradient.last_use, order_.Of(node));
     const int position = order_.OfInput(node, input);
     if (is_new || std::pair(position, node->name()) <
                       std::pair(gradient.position, gradient.first_use)) {
@@ -194,11 +215,18 @@ Result<std::vector<Gradient>> Rewriter::FindGradients() const {
 }
 
 Status Rewriter::BroadcastAssigned() {
+  // A rank may still read another one's slices of a slot: that one is given
+  // its new value when both have come here.
+  const std::unordered_set<std::string> slots = FindSlots(context_.original);
   std::unordered_map<Output, Output, OutputHash> broadcast;
   for (Node* node : graph_.nodes()) {
     if (!node->traits().assigns) continue;
     const Output value = node->input(1);
     if (!IsPod(BaseOf(value.dtype()))) continue;  // strings: each rank's own
+    if (FollowsFromVariables(value) &&
+        !slots.contains(VariableBehind(node->input(0)).node->name())) {
+      continue;
+    }
     auto found = broadcast.find(value);
     if (found == broadcast.end()) {
       LS_ASSIGN_OR_RETURN(Node * added,
@@ -260,6 +288,8 @@ Status Rewriter::Exchange(const std::vector<Gradient>& gradients) {
   // ops in one run) would make a cycle. Exchanges added meanwhile do not
   // matter: theirs are earlier gradients.
   const Consumers consumers(graph_);
+  DividedUpdates updates(context_, gradients,
+                         [this](const Node* n) { return PositionOf(n); });
   std::unordered_set<const Node*> after;
   size_t begin = 0;
   int64_t bytes = 0;
@@ -273,8 +303,8 @@ Status Rewriter::Exchange(const std::vector<Gradient>& gradients) {
                       dtype == BaseOf(gradients[begin].output.dtype()) &&
                       !after.contains(gradient.output.node);
     if (i > begin && !fits) {
-      LS_RETURN_IF_ERROR(
-          AddExchange(std::span(gradients).subspan(begin, i - begin)));
+      LS_RETURN_IF_ERROR(AddExchange(
+          std::span(gradients).subspan(begin, i - begin), &updates));
       begin = i;
       bytes = 0;
       after.clear();
@@ -282,10 +312,22 @@ Status Rewriter::Exchange(const std::vector<Gradient>& gradients) {
     bytes += size;
     MarkAfter(gradient, consumers, &after);
   }
-  return AddExchange(std::span(gradients).subspan(begin));
+  LS_RETURN_IF_ERROR(
+      AddExchange(std::span(gradients).subspan(begin), &updates));
+  updates.Finish();
+  return Ok();
 }
 
-Status Rewriter::AddExchange(std::span<const Gradient> bucket) {
+Status Rewriter::AddExchange(std::span<const Gradient> bucket,
+                             DividedUpdates* updates) {
+  if (options_.divide_updates && updates->Fit(bucket)) {
+    int position = 0;
+    for (const Gradient& g : bucket) position = std::max(position, g.last_use);
+    LS_ASSIGN_OR_RETURN(
+        Node * update, Add(updates->Spec(bucket, share_ != nullptr), position));
+    updates->Replace(bucket, update);
+    return Ok();
+  }
   std::vector<Output> inputs;
   for (const Gradient& gradient : bucket) inputs.push_back(gradient.output);
   const auto count = static_cast<int64_t>(bucket.size());
@@ -310,10 +352,7 @@ void Rewriter::ChainSynchronizing() {
   std::vector<std::pair<std::pair<int, std::string>, Node*>> nodes;
   for (Node* node : graph_.nodes()) {
     if (!node->traits().synchronizes) continue;
-    const auto ours = positions_.find(node);
-    const int position =
-        ours == positions_.end() ? order_.Of(node) : ours->second;
-    nodes.push_back({{position, node->name()}, node});
+    nodes.push_back({{PositionOf(node), node->name()}, node});
   }
   std::ranges::sort(nodes);
   for (size_t i = 1; i < nodes.size(); ++i) {
@@ -334,11 +373,15 @@ void UseDataParallel(std::shared_ptr<Communicator> communicator,
                      DataParallelOptions options, SessionOptions* session) {
   session->task = communicator->rank();
   session->tasks = communicator->size();
+  if (auto host = communicator->host()) session->host = std::move(host);
+  options.divide_updates =
+      options.divide_updates && communicator->sees_arrays();
   session->passes.push_back(
       std::make_shared<DataParallel>(communicator->size(), std::move(options)));
   session->services.push_back(
       [communicator = std::move(communicator)](SessionResources& resources) {
         resources.SetService<Communicator>(communicator);
+        resources.SetService(std::make_shared<SlotSlices>(communicator));
       });
 }
 

@@ -11,6 +11,8 @@
 //   pass makes them;
 // - random ops of unknown batch size (dropout) draw as parts of the global
 //   batch, in plans that train;
+// - where that is as good, each rank updates a part of the variables with the
+//   averages, and the optimiser's slots are whole only where they are read;
 // - values assigned to variables are those of rank 0: initial and restored
 //   ones;
 // - all of this happens in one order, which the graph alone decides.
@@ -42,6 +44,10 @@ struct DataParallelOptions {
   std::string batch;
   // Gradients are exchanged together up to this size.
   int64_t bucket_bytes = 4 << 20;
+  // Each rank updates its slice of the variables and gives it to the others,
+  // instead of all ranks updating all: equal values. Where ranks do not see
+  // each other's arrays (Communicator::sees_arrays), it is not done.
+  bool divide_updates = true;
 };
 
 class DataParallel : public GraphPass {

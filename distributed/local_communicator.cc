@@ -26,6 +26,7 @@ class LocalMemory {
   LocalMemory(const LocalMemory&) = delete;
   LocalMemory& operator=(const LocalMemory&) = delete;
 
+  const std::shared_ptr<KeptArrays>& kept() const { return kept_; }
   std::byte* Segment(int rank) const {
     return bytes_ + static_cast<size_t>(rank) * segment_bytes_;
   }
@@ -33,6 +34,7 @@ class LocalMemory {
  private:
   size_t segment_bytes_;
   std::byte* bytes_;
+  std::shared_ptr<KeptArrays> kept_ = std::make_shared<KeptArrays>();
 };
 
 using Memory = std::shared_ptr<const LocalMemory>;
@@ -54,6 +56,9 @@ std::unique_ptr<Communicator> Make(int rank, int size, size_t half_bytes,
   group.half_bytes = half_bytes;
   group.spins = SpinsFor(size, AffinityCount());
   group.owner = memory;
+  group.kept = memory->kept();
+  // Threads see all of each other's memory.
+  group.bases.resize(group.segments.size());
   return std::make_unique<LocalCommunicator>(rank, std::move(group));
 }
 

@@ -13,17 +13,11 @@ namespace {
 constexpr size_t kDefaultChunkBytes = 1 << 20;
 constexpr size_t kWidestElement = 16;
 
-template <class T>
-T* At(T* base, int64_t elements, size_t element_bytes) {
-  return base + static_cast<size_t>(elements) * element_bytes;
-}
-
 // Memory that calls given up at a deadline may still read and write.
 struct Staging {
   Staging(size_t chunk, int size)
       : send(chunk),
-        // SliceOf rounds up: each rank's part may be a little larger.
-        receive(chunk + static_cast<size_t>(size) * 64 * kWidestElement),
+        receive(chunk),
         counts(static_cast<size_t>(size)),
         offsets(static_cast<size_t>(size)),
         receive_counts(static_cast<size_t>(size)),
@@ -52,7 +46,7 @@ class MpiCommunicator : public Communicator {
 
  protected:
   Status DoAllReduce(const CollectiveCall& call, std::span<const Piece> pieces,
-                     double factor) override;
+                     double factor, const ElementUpdate* update) override;
   Status DoReduceScatter(const CollectiveCall& call, const void* in,
                          void* out) override;
   Status DoAllGather(const CollectiveCall& call, const void* in,
@@ -80,8 +74,9 @@ class MpiCommunicator : public Communicator {
   }
   Status ReduceInline(const CollectiveCall& call, std::span<const Piece> pieces,
                       double factor);
-  Status ReduceChunk(const CollectiveCall& call, std::span<const Piece> pieces,
-                     double factor, int64_t begin, int64_t end);
+  Status ReduceRound(const CollectiveCall& call, std::span<const Piece> pieces,
+                     double factor, const ElementUpdate* update, int64_t round,
+                     int64_t most);
 
   const size_t chunk_bytes_;
   std::shared_ptr<Staging> staging_;  // shared: see the destructor
@@ -91,15 +86,18 @@ class MpiCommunicator : public Communicator {
 
 Status MpiCommunicator::DoAllReduce(const CollectiveCall& call,
                                     std::span<const Piece> pieces,
-                                    double factor) {
-  if (FitsInline(call)) return ReduceInline(call, pieces, factor);
+                                    double factor,
+                                    const ElementUpdate* update) {
+  if (FitsInline(call) && update == nullptr) {
+    return ReduceInline(call, pieces, factor);
+  }
   LS_RETURN_IF_ERROR(transport_.ExchangePackets(call, {call.header}));
-  const int64_t count = call.header.count;
-  const int64_t step =
-      static_cast<int64_t>(chunk_bytes_ / call.element_bytes());
-  for (int64_t begin = 0; begin < count; begin += step) {
-    LS_RETURN_IF_ERROR(ReduceChunk(call, pieces, factor, begin,
-                                   std::min(count, begin + step)));
+  const int64_t most = std::max<int64_t>(
+      1, static_cast<int64_t>(chunk_bytes_ / call.element_bytes() /
+                              static_cast<size_t>(size())));
+  const int64_t rounds = RoundsFor(call.header.count, size(), most);
+  for (int64_t round = 0; round < rounds; ++round) {
+    LS_RETURN_IF_ERROR(ReduceRound(call, pieces, factor, update, round, most));
   }
   return Ok();
 }
@@ -117,31 +115,39 @@ Status MpiCommunicator::ReduceInline(const CollectiveCall& call,
   for (int r = 0; r < size(); ++r) {
     sources_[static_cast<size_t>(r)] = transport_.packet(r).inline_data;
   }
-  kernels->combine(call.header.op, sources_, mine.inline_data, count);
+  kernels->combine(call.header.op, sources_, {}, mine.inline_data, count);
   ScatterPieces(pieces, element, 0, count, mine.inline_data);
   return Ok();
 }
 
-// Each rank gets its slice from all, combines it, and sends it to all.
-Status MpiCommunicator::ReduceChunk(const CollectiveCall& call,
+// Each rank gets its part of the round from all, combines it, and sends it to
+// all.
+Status MpiCommunicator::ReduceRound(const CollectiveCall& call,
                                     std::span<const Piece> pieces,
-                                    double factor, int64_t begin, int64_t end) {
+                                    double factor, const ElementUpdate* update,
+                                    int64_t round, int64_t most) {
   const size_t element = call.element_bytes();
   const ReduceKernels* kernels =
       FindReduceKernels(static_cast<DType>(call.header.dtype));
   Staging& s = *staging_;
-  GatherPieces(pieces, element, kernels, factor, begin, end, s.send.data());
-  const Slice mine = SliceOf(end - begin, rank(), size());
+  const auto part = [&](int r) {
+    return RoundOf(SliceOf(call.header.count, r, size()), round, most);
+  };
+  const Slice mine = part(rank());
   const int64_t n = mine.end - mine.begin;
+  int64_t offset = 0;
   for (int r = 0; r < size(); ++r) {
     const auto i = static_cast<size_t>(r);
-    const Slice slice = SliceOf(end - begin, r, size());
+    const Slice theirs = part(r);
+    GatherPieces(pieces, element, kernels, factor, theirs.begin, theirs.end,
+                 At(s.send.data(), offset, element));
     s.counts[i] = static_cast<int>(
-        static_cast<size_t>(slice.end - slice.begin) * element);
-    s.offsets[i] = static_cast<int>(static_cast<size_t>(slice.begin) * element);
+        static_cast<size_t>(theirs.end - theirs.begin) * element);
+    s.offsets[i] = static_cast<int>(static_cast<size_t>(offset) * element);
     s.receive_counts[i] = static_cast<int>(static_cast<size_t>(n) * element);
     s.receive_offsets[i] = r * s.receive_counts[i];
     sources_[i] = s.receive.data() + s.receive_offsets[i];
+    offset += theirs.end - theirs.begin;
   }
   LS_RETURN_IF_ERROR(PostAndWait(call, [&](MPI_Request* request) {
     return MPI_Ialltoallv(s.send.data(), s.counts.data(), s.offsets.data(),
@@ -149,15 +155,24 @@ Status MpiCommunicator::ReduceChunk(const CollectiveCall& call,
                           s.receive_offsets.data(), MPI_BYTE, transport_.comm(),
                           request);
   }));
-  std::byte* combined = At(s.send.data(), mine.begin, element);
-  kernels->combine(call.header.op, sources_, combined, n);
+  const auto me = static_cast<size_t>(rank());
+  std::byte* combined = s.send.data() + s.offsets[me];
+  kernels->combine(call.header.op, sources_, {}, combined, n);
+  if (update != nullptr) {
+    LS_RETURN_IF_ERROR(
+        DeliverPieces(pieces, element, mine.begin, mine.end, combined, update));
+    CollectOutputs(pieces, element, mine.begin, mine.end, combined);
+  }
   LS_RETURN_IF_ERROR(PostAndWait(call, [&](MPI_Request* request) {
-    return MPI_Iallgatherv(combined, s.counts[static_cast<size_t>(rank())],
-                           MPI_BYTE, s.receive.data(), s.counts.data(),
-                           s.offsets.data(), MPI_BYTE, transport_.comm(),
-                           request);
+    return MPI_Iallgatherv(combined, s.counts[me], MPI_BYTE, s.receive.data(),
+                           s.counts.data(), s.offsets.data(), MPI_BYTE,
+                           transport_.comm(), request);
   }));
-  ScatterPieces(pieces, element, begin, end, s.receive.data());
+  for (int r = 0; r < size(); ++r) {
+    const Slice theirs = part(r);
+    ScatterPieces(pieces, element, theirs.begin, theirs.end,
+                  s.receive.data() + s.offsets[static_cast<size_t>(r)]);
+  }
   return Ok();
 }
 
@@ -185,7 +200,7 @@ Status MpiCommunicator::DoReduceScatter(const CollectiveCall& call,
       return MPI_Ialltoall(s.send.data(), bytes, MPI_BYTE, s.receive.data(),
                            bytes, MPI_BYTE, transport_.comm(), request);
     }));
-    kernels->combine(call.header.op, sources_,
+    kernels->combine(call.header.op, sources_, {},
                      At(static_cast<std::byte*>(out), begin, element), n);
   }
   return Ok();

@@ -59,12 +59,13 @@ class NcclCommunicator final : public Communicator {
     if (stream_ != nullptr) (void)cudaStreamDestroy(stream_);
   }
   std::string_view backend() const override { return "nccl"; }
+  std::shared_ptr<Hardware> host() const override { return host_->host(); }
 
   Status Open();
 
  protected:
   Status DoAllReduce(const CollectiveCall& call, std::span<const Piece> pieces,
-                     double factor) override;
+                     double factor, const ElementUpdate* update) override;
   Status DoReduceScatter(const CollectiveCall& call, const void* in,
                          void* out) override;
   Status DoAllGather(const CollectiveCall& call, const void* in,
@@ -218,11 +219,17 @@ Result<ncclRedOp_t> NcclCommunicator::Weighted(ncclDataType_t type,
 
 Status NcclCommunicator::DoAllReduce(const CollectiveCall& call,
                                      std::span<const Piece> pieces,
-                                     double factor) {
+                                     double factor,
+                                     const ElementUpdate* update) {
   const auto dtype = static_cast<DType>(call.header.dtype);
   if (!pieces.empty() && OnHost(pieces[0].in)) {
-    return host_->AllReduce(pieces, dtype, call.header.op, factor, For(call));
+    return update == nullptr
+               ? host_->AllReduce(pieces, dtype, call.header.op, factor,
+                                  For(call))
+               : host_->AllReduceUpdate(pieces, dtype, call.header.op, factor,
+                                        *update, For(call));
   }
+  if (update != nullptr) return Unimplemented("updates by NCCL");
   LS_ASSIGN_OR_RETURN(const ncclDataType_t type, TypeOf(dtype));
   const bool mean = call.header.op == ReduceOp::kMean;
   if (factor != 1.0 && !mean && call.header.op != ReduceOp::kSum) {

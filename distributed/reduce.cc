@@ -2,6 +2,7 @@
 #include "distributed/reduce.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <type_traits>
 
@@ -12,7 +13,6 @@ namespace {
 
 // Elements combined at a time: the accumulators stay in the first-level cache.
 constexpr int64_t kBlock = 2048;
-constexpr int64_t kSliceAlignment = 64;  // elements
 
 // What contributions of type T are combined in.
 template <class T>
@@ -22,13 +22,23 @@ using Accumulator = std::conditional_t<
         std::is_integral_v<T>,
         std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>, float>>;
 
+// Elements do not depend on each other, also where `out` is `a` or `b`.
 LS_SIMD_CLONES
 void AddFloats(const float* a, const float* b, float* out, int64_t n) {
+#pragma GCC ivdep
   for (int64_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
 }
 
 LS_SIMD_CLONES
+void AddScaledFloats(const float* a, float fa, const float* b, float fb,
+                     float* out, int64_t n) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) out[i] = fa * a[i] + fb * b[i];
+}
+
+LS_SIMD_CLONES
 void ScaleFloats(const float* in, float factor, float* out, int64_t n) {
+#pragma GCC ivdep
   for (int64_t i = 0; i < n; ++i) out[i] = factor * in[i];
 }
 
@@ -64,53 +74,100 @@ void Max(A* acc, const A* next, int64_t n) {
   }
 }
 
-template <class T, class A>
-const A* Load(const T* from, A* buffer, int64_t n) {
-  if constexpr (std::is_same_v<T, A>) {
-    return from;
-  } else {
-    for (int64_t i = 0; i < n; ++i) buffer[i] = static_cast<A>(from[i]);
-    return buffer;
-  }
-}
-
+// What the tree of one block works on.
 template <class T>
-void CombineBlock(ReduceOp op, std::span<const void* const> sources, int64_t at,
-                  T* out, int64_t n) {
-  using A = Accumulator<T>;
-  alignas(64) A acc[kBlock];
-  alignas(64) A next[kBlock];
-  const A* first = Load(static_cast<const T*>(sources[0]) + at, acc, n);
-  if (first != acc) std::memcpy(acc, first, static_cast<size_t>(n) * sizeof(A));
-  for (size_t s = 1; s < sources.size(); ++s) {
-    const A* b = Load(static_cast<const T*>(sources[s]) + at, next, n);
-    switch (op) {
-      case ReduceOp::kSum:
-      case ReduceOp::kMean: Add(acc, b, n); break;
-      case ReduceOp::kMin: Min(acc, b, n); break;
-      case ReduceOp::kMax: Max(acc, b, n); break;
+struct Leaves {
+  ReduceOp op;
+  std::span<const void* const> sources;
+  std::span<const double> factors;
+  int64_t at;
+  int64_t n;
+
+  const T* source(size_t r) const {
+    return static_cast<const T*>(sources[r]) + at;
+  }
+  double factor(size_t r) const { return factors.empty() ? 1.0 : factors[r]; }
+};
+
+template <class T, class A>
+void Load(const Leaves<T>& leaves, size_t r, A* to) {
+  const T* from = leaves.source(r);
+  const double factor = leaves.factor(r);
+  const int64_t n = leaves.n;
+  if (factor == 0.0) {
+    std::fill(to, to + n, A(0));
+  } else if (factor == 1.0) {
+    for (int64_t i = 0; i < n; ++i) to[i] = static_cast<A>(from[i]);
+  } else if constexpr (std::is_same_v<T, float>) {
+    ScaleFloats(from, static_cast<float>(factor), to, n);
+  } else {
+    const A f = static_cast<A>(factor);
+    for (int64_t i = 0; i < n; ++i) {
+      to[i] = static_cast<A>(static_cast<T>(f * static_cast<A>(from[i])));
     }
   }
-  if (op == ReduceOp::kMean) {
-    const A ranks = static_cast<A>(sources.size());
-    for (int64_t i = 0; i < n; ++i) acc[i] /= ranks;
+}
+
+// The most frequent node of all, in one pass.
+bool AddPair(const Leaves<float>& leaves, size_t r, float* to) {
+  if (leaves.op != ReduceOp::kSum && leaves.op != ReduceOp::kMean) return false;
+  const double fa = leaves.factor(r);
+  const double fb = leaves.factor(r + 1);
+  if (fa == 0.0 || fb == 0.0) return false;
+  if (fa == 1.0 && fb == 1.0) {
+    AddFloats(leaves.source(r), leaves.source(r + 1), to, leaves.n);
+  } else {
+    AddScaledFloats(leaves.source(r), static_cast<float>(fa),
+                    leaves.source(r + 1), static_cast<float>(fb), to, leaves.n);
   }
-  for (int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(acc[i]);
+  return true;
+}
+
+// Sources [first, last) to `to`.
+template <class T, class A>
+void CombineTree(const Leaves<T>& leaves, size_t first, size_t last, A* to) {
+  const size_t count = last - first;
+  if (count == 1) return Load(leaves, first, to);
+  if constexpr (std::is_same_v<T, float>) {
+    if (count == 2 && AddPair(leaves, first, to)) return;
+  }
+  const size_t middle = first + std::bit_ceil(count) / 2;
+  alignas(64) A right[kBlock];
+  CombineTree(leaves, first, middle, to);
+  CombineTree(leaves, middle, last, right);
+  switch (leaves.op) {
+    case ReduceOp::kSum:
+    case ReduceOp::kMean: return Add(to, right, leaves.n);
+    case ReduceOp::kMin: return Min(to, right, leaves.n);
+    case ReduceOp::kMax: return Max(to, right, leaves.n);
+  }
 }
 
 template <class T>
-void Combine(ReduceOp op, std::span<const void* const> sources, void* out,
-             int64_t count) {
+void CombineBlock(const Leaves<T>& leaves, T* out) {
+  using A = Accumulator<T>;
+  alignas(64) A acc[kBlock];
+  CombineTree(leaves, 0, leaves.sources.size(), acc);
+  if (leaves.op == ReduceOp::kMean) {
+    const A ranks = static_cast<A>(leaves.sources.size());
+    for (int64_t i = 0; i < leaves.n; ++i) acc[i] /= ranks;
+  }
+  for (int64_t i = 0; i < leaves.n; ++i) out[i] = static_cast<T>(acc[i]);
+}
+
+template <class T>
+void Combine(ReduceOp op, std::span<const void* const> sources,
+             std::span<const double> factors, void* out, int64_t count) {
   T* to = static_cast<T*>(out);
   if constexpr (std::is_same_v<T, float>) {
-    if (op == ReduceOp::kSum && sources.size() == 2) {
-      AddFloats(static_cast<const float*>(sources[0]),
-                static_cast<const float*>(sources[1]), to, count);
+    if (op == ReduceOp::kSum && sources.size() == 2 &&
+        AddPair({op, sources, factors, 0, count}, 0, to)) {
       return;
     }
   }
   for (int64_t at = 0; at < count; at += kBlock) {
-    CombineBlock<T>(op, sources, at, to + at, std::min(kBlock, count - at));
+    CombineBlock<T>({op, sources, factors, at, std::min(kBlock, count - at)},
+                    to + at);
   }
 }
 
@@ -142,19 +199,10 @@ const ReduceKernels* KernelsFor() {
   }
 }
 
-// Calls f(piece, first element in the piece, number, elements before) for the
-// parts of the pieces that cover [begin, end).
-template <class F>
-void ForEachPart(std::span<const Piece> pieces, int64_t begin, int64_t end,
-                 F f) {
-  int64_t start = 0;
-  for (const Piece& piece : pieces) {
-    if (start >= end) return;
-    const int64_t from = std::max(begin, start);
-    const int64_t to = std::min(end, start + piece.count);
-    if (from < to) f(piece, from - start, to - from, from - begin);
-    start += piece.count;
-  }
+char* OutputAt(std::span<const Piece> pieces, const Part& part,
+               size_t element_bytes) {
+  return static_cast<char*>(pieces[part.piece].out) +
+         static_cast<size_t>(part.begin) * element_bytes;
 }
 
 }  // namespace
@@ -188,30 +236,54 @@ const ReduceKernels* FindReduceKernels(DType dtype) {
 void GatherPieces(std::span<const Piece> pieces, size_t element_bytes,
                   const ReduceKernels* kernels, double factor, int64_t begin,
                   int64_t end, void* to) {
-  ForEachPart(pieces, begin, end,
-              [&](const Piece& piece, int64_t at, int64_t n, int64_t done) {
-                const char* in = static_cast<const char*>(piece.in) +
-                                 static_cast<size_t>(at) * element_bytes;
-                char* out = static_cast<char*>(to) +
-                            static_cast<size_t>(done) * element_bytes;
-                if (factor == 1.0) {
-                  std::memcpy(out, in, static_cast<size_t>(n) * element_bytes);
-                } else {
-                  kernels->scale(in, factor, out, n);
-                }
-              });
+  auto* out = static_cast<char*>(to);
+  ForEachPart(pieces, begin, end, end - begin, [&](const Part& part) {
+    const char* in = static_cast<const char*>(pieces[part.piece].in) +
+                     static_cast<size_t>(part.begin) * element_bytes;
+    const size_t bytes = static_cast<size_t>(part.count) * element_bytes;
+    if (factor == 1.0) {
+      std::memcpy(out, in, bytes);
+    } else {
+      kernels->scale(in, factor, out, part.count);
+    }
+    out += bytes;
+  });
+}
+
+void CollectOutputs(std::span<const Piece> pieces, size_t element_bytes,
+                    int64_t begin, int64_t end, void* to) {
+  auto* out = static_cast<char*>(to);
+  ForEachPart(pieces, begin, end, end - begin, [&](const Part& part) {
+    const size_t bytes = static_cast<size_t>(part.count) * element_bytes;
+    std::memcpy(out, OutputAt(pieces, part, element_bytes), bytes);
+    out += bytes;
+  });
 }
 
 void ScatterPieces(std::span<const Piece> pieces, size_t element_bytes,
                    int64_t begin, int64_t end, const void* from) {
-  ForEachPart(pieces, begin, end,
-              [&](const Piece& piece, int64_t at, int64_t n, int64_t done) {
-                std::memcpy(static_cast<char*>(piece.out) +
-                                static_cast<size_t>(at) * element_bytes,
-                            static_cast<const char*>(from) +
-                                static_cast<size_t>(done) * element_bytes,
-                            static_cast<size_t>(n) * element_bytes);
-              });
+  const auto* in = static_cast<const char*>(from);
+  ForEachPart(pieces, begin, end, end - begin, [&](const Part& part) {
+    const size_t bytes = static_cast<size_t>(part.count) * element_bytes;
+    std::memcpy(OutputAt(pieces, part, element_bytes), in, bytes);
+    in += bytes;
+  });
+}
+
+Status DeliverPieces(std::span<const Piece> pieces, size_t element_bytes,
+                     int64_t begin, int64_t end, const void* combined,
+                     const ElementUpdate* update) {
+  if (update == nullptr) {
+    ScatterPieces(pieces, element_bytes, begin, end, combined);
+    return Ok();
+  }
+  const auto* in = static_cast<const char*>(combined);
+  Status first;
+  ForEachPart(pieces, begin, end, end - begin, [&](const Part& part) {
+    if (first.ok()) first = (*update)(part, in);
+    in += static_cast<size_t>(part.count) * element_bytes;
+  });
+  return first;
 }
 
 Slice SliceOf(int64_t count, int rank, int size) {

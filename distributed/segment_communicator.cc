@@ -10,33 +10,31 @@
 #include "distributed/backoff.h"
 #include "distributed/process_state.h"
 #include "runtime/core/env.h"
+#include "runtime/device/shared_host.h"
 
 namespace lockstep {
 namespace {
 
 constexpr size_t kPage = 4096;
 constexpr size_t kOutboxBytes = 64 * 1024;
-// Up to this many bytes every rank combines everything itself: one step less.
-constexpr int64_t kSmallBytes = 16 * 1024;
 constexpr uint64_t kLivenessMicros = 50'000;
 
 constexpr size_t RoundUp(size_t n) { return (n + kPage - 1) / kPage * kPage; }
 constexpr size_t kBlockBytes = RoundUp(sizeof(SegmentBlock));
-
-template <class T>
-T* At(T* base, int64_t elements, size_t element_bytes) {
-  return base + static_cast<size_t>(elements) * element_bytes;
-}
+constexpr size_t kTableBytes =
+    RoundUp(SegmentCommunicator::kMaxArrays * sizeof(ArrayPlace));
 
 }  // namespace
 
 size_t SegmentCommunicator::HalfBytes(size_t wanted, int size) {
   if (wanted == 0) wanted = kDefaultHalfBytes;
-  return RoundUp(std::max(wanted, size_t{64} * static_cast<size_t>(size)));
+  constexpr size_t kLeast =
+      static_cast<size_t>(kSliceAlignment) * kMaxReducedBytes;
+  return RoundUp(std::max(wanted, kLeast * static_cast<size_t>(size)));
 }
 
 size_t SegmentCommunicator::SegmentBytes(size_t half_bytes) {
-  return kBlockBytes + kOutboxBytes + 2 * half_bytes;
+  return kBlockBytes + kTableBytes + kOutboxBytes + 2 * half_bytes;
 }
 
 void SegmentCommunicator::InitSegment(std::byte* segment) {
@@ -47,10 +45,41 @@ void SegmentCommunicator::InitSegment(std::byte* segment) {
 SegmentCommunicator::SegmentCommunicator(int rank, SegmentGroup group)
     : Communicator(rank, static_cast<int>(group.segments.size())),
       group_(std::move(group)),
-      sources_(group_.segments.size()) {}
+      sources_(group_.segments.size()),
+      factors_(group_.segments.size()),
+      state_arrays_(group_.segments.size()) {}
 
 SegmentCommunicator::~SegmentCommunicator() {
   Block(rank()).left.store(1, std::memory_order_release);
+}
+
+std::shared_ptr<Hardware> SegmentCommunicator::host() const {
+  return group_.host;
+}
+
+uint64_t SegmentCommunicator::OpenOwner() {
+  owner_ended_.push_back(false);
+  return owner_ended_.size() - 1;
+}
+
+void SegmentCommunicator::CloseOwner(uint64_t number,
+                                     std::vector<Tensor> arrays) {
+  owner_ended_[number] = true;
+  const auto running = std::ranges::find(owner_ended_, false);
+  Block(rank()).owners_ended.store(
+      static_cast<uint64_t>(running - owner_ended_.begin()),
+      std::memory_order_release);
+  uint64_t ended = number + 1;  // on all ranks
+  for (int r = 0; r < size(); ++r) {
+    ended =
+        std::min(ended, Block(r).owners_ended.load(std::memory_order_acquire));
+  }
+  const std::lock_guard<std::mutex> lock(group_.kept->mutex);
+  auto& entries = group_.kept->entries;
+  if (!arrays.empty()) entries.push_back({number, rank(), std::move(arrays)});
+  std::erase_if(entries, [&](const KeptArrays::Entry& e) {
+    return e.rank == rank() && e.owner < ended;
+  });
 }
 
 SegmentBlock& SegmentCommunicator::Block(int rank) const {
@@ -58,8 +87,13 @@ SegmentBlock& SegmentCommunicator::Block(int rank) const {
       group_.segments[static_cast<size_t>(rank)]));
 }
 
+ArrayPlace* SegmentCommunicator::Table(int rank) const {
+  return reinterpret_cast<ArrayPlace*>(
+      group_.segments[static_cast<size_t>(rank)] + kBlockBytes);
+}
+
 std::byte* SegmentCommunicator::Outbox(int rank) const {
-  return group_.segments[static_cast<size_t>(rank)] + kBlockBytes;
+  return group_.segments[static_cast<size_t>(rank)] + kBlockBytes + kTableBytes;
 }
 
 std::byte* SegmentCommunicator::Half(int rank) const {
@@ -158,125 +192,6 @@ Status SegmentCommunicator::CheckHeaders(const CollectiveCall& call) {
     LS_RETURN_IF_ERROR(CheckAgreement(
         rank(), call.header, r, Block(r).headers[call.header.sequence % 2]));
   }
-  return Ok();
-}
-
-Status SegmentCommunicator::DoAllReduce(const CollectiveCall& call,
-                                        std::span<const Piece> pieces,
-                                        double factor) {
-  const size_t element = call.element_bytes();
-  const int64_t count = call.header.count;
-  const int64_t step = static_cast<int64_t>(group_.half_bytes / element);
-  int64_t begin = 0;
-  do {  // once also for nothing: the ranks meet
-    const int64_t end = std::min(count, begin + step);
-    const bool small =
-        (end - begin) * static_cast<int64_t>(element) <= kSmallBytes;
-    LS_RETURN_IF_ERROR(small
-                           ? ReduceSmallChunk(call, pieces, factor, begin, end)
-                           : ReduceChunk(call, pieces, factor, begin, end));
-    NextHalf();
-    begin = end;
-  } while (begin < count);
-  return Ok();
-}
-
-Status SegmentCommunicator::ReduceSmallChunk(const CollectiveCall& call,
-                                             std::span<const Piece> pieces,
-                                             double factor, int64_t begin,
-                                             int64_t end) {
-  const size_t element = call.element_bytes();
-  const ReduceKernels* kernels =
-      FindReduceKernels(static_cast<DType>(call.header.dtype));
-  GatherPieces(pieces, element, kernels, factor, begin, end, Half(rank()));
-  LS_RETURN_IF_ERROR(Sync(call));
-  for (int r = 0; r < size(); ++r) sources_[static_cast<size_t>(r)] = Half(r);
-  alignas(64) std::byte combined[kSmallBytes];
-  kernels->combine(call.header.op, sources_, combined, end - begin);
-  ScatterPieces(pieces, element, begin, end, combined);
-  return Ok();
-}
-
-Status SegmentCommunicator::ReduceChunk(const CollectiveCall& call,
-                                        std::span<const Piece> pieces,
-                                        double factor, int64_t begin,
-                                        int64_t end) {
-  const size_t element = call.element_bytes();
-  const ReduceKernels* kernels =
-      FindReduceKernels(static_cast<DType>(call.header.dtype));
-  for (int r = 0; r < size(); ++r) {
-    if (r == rank()) continue;
-    const Slice slice = SliceOf(end - begin, r, size());
-    GatherPieces(pieces, element, kernels, factor, begin + slice.begin,
-                 begin + slice.end, At(Half(rank()), slice.begin, element));
-  }
-  LS_RETURN_IF_ERROR(Sync(call));
-  CombineSlice(call, pieces, factor, begin,
-               SliceOf(end - begin, rank(), size()));
-  LS_RETURN_IF_ERROR(Sync(call));
-  for (int r = 0; r < size(); ++r) {
-    if (r == rank()) continue;
-    const Slice slice = SliceOf(end - begin, r, size());
-    ScatterPieces(pieces, element, begin + slice.begin, begin + slice.end,
-                  At(Half(HolderOf(r)), slice.begin, element));
-  }
-  return Ok();
-}
-
-// In blocks that stay in the first-level cache: our own contribution, the sum
-// with the others', the copy to our arrays. The sum goes where another rank's
-// contribution was: those lines are in our cache by then, while writing to ones
-// that others read last would fetch them first.
-void SegmentCommunicator::CombineSlice(const CollectiveCall& call,
-                                       std::span<const Piece> pieces,
-                                       double factor, int64_t begin,
-                                       Slice slice) {
-  constexpr int64_t kBlock = 2048;
-  constexpr size_t kWidest = 8;  // bytes of an element that can be reduced
-  alignas(64) std::byte own[kBlock * kWidest];
-  const size_t element = call.element_bytes();
-  const ReduceKernels* kernels =
-      FindReduceKernels(static_cast<DType>(call.header.dtype));
-  for (int64_t at = slice.begin; at < slice.end; at += kBlock) {
-    const int64_t n = std::min(kBlock, slice.end - at);
-    GatherPieces(pieces, element, kernels, factor, begin + at, begin + at + n,
-                 own);
-    for (int r = 0; r < size(); ++r) {
-      sources_[static_cast<size_t>(r)] =
-          r == rank() ? own : At(Half(r), at, element);
-    }
-    std::byte* combined = At(Half(HolderOf(rank())), at, element);
-    kernels->combine(call.header.op, sources_, combined, n);
-    ScatterPieces(pieces, element, begin + at, begin + at + n, combined);
-  }
-}
-
-Status SegmentCommunicator::DoReduceScatter(const CollectiveCall& call,
-                                            const void* in, void* out) {
-  const size_t element = call.element_bytes();
-  const int64_t count = call.header.count;
-  const int64_t step = static_cast<int64_t>(group_.half_bytes / element /
-                                            static_cast<size_t>(size()));
-  const ReduceKernels* kernels =
-      FindReduceKernels(static_cast<DType>(call.header.dtype));
-  const auto* from = static_cast<const std::byte*>(in);
-  int64_t begin = 0;
-  do {
-    const int64_t n = std::min(count - begin, step);
-    for (int r = 0; r < size() && n > 0; ++r) {
-      std::memcpy(At(Half(rank()), r * n, element),
-                  At(from, r * count + begin, element),
-                  static_cast<size_t>(n) * element);
-    }
-    LS_RETURN_IF_ERROR(Sync(call));
-    for (int r = 0; r < size(); ++r) {
-      sources_[static_cast<size_t>(r)] = At(Half(r), rank() * n, element);
-    }
-    kernels->combine(call.header.op, sources_,
-                     At(static_cast<std::byte*>(out), begin, element), n);
-    NextHalf();
-    begin += n;
-  } while (begin < count);
   return Ok();
 }
 

@@ -4,19 +4,26 @@
 // SegmentCommunicator: collectives over memory that all ranks see, be they
 // threads (local_communicator.h) or processes (shared_memory_communicator.h).
 //
-// Each rank owns one segment: a block of counters and two halves of data. A
-// rank copies what others combine into a half, publishes a step number, waits
-// until all others have, and combines its own slice straight from all
-// segments; after a second step everybody copies the combined slices out. The
-// halves alternate: by the time one is written again, everyone has published
-// the step of the other, and so has finished reading the first.
+// Each rank owns one segment: a block of counters, a table, and two halves of
+// data. Arrays that all ranks see where they are (host()) are not copied: each
+// rank says where its are, publishes a step number, waits until all others
+// have, combines its own slice of all ranks' arrays and writes the result to
+// all of them; after a second step the call is over. Other arrays go through
+// the halves: a rank copies what others combine into one, publishes, combines
+// its own slice, and after a second step everybody copies the combined slices
+// out. The halves alternate: by the time one is written again, everyone has
+// published the step of the other, and so has finished reading the first.
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <mutex>
 
 #include "distributed/communicator.h"
 
 namespace lockstep {
+
+class SharedHost;
 
 // Lives in memory shared by processes: only plain bytes and lock-free atomics.
 struct SegmentBlock {
@@ -32,6 +39,14 @@ struct SegmentBlock {
   int64_t chunk_bytes = 0;
   CallHeader message;
   alignas(64) std::atomic<uint64_t> taken{0};
+  // The step of the last reduction in place in which this rank has stopped
+  // writing to other ranks' arrays.
+  alignas(64) std::atomic<uint64_t> combined{0};
+  // Of the reduction that begins.
+  alignas(64) double factor = 1;
+  uint32_t in_place = 0;  // the table says where inputs and outputs are
+  // Owners of state arrays that have ended: all below this number.
+  alignas(64) std::atomic<uint64_t> owners_ended{0};
   // The job's first failure; rank 0's block alone is used.
   enum : uint32_t { kNone = 0, kWriting = 1, kReady = 2 };
   alignas(64) std::atomic<uint32_t> failure_state{kNone};
@@ -40,20 +55,49 @@ struct SegmentBlock {
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 
+// Where an array is, from its rank's SegmentGroup::bases on.
+using ArrayPlace = uint64_t;
+
+// State arrays of owners that have not ended on all ranks.
+struct KeptArrays {
+  struct Entry {
+    uint64_t owner = 0;
+    int rank = 0;
+    std::vector<Tensor> arrays;
+  };
+  std::mutex mutex;
+  std::vector<Entry> entries;
+};
+
 struct SegmentGroup {
   std::vector<std::byte*> segments;  // by rank; SegmentBytes(half_bytes) each
-  size_t half_bytes = 0;   // a multiple of 4096, at least 64 for each rank
-  int spins = 0;           // see SpinsFor
-  bool processes = false;  // ranks are processes on this machine
+  size_t half_bytes = 0;             // see HalfBytes
+  int spins = 0;                     // see SpinsFor
+  bool processes = false;            // ranks are processes on this machine
+  // The addresses at which this process sees the memory that each rank shares;
+  // empty: ranks see no arrays of each other.
+  std::vector<std::uintptr_t> bases;
+  // This rank's such memory; null when all of the process's is (threads).
+  std::shared_ptr<SharedHost> host;
   // Keeps the segments; shared: the last rank to go frees them.
   std::shared_ptr<const void> owner;
+  // The same of arrays; of processes it is never freed.
+  std::shared_ptr<KeptArrays> kept;
 };
 
 // The largest all-reduce that is done in one piece.
 inline constexpr size_t kDefaultHalfBytes = 256 * 1024;
 
+// Element `elements` of an array.
+template <class T>
+T* At(T* base, int64_t elements, size_t element_bytes) {
+  return base + static_cast<size_t>(elements) * element_bytes;
+}
+
 class SegmentCommunicator : public Communicator {
  public:
+  // Reductions of more arrays than these go through the halves.
+  static constexpr size_t kMaxArrays = 8192;
   // What SegmentGroup::half_bytes becomes for a wish (0: the default).
   static size_t HalfBytes(size_t wanted, int size);
   // Memory for one rank.
@@ -63,12 +107,19 @@ class SegmentCommunicator : public Communicator {
 
   SegmentCommunicator(int rank, SegmentGroup group);
   ~SegmentCommunicator() override;
+  std::shared_ptr<Hardware> host() const override;
+  bool sees_arrays() const override { return !group_.bases.empty(); }
+  uint64_t OpenOwner() override;
+  void CloseOwner(uint64_t number, std::vector<Tensor> arrays) override;
+  std::span<const void* const> StateArrays(int rank) const override {
+    return state_arrays_[static_cast<size_t>(rank)];
+  }
 
  protected:
   const SegmentGroup& group() const { return group_; }
 
   Status DoAllReduce(const CollectiveCall& call, std::span<const Piece> pieces,
-                     double factor) override;
+                     double factor, const ElementUpdate* update) override;
   Status DoReduceScatter(const CollectiveCall& call, const void* in,
                          void* out) override;
   Status DoAllGather(const CollectiveCall& call, const void* in,
@@ -90,18 +141,26 @@ class SegmentCommunicator : public Communicator {
   // compares what the ranks call.
   Status Sync(const CollectiveCall& call);
   Status CheckHeaders(const CollectiveCall& call);
-  // One chunk of an all-reduce: elements [begin, end) of the pieces.
-  Status ReduceSmallChunk(const CollectiveCall& call,
-                          std::span<const Piece> pieces, double factor,
-                          int64_t begin, int64_t end);
-  Status ReduceChunk(const CollectiveCall& call, std::span<const Piece> pieces,
-                     double factor, int64_t begin, int64_t end);
+  // Reductions: see segment_reduce.cc.
+  struct Reduction;
+  // State arrays, then inputs and outputs of all pieces.
+  ArrayPlace* Table(int rank) const;
+  Status PublishPlaces(const Reduction& reduction);
+  void LearnStateArrays(size_t count);
+  bool AllInPlace() const;
+  std::byte* ArrayAt(int rank, ArrayPlace place, size_t offset) const;
+  Status TryInPlace(const Reduction& reduction, bool* done);
+  void AwaitWriters(uint64_t phase) const;
+  Status CombineMine(const Reduction& reduction);
+  Status CombineInPlace(const Reduction& reduction,
+                        std::span<const double> factors, int64_t begin,
+                        int64_t end) const;
+  Status ReduceSmall(const Reduction& reduction);
+  Status ReduceThroughHalves(const Reduction& reduction);
+  Status CombineRound(const Reduction& reduction, const Slice& mine,
+                      int64_t most);
   // Whose half holds the slice that `rank` combined.
   int HolderOf(int rank) const { return (rank + 1) % size(); }
-  // The slice of the chunk (which begins at element `begin`) that this rank
-  // combines: for the others, and to its own arrays.
-  void CombineSlice(const CollectiveCall& call, std::span<const Piece> pieces,
-                    double factor, int64_t begin, Slice slice);
 
   // Waits until done(). `awaited()` lists the ranks that keep it waiting.
   template <class Done, class Awaited>
@@ -120,6 +179,10 @@ class SegmentCommunicator : public Communicator {
   uint64_t checked_sequence_ = 0;
   uint64_t next_liveness_check_ = 0;
   std::vector<const void*> sources_;  // scratch, one for each rank
+  std::vector<double> factors_;       // the same
+  std::vector<bool> owner_ended_;     // by number
+  // Of the last AllReduceUpdate, by rank.
+  std::vector<std::vector<const void*>> state_arrays_;
 };
 
 }  // namespace lockstep

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "distributed/shared_memory_communicator.h"
 
+#include <unistd.h>
+
 #include <cstdint>
 
 #include "distributed/backoff.h"
 #include "distributed/process_state.h"
+#include "runtime/device/shared_host.h"
 
 namespace lockstep {
 namespace {
@@ -75,6 +78,58 @@ Status AllocateWindow(MpiRuntime& runtime, MPI_Comm comm, size_t bytes,
   return Ok();
 }
 
+// Ranks that are late may read the arrays of one whose program is about to end.
+std::shared_ptr<KeptArrays> KeptUntilExit() {
+  static auto& all = *new std::vector<std::shared_ptr<KeptArrays>>;
+  static auto& mutex = *new std::mutex;
+  const std::lock_guard<std::mutex> lock(mutex);
+  return all.emplace_back(std::make_shared<KeptArrays>());
+}
+
+// What a rank tells the others of the memory that it shares.
+struct SharedFile {
+  int32_t process = 0;
+  int32_t file = -1;  // none
+  uint64_t mark = 0;
+};
+
+// Maps the memory of all ranks, or of none where one of them could not be.
+Status MapMemory(MpiRuntime& runtime, MPI_Comm comm,
+                 const std::shared_ptr<SharedHost>& mine, SegmentGroup* group) {
+  SharedFile file{.process = static_cast<int32_t>(getpid())};
+  if (mine != nullptr) {
+    file.file = mine->file();
+    file.mark = mine->mark();
+  }
+  const std::lock_guard<std::mutex> lock(runtime.mutex());
+  std::vector<SharedFile> files(group->segments.size());
+  LS_MPI(MPI_Allgather, &file, sizeof(file), MPI_BYTE, files.data(),
+         sizeof(file), MPI_BYTE, comm);
+  auto views = std::make_shared<std::vector<std::unique_ptr<SharedHostView>>>();
+  int all = 1;
+  for (const SharedFile& f : files) {
+    auto view = SharedHostView::Open(f.process, f.file, f.mark);
+    if (!view.ok()) {
+      all = 0;
+      break;
+    }
+    views->push_back(*std::move(view));
+  }
+  LS_MPI(MPI_Allreduce, MPI_IN_PLACE, &all, 1, MPI_INT, MPI_MIN, comm);
+  if (all == 0) return Ok();  // arrays are copied instead
+  int rank = 0;
+  LS_MPI(MPI_Comm_rank, comm, &rank);
+  for (const auto& view : *views) {
+    group->bases.push_back(reinterpret_cast<std::uintptr_t>(view->base()));
+  }
+  // The rank's own arrays where it uses them.
+  group->bases[static_cast<size_t>(rank)] =
+      reinterpret_cast<std::uintptr_t>(mine->base());
+  group->owner = std::move(views);
+  group->host = mine;
+  return Ok();
+}
+
 Result<std::unique_ptr<Communicator>> SharedMemoryCommunicator::DoSplit(
     const std::vector<int>& members, int new_rank) {
   MPI_Comm sub = MPI_COMM_NULL;
@@ -83,13 +138,15 @@ Result<std::unique_ptr<Communicator>> SharedMemoryCommunicator::DoSplit(
     const std::lock_guard<std::mutex> lock(runtime_->mutex());
     LS_MPI(MPI_Comm_split, comm_, members[0], new_rank, &sub);
   }
-  return MakeSharedMemoryCommunicator(runtime_, sub, group().half_bytes);
+  return MakeSharedMemoryCommunicator(runtime_, sub, group().half_bytes,
+                                      group().host);
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Communicator>> MakeSharedMemoryCommunicator(
-    std::shared_ptr<MpiRuntime> runtime, MPI_Comm comm, size_t half_bytes) {
+    std::shared_ptr<MpiRuntime> runtime, MPI_Comm comm, size_t half_bytes,
+    std::shared_ptr<SharedHost> host) {
   int rank = 0;
   int size = 1;
   LS_MPI(MPI_Comm_rank, comm, &rank);
@@ -100,6 +157,11 @@ Result<std::unique_ptr<Communicator>> MakeSharedMemoryCommunicator(
   LS_RETURN_IF_ERROR(AllocateWindow(
       *runtime, comm, SegmentCommunicator::SegmentBytes(group.half_bytes),
       &group.segments));
+  if (host == nullptr) {
+    if (auto made = SharedHost::Make(size); made.ok()) host = *std::move(made);
+  }
+  LS_RETURN_IF_ERROR(MapMemory(*runtime, comm, host, &group));
+  group.kept = KeptUntilExit();
   group.spins = SpinsFor(static_cast<int>(runtime->node_masks().size()),
                          CountProcessors(runtime->node_masks()));
   group.processes = true;

@@ -113,18 +113,38 @@ void UpdateAt(const Rule& rule, T* const* values, const T* grad, int64_t offset,
 }
 
 template <template <class> class RuleOf, class T>
-Status ApplyRun(KernelContext& k) {
+RuleOf<ArithmeticType<T>> RuleFor(KernelContext& k, const ApplyInputs& in) {
   using A = ArithmeticType<T>;
-  using Rule = RuleOf<A>;
-  const ApplyInputs& in = k.state<ApplyInputs>();
-  LS_RETURN_IF_ERROR(CheckApply(k, in, Rule::kSlots, DTypeOf<T>::value));
   A hyper[kMaxHyper];
   for (int i = 0; i < in.num_hyper; ++i) {
     const Tensor& t = k.input(in.hyper[static_cast<size_t>(i)]);
     hyper[i] = t.dtype() == kInt64 ? static_cast<A>(t.scalar<int64_t>())
                                    : static_cast<A>(t.scalar<T>());
   }
-  const Rule rule(hyper, in.flags);
+  return {hyper, in.flags};
+}
+
+// KernelDef::update.
+template <template <class> class RuleOf, class T>
+Status ApplyUpdate(KernelContext& k, int64_t begin, int64_t count,
+                   const void* grad) {
+  using Rule = RuleOf<ArithmeticType<T>>;
+  const ApplyInputs& in = k.state<ApplyInputs>();
+  LS_RETURN_IF_ERROR(CheckApply(k, in, Rule::kSlots, DTypeOf<T>::value));
+  T* values[Rule::kSlots + 1];
+  for (int j = 0; j <= Rule::kSlots; ++j) values[j] = k.variable(j).data<T>();
+  const FlushDenormals flush;
+  UpdateAt<Rule, T>(RuleFor<RuleOf, T>(k, in), values,
+                    static_cast<const T*>(grad), begin, count);
+  return Ok();
+}
+
+template <template <class> class RuleOf, class T>
+Status ApplyRun(KernelContext& k) {
+  using Rule = RuleOf<ArithmeticType<T>>;
+  const ApplyInputs& in = k.state<ApplyInputs>();
+  LS_RETURN_IF_ERROR(CheckApply(k, in, Rule::kSlots, DTypeOf<T>::value));
+  const Rule rule = RuleFor<RuleOf, T>(k, in);
   T* values[Rule::kSlots + 1];
   for (int j = 0; j <= Rule::kSlots; ++j) values[j] = k.variable(j).data<T>();
   const T* grad = k.in<T>(in.grad);
@@ -159,16 +179,26 @@ struct ApplyOps {
   explicit ApplyOps(const ApplySpec& spec) {
     for (const bool resource : {false, true}) {
       if (!resource && !spec.references) continue;
-      if (spec.dense) Add(detail::ApplyBuilder(spec, resource, false));
-      if (spec.sparse) Add(detail::ApplyBuilder(spec, resource, true));
+      if (spec.dense) {
+        Add(detail::ApplyBuilder(spec, resource, false), []<class T>() {
+          return KernelDef{.run = detail::ApplyRun<RuleOf, T>,
+                           .prepare = detail::ApplyPrepare,
+                           .update = detail::ApplyUpdate<RuleOf, T>};
+        });
+      }
+      if (spec.sparse) {
+        Add(detail::ApplyBuilder(spec, resource, true), []<class T>() {
+          return KernelDef{.run = detail::ApplyRun<RuleOf, T>,
+                           .prepare = detail::ApplyPrepare};
+        });
+      }
     }
   }
 
  private:
-  static void Add(OpBuilder op) {
-    op.Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
-      return KernelDef{detail::ApplyRun<RuleOf, T>, detail::ApplyPrepare};
-    });
+  template <class F>
+  static void Add(OpBuilder op, F kernel) {
+    op.Kernels<LS_FLOAT_TYPES>(kCpu, kernel);
     OpRegistrar registrar(op);
   }
 };

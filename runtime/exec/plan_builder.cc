@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/exec/plan_builder.h"
 
+#include <algorithm>
+
 #include "runtime/exec/plan_assembly.h"
 #include "runtime/exec/specialize.h"
 #include "runtime/exec/task_order.h"
@@ -57,8 +59,11 @@ Result<PlanGraph> SpecializedGraph(const PlanRequest& request) {
 
 Status PlanBuilder::Optimize() {
   LS_ASSIGN_OR_RETURN(work_, SpecializedGraph(request_));
-  PassContext context{work_.graph, work_.feeds, work_.fetches, work_.targets,
-                      request_.graph};
+  const auto& devices = environment_.devices->all();
+  PassContext context{
+      work_.graph, work_.feeds, work_.fetches, work_.targets, request_.graph,
+      std::ranges::any_of(devices,
+                          [](const Device& d) { return d.kind() != kCpu; })};
   LS_RETURN_IF_ERROR(RunPasses(context));
   RemoveDeadNodes(&work_.graph, work_.feeds, work_.fetches, work_.targets);
   // Functions are run by a step of the CPU, on its thread.

@@ -156,7 +156,8 @@ Result<DeviceSet> MakeSessionDevices(const SessionOptions& options) {
   // All CPU devices are the one machine: they share its memory.
   LS_ASSIGN_OR_RETURN(
       const std::shared_ptr<DeviceMemory> host,
-      DeviceMemory::Create(HostHardware(), "/cpu:0",
+      DeviceMemory::Create(options.host ? options.host : HostHardware(),
+                           "/cpu:0",
                            {.session = session,
                             .session_name = name,
                             .limit = options.cpu_memory_limit}));

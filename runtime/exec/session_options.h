@@ -53,6 +53,9 @@ struct SessionOptions {
   GpuOptions gpu_options;
   // Bytes that the session may use on /cpu:0; 0: no limit.
   uint64_t cpu_memory_limit = 0;
+  // The memory of /cpu:0, such as one that other processes see too; null: the
+  // process's own. Shared: several sessions may use it.
+  std::shared_ptr<Hardware> host;
   // This process's place in the job: the R of /task:R, and how many there are.
   int task = 0;
   int tasks = 1;

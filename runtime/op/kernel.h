@@ -129,6 +129,23 @@ class KernelContext {
   const AttrMap& attrs() const { return *attrs_; }
   std::string_view node_name() const { return node_name_; }
 
+  // For a kernel that runs others: the context of one whose inputs are this
+  // one's [first, first + count), without outputs and scratch memory. `state`
+  // is what it prepared.
+  KernelContext Inner(int first, int count, const AttrMap& attrs,
+                      void* state) const {
+    KernelContext inner(*this);
+    inner.inputs_ = inputs_.subspan(static_cast<size_t>(first),
+                                    static_cast<size_t>(count));
+    inner.variables_ = variables_.subspan(static_cast<size_t>(first),
+                                          static_cast<size_t>(count));
+    inner.outputs_ = {};
+    inner.scratch_ = nullptr;
+    inner.state_ = state;
+    inner.attrs_ = &attrs;
+    return inner;
+  }
+
   // For outputs whose shape depends on data (the planned shape is not fully
   // known): allocates on the kernel's device. Also valid, and a check of the shape,
   // for outputs that have memory already.

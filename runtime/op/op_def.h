@@ -34,6 +34,10 @@ using ShapeFn = Status (*)(ShapeContext&);
 using GradientFn = Status (*)(GradContext&);
 using PrepareFn = Status (*)(PrepareContext&);
 using RunFn = Status (*)(KernelContext&);
+// Updates elements [begin, begin + count) of the variable (and its slots) by
+// their gradient `grad`, which stands in for the op's input.
+using UpdateFn = Status (*)(KernelContext&, int64_t begin, int64_t count,
+                            const void* grad);
 // Index of the input that output 0 equals, -1 when it equals none.
 using IdentityFn = int (*)(ShapeContext&);
 
@@ -49,6 +53,9 @@ struct KernelDef {
   std::vector<std::string> host_memory = {};
   // All of them do, and it is the CPU's kernel that runs (int32 on a GPU).
   bool on_host = false;
+  // Of ops that update each element of a variable by itself (Apply*): what
+  // `run` does, for a part of them. Several threads may call it at once.
+  UpdateFn update = nullptr;
 };
 
 struct TypeConstraint {

@@ -2,6 +2,7 @@
 // The suite of all communicators: results. rank_runner.h says which run it.
 #include "distributed/communicator.h"
 
+#include <functional>
 #include <limits>
 
 #include "tests/distributed/communicator_suite.h"
@@ -78,7 +79,16 @@ TEST_P(CommunicatorTest, AllReducesMoreThanASegmentHolds) {
   Run([](Communicator& comm) { CheckAllReduce<float>(comm, 1'300'003); });
 }
 
-TEST_P(CommunicatorTest, EveryRankGetsTheBitsOfTheRanksSummedInOrder) {
+// What ranks [first, last) have, combined along the tree of reduce.h.
+float TreeSum(int first, int last, const std::function<float(int)>& value) {
+  if (last - first == 1) return value(first);
+  int left = 1;
+  while (2 * left < last - first) left *= 2;
+  return TreeSum(first, first + left, value) +
+         TreeSum(first + left, last, value);
+}
+
+TEST_P(CommunicatorTest, EveryRankGetsTheBitsOfTheRanksSummedAlongOneTree) {
   Run([](Communicator& comm) {
     constexpr int64_t kCount = 40'009;
     const auto value = [](int rank, int64_t i) {
@@ -91,8 +101,8 @@ TEST_P(CommunicatorTest, EveryRankGetsTheBitsOfTheRanksSummedInOrder) {
     }
     EXPECT_OK(comm.AllReduce(x.data(), x.data(), kCount, kFloat));
     for (int64_t i = 0; i < kCount; ++i) {
-      float want = value(0, i);
-      for (int r = 1; r < comm.size(); ++r) want += value(r, i);
+      const float want =
+          TreeSum(0, comm.size(), [&](int r) { return value(r, i); });
       ASSERT_EQ(x[static_cast<size_t>(i)], want) << i;
     }
   });

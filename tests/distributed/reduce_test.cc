@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <vector>
 
 namespace lockstep {
@@ -13,7 +14,7 @@ TEST(ReduceTest, HalfTypesAreCombinedInFloatAndRoundedOnce) {
   const Half a = 2048.0f, one = 1.0f;
   Half out;
   const std::vector<const void*> sources = {&a, &one, &one};
-  FindReduceKernels(kHalf)->combine(ReduceOp::kSum, sources, &out, 1);
+  FindReduceKernels(kHalf)->combine(ReduceOp::kSum, sources, {}, &out, 1);
   EXPECT_EQ(static_cast<float>(out), 2050.0f);
 }
 
@@ -28,7 +29,7 @@ TEST(ReduceTest, TheOutputMayBeAnySource) {
     const std::vector<const void*> sources = {x[0].data(), x[1].data(),
                                               x[2].data()};
     float* out = x[static_cast<size_t>(where)].data();
-    FindReduceKernels(kFloat)->combine(ReduceOp::kMean, sources, out, 5000);
+    FindReduceKernels(kFloat)->combine(ReduceOp::kMean, sources, {}, out, 5000);
     for (size_t i = 0; i < 5000; ++i) {
       ASSERT_EQ(out[i], static_cast<float>(2 * i));
     }
@@ -39,8 +40,53 @@ TEST(ReduceTest, MeansOfIntegersRoundTowardsZero) {
   const int32_t a = -3, b = 0;
   int32_t out = 0;
   const std::vector<const void*> sources = {&a, &b};
-  FindReduceKernels(kInt32)->combine(ReduceOp::kMean, sources, &out, 1);
+  FindReduceKernels(kInt32)->combine(ReduceOp::kMean, sources, {}, &out, 1);
   EXPECT_EQ(out, -1);
+}
+
+TEST(ReduceTest, CombinesAlongABinaryTree) {
+  // (1e8 + 1) is 1e8 in float, so the order shows.
+  const float x[] = {1e8f, 1.0f, -1e8f, 1.0f, 0.5f};
+  const auto sum = [&](size_t n) {
+    std::vector<const void*> sources;
+    for (size_t i = 0; i < n; ++i) sources.push_back(&x[i]);
+    float out = 0;
+    FindReduceKernels(kFloat)->combine(ReduceOp::kSum, sources, {}, &out, 1);
+    return out;
+  };
+  EXPECT_EQ(sum(3), (x[0] + x[1]) + x[2]);
+  EXPECT_EQ(sum(4), (x[0] + x[1]) + (x[2] + x[3]));
+  EXPECT_EQ(sum(5), ((x[0] + x[1]) + (x[2] + x[3])) + x[4]);
+  EXPECT_NE(sum(4), ((x[0] + x[1]) + x[2]) + x[3]);
+}
+
+// Scaling first and combining then gives the same bits: no product is added
+// without being rounded.
+TEST(ReduceTest, FactorsAreAppliedAsByScale) {
+  constexpr int64_t kCount = 2500;
+  for (const size_t ranks : {2u, 3u, 4u}) {
+    std::vector<std::vector<float>> x(ranks, std::vector<float>(kCount));
+    std::vector<std::vector<float>> scaled = x;
+    std::vector<double> factors;
+    std::vector<const void*> raw, products;
+    for (size_t r = 0; r < ranks; ++r) {
+      factors.push_back(r == 2 ? 0.0 : 1.0 / static_cast<double>(3 + r));
+      for (int64_t i = 0; i < kCount; ++i) {
+        x[r][static_cast<size_t>(i)] =
+            1.0f / static_cast<float>(1 + i * 7 + static_cast<int64_t>(r));
+      }
+      if (r == 2) x[r][5] = NAN;  // of a rank that has no samples
+      FindReduceKernels(kFloat)->scale(x[r].data(), factors[r],
+                                       scaled[r].data(), kCount);
+      raw.push_back(x[r].data());
+      products.push_back(scaled[r].data());
+    }
+    std::vector<float> a(kCount), b(kCount);
+    const auto combine = FindReduceKernels(kFloat)->combine;
+    combine(ReduceOp::kSum, raw, factors, a.data(), kCount);
+    combine(ReduceOp::kSum, products, {}, b.data(), kCount);
+    EXPECT_EQ(a, b) << ranks << " ranks";
+  }
 }
 
 TEST(ReduceTest, NoKernelsForWhatHasNoSum) {

@@ -25,6 +25,7 @@ struct PassContext {
   // The shapes inferred while the graph was built (unknown batch dimensions
   // still unknown), by node name; null when the node is new.
   const Graph& original;
+  bool has_gpus = false;  // of the session
 };
 
 class GraphPass {

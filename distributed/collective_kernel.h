@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What the kernels of collective ops share. Internal to distributed/.
+
+#include "distributed/communicator.h"
+#include "runtime/op/kernel.h"
+
+namespace lockstep {
+
+inline Status CheckCommunicator(PrepareContext& p) {
+  if (p.resources().Service<Communicator>() != nullptr) return Ok();
+  return FailedPrecondition(
+      "the session has no Communicator; see UseDataParallel");
+}
+
+inline CallOptions CollectiveOptions(KernelContext& k) {
+  return {.name = k.node_name(), .deadline_micros = k.run().deadline_micros};
+}
+
+// What this rank's gradients count for: its part of the global batch (see
+// _BatchShare) when `weighted`, else as much as every other rank's.
+inline double GradientWeight(KernelContext& k, bool weighted,
+                             const Communicator& ranks) {
+  return weighted ? k.run().weight() : 1.0 / static_cast<double>(ranks.size());
+}
+
+}  // namespace lockstep

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "distributed/divided_updates.h"
+
+#include <algorithm>
+
+#include "runtime/exec/schedule.h"
+#include "runtime/graph/control_flow.h"
+
+namespace lockstep {
+namespace {
+
+bool IsUpdate(const Node& n) { return n.traits().applies_gradient >= 0; }
+
+// All that runs after one of the nodes.
+std::unordered_set<const Node*> After(std::span<const Gradient> gradients,
+                                      const Consumers& consumers) {
+  std::unordered_set<const Node*> after;
+  std::vector<Node*> stack;
+  const auto push_users = [&](Node* node) {
+    const auto push = [&](Node* user) {
+      if (after.insert(user).second) stack.push_back(user);
+    };
+    for (int i = 0; i < node->num_outputs(); ++i) {
+      for (const auto& [user, input] : consumers.Of(node->output(i))) {
+        push(user);
+      }
+    }
+    for (Node* user : consumers.ControlledBy(node)) push(user);
+  };
+  for (const Gradient& gradient : gradients) {
+    for (const auto& [node, input] : gradient.uses) push_users(node);
+  }
+  while (!stack.empty()) {
+    Node* node = stack.back();
+    stack.pop_back();
+    push_users(node);
+  }
+  return after;
+}
+
+// Whether the update is handed the variable of its input, not the value.
+bool UpdatesInput(const Node& update, int input) {
+  const ArgDef& arg = update.def().inputs[static_cast<size_t>(input)];
+  return arg.is_ref || arg.type == kResource;
+}
+
+// Calls f(node, variable node) for each variable that a node is handed, but for
+// the first of updates.
+template <class F>
+void ForEachSlotUse(const Graph& graph, F f) {
+  for (const Node* n : graph.nodes()) {
+    const bool update = IsUpdate(*n);
+    for (int i = update ? 1 : 0; i < n->num_inputs(); ++i) {
+      if (!IsHandle(n->input(i).dtype()) || (update && !UpdatesInput(*n, i))) {
+        continue;
+      }
+      const Output variable = VariableBehind(n->input(i));
+      if (variable.defined()) f(*n, *variable.node);
+    }
+  }
+}
+
+}  // namespace
+
+std::unordered_set<std::string> FindSlots(const Graph& original) {
+  std::unordered_set<std::string> slots;
+  ForEachSlotUse(original, [&](const Node& user, const Node& variable) {
+    if (IsUpdate(user)) slots.insert(variable.name());
+  });
+  return slots;
+}
+
+namespace {
+
+// Whether nothing but an update or a new value changes a slot: what adds to
+// one would do so on each rank by itself.
+bool OnlyUpdatesChangeSlots(const Graph& original) {
+  const std::unordered_set<std::string> slots = FindSlots(original);
+  bool only = true;
+  ForEachSlotUse(original, [&](const Node& user, const Node& variable) {
+    const OpTraits& traits = user.traits();
+    only = only &&
+           (!slots.contains(variable.name()) || IsUpdate(user) ||
+            traits.assigns || traits.only_reads || traits.alias.first >= 0);
+  });
+  return only;
+}
+
+}  // namespace
+
+// Two training ops in one run and branches keep their own order, and what
+// other ranks take part in has to come after all updates if it comes after one.
+DividedUpdates::DividedUpdates(PassContext& context,
+                               std::span<const Gradient> gradients,
+                               const std::function<int(const Node*)>& position)
+    : context_(context), consumers_(context.graph) {
+  int last = 0;
+  for (const Gradient& g : gradients) last = std::max(last, g.last_use);
+  const auto after = After(gradients, consumers_);
+  independent_ =
+      !context.has_gpus && OnlyUpdatesChangeSlots(context.original) &&
+      std::ranges::none_of(after,
+                           [&](const Node* n) {
+                             return IsUpdate(*n) || (n->traits().synchronizes &&
+                                                     position(n) <= last);
+                           }) &&
+      std::ranges::none_of(context.graph.nodes(),
+                           [](const Node* n) { return IsSwitch(*n); });
+}
+
+bool DividedUpdates::Fits(const Gradient& gradient) const {
+  if (gradient.uses.size() != 1) return false;
+  Node* update = gradient.uses[0].first;
+  const KernelDef* kernel = update->def().FindKernel(kCpu, update->attrs());
+  if (kernel == nullptr || kernel->update == nullptr) return false;
+  for (int i = 0; i < update->num_outputs(); ++i) {
+    const Output out = update->output(i);
+    if (!consumers_.Of(out).empty() ||
+        std::ranges::find(context_.fetches, out) != context_.fetches.end()) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// One node is on one device.
+bool DividedUpdates::Fit(std::span<const Gradient> bucket) const {
+  const std::string& device =
+      bucket[0].uses[0].first->input(0).node->requested_device();
+  return independent_ && std::ranges::all_of(bucket, [&](const Gradient& g) {
+           const Node* update = g.uses[0].first;
+           return Fits(g) && update->requested_device() == device &&
+                  update->input(0).node->requested_device() == device;
+         });
+}
+
+NodeSpec DividedUpdates::Spec(std::span<const Gradient> bucket,
+                              bool weighted) const {
+  NodeSpec spec{.name = StrCat("_gradient_update/", bucket[0].first_use),
+                .op = "_GradientUpdate",
+                .device = bucket[0].uses[0].first->requested_device()};
+  std::vector<FunctionRef> updates;
+  std::vector<DType> types;
+  for (const Gradient& gradient : bucket) {
+    const Node* update = gradient.uses[0].first;
+    updates.push_back(
+        {update->op(), std::make_shared<AttrMap>(update->attrs())});
+    for (const Output& in : update->inputs()) {
+      spec.inputs.push_back(in);
+      types.push_back(in.dtype());
+    }
+    for (Node* before : update->control_inputs()) {
+      if (std::ranges::find(spec.control_inputs, before) ==
+          spec.control_inputs.end()) {
+        spec.control_inputs.push_back(before);
+      }
+    }
+  }
+  spec.attrs = {{"Tin", std::move(types)},
+                {"updates", std::move(updates)},
+                {"weighted", weighted}};
+  return spec;
+}
+
+void DividedUpdates::Finish() {
+  Graph& graph = context_.graph;
+  for (const auto& [bucket, node] : replaced_) {
+    for (const Gradient& gradient : bucket) {
+      Node* update = gradient.uses[0].first;
+      for (Node* user : consumers_.ControlledBy(update)) {
+        graph.AddControlEdge(node, user);
+        graph.RemoveControlEdge(update, user);
+      }
+      std::ranges::replace(context_.targets, update, node);
+      graph.RemoveNode(update);
+    }
+  }
+}
+
+namespace {
+
+Status CompleteFor(PassContext& context, Node* slot, Node* user) {
+  Graph& graph = context.graph;
+  LS_ASSIGN_OR_RETURN(
+      Node * complete,
+      graph.AddNode({.name = graph.UniqueName(slot->name() + "/_complete"),
+                     .op = slot->output_type(0) == kResource
+                               ? "_CompleteResourceSlot"
+                               : "_CompleteSlot",
+                     .inputs = {slot->output(0)},
+                     .control_inputs = user->control_inputs()}));
+  graph.AddControlEdge(complete, user);
+  return Ok();
+}
+
+}  // namespace
+
+Status CompleteSlots(PassContext& context) {
+  Graph& graph = context.graph;
+  const std::unordered_set<std::string> slots = FindSlots(context.original);
+  for (Node* slot : graph.nodes()) {
+    if (!slot->traits().variable || !slots.contains(slot->name())) continue;
+    for (Output& fetch : context.fetches) {
+      if (fetch != slot->output(0)) continue;
+      LS_ASSIGN_OR_RETURN(
+          Node * read,
+          graph.AddNode({.name = graph.UniqueName(slot->name() + "/_whole"),
+                         .op = "Identity",
+                         .inputs = {fetch}}));
+      fetch = read->output(0);
+    }
+    const Consumers consumers(graph);
+    for (const auto& [user, input] : consumers.Of(slot->output(0))) {
+      if (IsUpdate(*user) || user->op() == "_GradientUpdate") continue;
+      LS_RETURN_IF_ERROR(CompleteFor(context, slot, user));
+    }
+  }
+  return Ok();
+}
+
+}  // namespace lockstep

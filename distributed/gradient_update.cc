@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// _GradientUpdate: several updates of variables (Apply* ops) by gradients that
+// are summed over the ranks, weighted as by _GradientExchange. Each rank
+// updates its slice of all the variables laid end to end, slots included, and
+// gives the variables to the others: equal values, divided work.
+//   inputs: those of the updates, one update's after the other
+//   updates: the updates' ops and attributes
+// A rank's slots are up to date in its own slice only: see slot_slices.h.
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "distributed/collective_kernel.h"
+#include "distributed/slot_slices.h"
+#include "runtime/op/kernel.h"
+#include "runtime/op/shape_context.h"
+
+namespace lockstep {
+namespace {
+
+// One of the updates: its part of the inputs.
+struct Update {
+  const OpDef* def = nullptr;
+  AttrMap attrs;
+  int first = 0;  // input
+  int count = 0;
+  int gradient = 0;  // among its own
+  const KernelDef* kernel = nullptr;
+  std::shared_ptr<void> state;
+};
+
+// A slot of one of the updates.
+struct SlotOf {
+  Variable* variable = nullptr;
+  SlotSlices::Slot* slot = nullptr;
+  size_t update = 0;
+};
+
+struct UpdateState {
+  std::vector<Update> updates;
+  std::vector<SlotOf> slots;
+  std::vector<void*> slot_arrays;
+  std::vector<Piece> pieces;
+  std::vector<KernelContext> contexts;
+  bool weighted = false;
+};
+
+// What one of the updates sees while it is prepared.
+class InnerPrepare final : public PrepareContext {
+ public:
+  InnerPrepare(PrepareContext& outer, Update* update)
+      : outer_(outer), update_(*update) {}
+  std::string_view node_name() const override { return outer_.node_name(); }
+  const OpDef& def() const override { return *update_.def; }
+  const AttrMap& attrs() const override { return update_.attrs; }
+  int num_inputs() const override { return update_.count; }
+  int num_outputs() const override { return 0; }
+  DType input_dtype(int i) const override {
+    return outer_.input_dtype(update_.first + i);
+  }
+  DType output_dtype(int) const override { return kInvalidType; }
+  const Shape& input_shape(int i) const override {
+    return outer_.input_shape(update_.first + i);
+  }
+  const Shape& output_shape(int) const override {
+    return outer_.input_shape(0);
+  }
+  const Tensor* input_value(int i) const override {
+    return outer_.input_value(update_.first + i);
+  }
+  Variable* variable(int i) override {
+    return outer_.variable(update_.first + i);
+  }
+  SessionResources& resources() override { return outer_.resources(); }
+  const Device& device() const override { return outer_.device(); }
+  void RequestScratch(size_t bytes) override { outer_.RequestScratch(bytes); }
+
+ protected:
+  void SetState(std::shared_ptr<void> state) override {
+    update_.state = std::move(state);
+  }
+
+ private:
+  PrepareContext& outer_;
+  Update& update_;
+};
+
+Result<Update> FindUpdate(const FunctionRef& ref, int first) {
+  Update update{.def = OpRegistry::Global().Find(ref.name), .first = first};
+  if (update.def == nullptr) return NotFound("no op ", ref.name);
+  if (ref.attrs != nullptr) update.attrs = *ref.attrs;
+  update.count = static_cast<int>(update.def->inputs.size());
+  update.gradient = update.def->traits.applies_gradient;
+  update.kernel = update.def->FindKernel(kCpu, update.attrs);
+  if (update.gradient < 0 || update.kernel == nullptr ||
+      update.kernel->update == nullptr) {
+    return InvalidArgument(ref.name, " does not update element by element");
+  }
+  return update;
+}
+
+bool IsVariable(const ArgDef& arg) {
+  return arg.is_ref || arg.type == kResource;
+}
+
+Status PrepareUpdate(PrepareContext& p, const FunctionRef& ref, int first,
+                     UpdateState* state) {
+  LS_ASSIGN_OR_RETURN(Update update, FindUpdate(ref, first));
+  if (first + update.count > p.num_inputs()) {
+    return InvalidArgument("the updates have more than ", p.num_inputs(),
+                           " inputs");
+  }
+  auto* slices = p.resources().Service<SlotSlices>();
+  for (int i = 0; i < update.count; ++i) {
+    if (!IsVariable(update.def->inputs[static_cast<size_t>(i)])) continue;
+    Variable* variable = p.variable(first + i);
+    if (variable == nullptr)
+      return InvalidArgument("input ", i, " is no variable");
+    if (slices == nullptr) {
+      return FailedPrecondition("the session has no SlotSlices");
+    }
+    if (i == 0) continue;
+    state->slots.push_back(
+        {variable, &slices->Of(variable), state->updates.size()});
+  }
+  InnerPrepare inner(p, &update);
+  if (update.kernel->prepare != nullptr) {
+    LS_RETURN_IF_ERROR(update.kernel->prepare(inner));
+  }
+  state->updates.push_back(std::move(update));
+  return Ok();
+}
+
+Status PrepareUpdates(PrepareContext& p) {
+  LS_RETURN_IF_ERROR(CheckCommunicator(p));
+  auto& state = p.MakeState<UpdateState>();
+  state.weighted = p.Attr<bool>("weighted");
+  int first = 0;
+  for (const FunctionRef& ref : p.Attr<std::vector<FunctionRef>>("updates")) {
+    Status prepared = PrepareUpdate(p, ref, first, &state);
+    if (!prepared.ok()) return prepared.WithContext(ref.name);
+    first += state.updates.back().count;
+  }
+  state.slot_arrays.resize(state.slots.size());
+  state.pieces.resize(state.updates.size());
+  state.contexts.resize(state.updates.size());
+  return Ok();
+}
+
+// Binds the updates and says what is exchanged.
+Status MakePieces(KernelContext& k, UpdateState* state) {
+  for (size_t i = 0; i < state->updates.size(); ++i) {
+    const Update& u = state->updates[i];
+    state->contexts[i] = k.Inner(u.first, u.count, u.attrs, u.state.get());
+    const Tensor& gradient = k.input(u.first + u.gradient);
+    Tensor& value = k.variable(u.first).value();
+    if (value.shape() != gradient.shape()) {
+      return InvalidArgument("variable '", k.variable(u.first).name(),
+                             "' has shape ", value.shape(), ", its gradient ",
+                             gradient.shape());
+    }
+    state->pieces[i] = {gradient.data(), value.data(), value.NumElements()};
+  }
+  for (size_t s = 0; s < state->slots.size(); ++s) {
+    const SlotOf& slot = state->slots[s];
+    state->slot_arrays[s] = slot.variable->value().data();
+    Piece& piece = state->pieces[slot.update];
+    if (slot.variable->value().NumElements() != piece.count) {
+      return InvalidArgument("slot '", slot.variable->name(), "' has shape ",
+                             slot.variable->value().shape(),
+                             ", unlike its variable");
+    }
+    void* const* array = &state->slot_arrays[s];
+    piece.state = {piece.state.empty() ? array : piece.state.data(),
+                   piece.state.size() + 1};
+  }
+  return Ok();
+}
+
+// The slots as they are to be divided in this exchange.
+void DivideSlots(KernelContext& k, UpdateState* state) {
+  auto* slices = k.resources().Service<SlotSlices>();
+  const int64_t total = TotalCount(state->pieces);
+  int64_t first = 0;
+  size_t s = 0;
+  for (size_t i = 0; i < state->pieces.size(); ++i) {
+    for (; s < state->slots.size() && state->slots[s].update == i; ++s) {
+      slices->Divide(state->slots[s].variable, state->slots[s].slot,
+                     {.first = first, .total = total});
+    }
+    first += state->pieces[i].count;
+  }
+}
+
+void NoteSlots(const Communicator& ranks, UpdateState* state) {
+  for (int r = 0; r < ranks.size(); ++r) {
+    const std::span<const void* const> arrays = ranks.StateArrays(r);
+    for (size_t s = 0; s < state->slots.size(); ++s) {
+      SlotSlices::Slot& slot = *state->slots[s].slot;
+      slot.was_divided = true;
+      slot.arrays.resize(static_cast<size_t>(ranks.size()));
+      slot.arrays[static_cast<size_t>(r)] = arrays[s];
+    }
+  }
+}
+
+Status UpdateCpu(KernelContext& k) {
+  auto& state = k.state<UpdateState>();
+  Communicator& ranks = *k.resources().Service<Communicator>();
+  LS_RETURN_IF_ERROR(MakePieces(k, &state));
+  DivideSlots(k, &state);
+  const auto update = [&state](const Part& part, const void* gradient) {
+    return state.updates[part.piece].kernel->update(
+        state.contexts[part.piece], part.begin, part.count, gradient);
+  };
+  const DType dtype = k.input(state.updates[0].gradient).dtype();
+  LS_RETURN_IF_ERROR(ranks.AllReduceUpdate(
+      state.pieces, dtype, ReduceOp::kSum,
+      GradientWeight(k, state.weighted, ranks), update, CollectiveOptions(k)));
+  NoteSlots(ranks, &state);
+  return Ok();
+}
+
+LOCKSTEP_OP("_GradientUpdate")
+    .Input("inputs: Tin")
+    .Attr("Tin: list(type) >= 1")
+    .Attr("updates: list(func)")
+    .Attr("weighted: bool")
+    .Shape(NoOutputs)
+    .NoGradient()
+    .Stateful()
+    .With([](OpTraits& t) { t.synchronizes = true; })
+    .Kernel(kCpu, {UpdateCpu, PrepareUpdates});
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// The suite of all communicators: reductions whose outputs are made by an
+// update, in arrays that the ranks see and in others.
+#include <cstring>
+
+#include "runtime/device/hardware.h"
+#include "tests/distributed/communicator_suite.h"
+
+namespace lockstep {
+namespace {
+
+class CommunicatorUpdateTest : public CommunicatorTestBase {};
+INSTANTIATE_TEST_SUITE_P(Backends, CommunicatorUpdateTest,
+                         ::testing::ValuesIn(RankSetups()), SetupName);
+
+// Arrays of the communicator's host memory, or of the heap.
+class Arrays {
+ public:
+  Arrays(const Communicator& comm, bool shared)
+      : host_(shared ? comm.host() : nullptr) {}
+  ~Arrays() {
+    for (const auto& [data, bytes] : blocks_) {
+      if (host_ != nullptr)
+        host_->Free(data, bytes);
+      else
+        std::free(data);
+    }
+  }
+  float* Make(int64_t count) {
+    const size_t bytes = static_cast<size_t>(count) * sizeof(float);
+    void* data = nullptr;
+    if (host_ != nullptr) {
+      auto block = host_->Allocate(bytes);
+      EXPECT_TRUE(block.ok()) << block.status().ToString();
+      data = *block;
+    } else {
+      data = std::malloc(bytes + 1);
+    }
+    blocks_.emplace_back(data, bytes);
+    return static_cast<float*>(data);
+  }
+
+ private:
+  std::shared_ptr<Hardware> host_;
+  std::vector<std::pair<void*, size_t>> blocks_;
+};
+
+constexpr int64_t kCounts[] = {70'001, 3, 129};
+
+// Of element i of piece p: what a rank contributes.
+float Contribution(int rank, size_t p, int64_t i) {
+  return static_cast<float>(Value(rank, i + static_cast<int64_t>(p)));
+}
+
+// Momentum of a kind over three pieces, several times: outputs are equal on
+// all ranks; each rank's state is right in its own slice, and it sees the
+// others' in theirs.
+void CheckUpdates(Communicator& comm, bool shared) {
+  Arrays arrays(comm, shared);
+  std::vector<Piece> pieces;
+  std::vector<void*> states;
+  states.reserve(3);
+  for (size_t p = 0; p < 3; ++p) {
+    const int64_t count = kCounts[p];
+    float* in = arrays.Make(count);
+    float* out = arrays.Make(count);
+    float* state = arrays.Make(count);
+    for (int64_t i = 0; i < count; ++i) {
+      in[i] = Contribution(comm.rank(), p, i);
+      out[i] = 1;
+      state[i] = 0;
+    }
+    // State is for those that see it alone.
+    states.push_back(state);
+    pieces.push_back({in, out, count});
+    if (comm.sees_arrays() && (shared || comm.host() == nullptr)) {
+      pieces.back().state = {&states.back(), 1};
+    }
+  }
+  const auto update = [&](const Part& part, const void* combined) {
+    const auto* gradient = static_cast<const float*>(combined);
+    auto* out = static_cast<float*>(pieces[part.piece].out) + part.begin;
+    auto* state = static_cast<float*>(states[part.piece]) + part.begin;
+    for (int64_t i = 0; i < part.count; ++i) {
+      state[i] = 0.5f * state[i] + gradient[i];
+      out[i] -= 0.25f * state[i];
+    }
+    return Ok();
+  };
+  constexpr int kTimes = 3;
+  const double factor = 1.0 / (1 + comm.rank());
+  for (int t = 0; t < kTimes; ++t) {
+    EXPECT_OK(
+        comm.AllReduceUpdate(pieces, kFloat, ReduceOp::kSum, factor, update));
+  }
+  int64_t before = 0;
+  for (size_t p = 0; p < 3; ++p) {
+    for (int64_t i = 0; i < kCounts[p]; ++i) {
+      double sum = 0, state = 0, value = 1;
+      for (int r = 0; r < comm.size(); ++r) {
+        sum += Contribution(r, p, i) / (1.0 + r);
+      }
+      for (int t = 0; t < kTimes; ++t) {
+        state = 0.5 * state + sum;
+        value -= 0.25 * state;
+      }
+      ASSERT_NEAR(static_cast<float*>(pieces[p].out)[i], value, 2e-4)
+          << "piece " << p << " element " << i;
+      for (int r = 0; r < comm.size(); ++r) {
+        const Slice slice = SliceOf(TotalCount(pieces), r, comm.size());
+        if (before + i < slice.begin || before + i >= slice.end) continue;
+        const void* array = r == comm.rank() || comm.size() == 1 ? states[p]
+                            : pieces[p].state.empty()            ? nullptr
+                                                      : comm.StateArrays(r)[p];
+        if (array == nullptr) continue;
+        ASSERT_NEAR(static_cast<const float*>(array)[i], state, 2e-4)
+            << "state of rank " << r << " piece " << p << " element " << i;
+      }
+    }
+    before += kCounts[p];
+  }
+  // Nobody frees what another still reads.
+  EXPECT_OK(comm.Barrier());
+}
+
+TEST_P(CommunicatorUpdateTest, EachElementIsUpdatedOnOneRankForAll) {
+  Run([](Communicator& comm) { CheckUpdates(comm, /*shared=*/false); });
+}
+
+TEST_P(CommunicatorUpdateTest, SharedArraysAreUpdatedWhereTheyAre) {
+  Run([](Communicator& comm) { CheckUpdates(comm, /*shared=*/true); });
+}
+
+TEST_P(CommunicatorUpdateTest, SmallSegmentsTakeSeveralRounds) {
+  Run([](Communicator& comm) { CheckUpdates(comm, /*shared=*/false); },
+      {.half_bytes = kTinyHalf});
+}
+
+// Arrays that only some ranks share are copied by all.
+TEST_P(CommunicatorUpdateTest, SharedAndOtherArraysMeet) {
+  Run([](Communicator& comm) {
+    constexpr int64_t kCount = 20'000;
+    Arrays arrays(comm, /*shared=*/comm.rank() % 2 == 0);
+    float* x = arrays.Make(kCount);
+    for (int64_t i = 0; i < kCount; ++i) x[i] = Contribution(comm.rank(), 0, i);
+    EXPECT_OK(comm.AllReduce(x, x, kCount, kFloat));
+    for (int64_t i = 0; i < kCount; ++i) {
+      float sum = 0;
+      for (int r = 0; r < comm.size(); ++r) sum += Contribution(r, 0, i);
+      ASSERT_EQ(x[i], sum) << i;
+    }
+    EXPECT_OK(comm.Barrier());
+  });
+}
+
+// Whether they are seen where they are makes no difference to the bits.
+TEST_P(CommunicatorUpdateTest, InPlaceAndCopiedSumsHaveEqualBits) {
+  Run([](Communicator& comm) {
+    constexpr int64_t kCount = 30'000;
+    Arrays shared(comm, true), own(comm, false);
+    float* a = shared.Make(kCount);
+    float* b = own.Make(kCount);
+    for (int64_t i = 0; i < kCount; ++i) {
+      a[i] = b[i] = 1.0f / static_cast<float>(1 + i + 7 * comm.rank());
+    }
+    const double factor = 1.0 / (3 + comm.rank());
+    for (float* x : {a, b}) {
+      const Piece piece{x, x, kCount};
+      EXPECT_OK(comm.AllReduce({&piece, 1}, kFloat, ReduceOp::kSum, factor));
+    }
+    EXPECT_EQ(std::memcmp(a, b, kCount * sizeof(float)), 0);
+    EXPECT_OK(comm.Barrier());
+  });
+}
+
+TEST_P(CommunicatorUpdateTest, AFailingUpdateEndsTheCallEverywhere) {
+  Run([](Communicator& comm) {
+    if (comm.size() == 1) return;
+    std::vector<float> x(10'000, 1.0f);
+    const Piece piece{x.data(), x.data(), 10'000};
+    const int failing = comm.size() - 1;
+    const Status s = comm.AllReduceUpdate(
+        {&piece, 1}, kFloat, ReduceOp::kSum, 1.0,
+        [&](const Part&, const void*) {
+          return comm.rank() == failing ? DataLoss("no disk") : Ok();
+        });
+    EXPECT_EQ(s.code(), Code::kDataLoss) << s.ToString();
+    EXPECT_THAT(s.message(), ::testing::HasSubstr("no disk"));
+  });
+}
+
+}  // namespace
+}  // namespace lockstep
