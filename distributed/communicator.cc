@@ -110,6 +110,7 @@ Status Communicator::Fail(const Status& why, bool announce) {
     failed_.store(true, std::memory_order_release);
   }
   if (announce && size_ > 1) Announce(first);
+  if (on_failure_) on_failure_(first, /*told=*/!announce);
   return first;
 }
 
@@ -262,6 +263,7 @@ Result<std::unique_ptr<Communicator>> Communicator::Split(
                 /*announce=*/true);
   }
   (*made)->set_timeout_micros(timeout_micros_);
+  (*made)->on_failure_ = on_failure_;
   return made;
 }
 

@@ -26,6 +26,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -132,6 +133,11 @@ class Communicator {
   void Abort(const Status& why);
   // The first failure, OK when there is none.
   Status status() const;
+  // Called once, with the first failure, on the thread that meets it; `told`:
+  // another rank announced it. Set before the first call; parts that Split
+  // makes have it too.
+  using FailureFn = std::function<void(const Status& why, bool told)>;
+  void set_on_failure(FailureFn f) { on_failure_ = std::move(f); }
 
  protected:
   // `local_when_alone`: a single rank's calls are copies in host memory, made
@@ -181,6 +187,7 @@ class Communicator {
   const bool local_;
   uint64_t timeout_micros_ = kDefaultTimeoutMicros;
   uint64_t sequence_ = 0;  // collectives so far
+  FailureFn on_failure_;
   std::atomic<bool> failed_{false};
   mutable std::mutex mu_;
   Status failure_;  // guarded by mu_

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "distributed/job.h"
 
+#include "distributed/stop_signal.h"
 #include "runtime/core/env.h"
+#include "runtime/core/progress.h"
 #include "runtime/core/threads.h"
 
 // By CMake, when the build has MPI.
 #ifdef LOCKSTEP_WITH_MPI
 #include "distributed/data_parallel.h"
+#include "distributed/lifeline.h"
 #include "distributed/mpi_context.h"
 #include "distributed/task_channel.h"
 #endif
@@ -34,6 +37,12 @@ Result<Job> Job::Start(int* argc, char*** argv) {
   auto state = std::make_unique<State>();
   LS_ASSIGN_OR_RETURN(state->mpi, MpiContext::Init(argc, argv));
   LS_ASSIGN_OR_RETURN(state->communicator, state->mpi->MakeCommunicator());
+  if (Lifeline* line = state->mpi->lifeline()) {
+    // A failure ends this rank with the others, and with the cause that the
+    // hub knows.
+    state->communicator->set_on_failure(
+        [line](const Status& why, bool told) { line->Fail(why, told); });
+  }
   return Job(std::move(state));
 }
 
@@ -90,6 +99,18 @@ Status Job::Share(Tensor* t) {
   return comm.Broadcast(t->data(), t->NumElements(), t->dtype(), 0);
 }
 
+void Job::TakeStopSignals() {
+  if (Lifeline* line = state_->mpi->lifeline()) return line->TakeStopSignals();
+  // Without a lifeline ranks cannot agree on a step.
+  if (size() == 1) lockstep::TakeStopSignals();
+}
+
+bool Job::StopAt(int64_t step) {
+  SetProgressStep(step);
+  if (Lifeline* line = state_->mpi->lifeline()) return line->StopAt(step);
+  return StopSignal() != 0;
+}
+
 void Job::Configure(const std::string& batch, SessionOptions* options) {
   if (size() == 1) return;
   UseDataParallel(state_->communicator, {.batch = batch}, options);
@@ -112,6 +133,11 @@ Status Job::Agree(Status mine) { return mine; }
 Status Job::Sum(std::span<double>) { return Ok(); }
 Status Job::Share(Tensor*) { return Ok(); }
 void Job::Abort(const Status&) {}
+void Job::TakeStopSignals() { lockstep::TakeStopSignals(); }
+bool Job::StopAt(int64_t step) {
+  SetProgressStep(step);
+  return StopSignal() != 0;
+}
 void Job::Configure(const std::string&, SessionOptions*) {}
 Status Job::ConfigureTasks(SessionOptions*) { return Ok(); }
 std::string Job::transport() const { return {}; }

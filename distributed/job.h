@@ -48,6 +48,11 @@ class Job {
   // Ends what the other ranks wait for with `why`: for an error that they do
   // not have, in the middle of a run.
   void Abort(const Status& why);
+  // For programs that train in steps and can go on from a checkpoint: SIGTERM,
+  // or SIGUSR2, is the wish that all ranks stop. Before step `step`, whether to
+  // stop instead of making it: all ranks hear the same.
+  void TakeStopSignals();
+  bool StopAt(int64_t step);
   // The session averages gradients over the ranks, weighted by the examples
   // that each feeds to the tensor `batch`, such as "images:0".
   void Configure(const std::string& batch, SessionOptions* options);

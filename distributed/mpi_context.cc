@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "distributed/lifeline.h"
 #include "distributed/local_communicator.h"
 #include "distributed/mpi_communicator.h"
 #include "distributed/mpi_runtime.h"
@@ -152,10 +153,16 @@ Result<std::unique_ptr<Communicator>> MpiContext::MakeCommunicator(
   return made;
 }
 
+Lifeline* MpiContext::lifeline() {
+  return runtime_ == nullptr ? nullptr : runtime_->lifeline();
+}
+
 void MpiContext::Abort(const Status& why) {
   std::fprintf(stderr, "[rank %d on %s, process %d] %s\n", rank_, host_.c_str(),
                static_cast<int>(getpid()), why.ToString().c_str());
   std::fflush(stderr);
+  if (lifeline() != nullptr) lifeline()->Fail(why);
+  alarm(2);  // MPI_Abort may wait for a launcher that is gone
   if (runtime_ != nullptr) MPI_Abort(MPI_COMM_WORLD, 1);
   std::_Exit(1);
 }

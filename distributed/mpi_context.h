@@ -26,6 +26,7 @@
 
 namespace lockstep {
 
+class Lifeline;
 class MpiRuntime;
 
 struct CommunicatorOptions {
@@ -59,6 +60,9 @@ class MpiContext {
   // for an unknown backend, on all ranks when one of them asks for another.
   Result<std::unique_ptr<Communicator>> MakeCommunicator(
       const CommunicatorOptions& options = {});
+
+  // What ends the job when a rank fails; null for one rank, or if not wanted.
+  Lifeline* lifeline();
 
   // Ends the whole job, other ranks included, with status 1; `why` goes to
   // standard error, with rank, host and process.

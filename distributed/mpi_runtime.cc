@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "distributed/mpi_runtime.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 
 #include "distributed/backoff.h"
+#include "distributed/lifeline.h"
+#include "distributed/mpi_lifeline.h"
 #include "runtime/core/env.h"
 #include "runtime/core/logging.h"
 
@@ -14,6 +18,8 @@ namespace {
 // them may still write a checkpoint.
 constexpr uint64_t kEndMicros = 600'000'000;
 constexpr uint64_t kEndAfterFailureMicros = 5'000'000;
+constexpr unsigned kAbortSeconds = 2;
+constexpr unsigned kFinalizeSeconds = 10;
 
 }  // namespace
 
@@ -26,6 +32,8 @@ Status MpiStatus(int code, const char* call) {
   return Unavailable(call, ": ",
                      std::string_view(text, static_cast<size_t>(length)));
 }
+
+MpiRuntime::MpiRuntime() = default;
 
 Result<std::shared_ptr<MpiRuntime>> MpiRuntime::Start(int* argc, char*** argv) {
   int initialized = 0;
@@ -49,6 +57,10 @@ Result<std::shared_ptr<MpiRuntime>> MpiRuntime::Start(int* argc, char*** argv) {
   LS_MPI(MPI_Comm_size, runtime->world_, &runtime->size_);
   runtime->node_masks_.push_back(mask);
   LS_RETURN_IF_ERROR(runtime->LearnNode());
+  if (runtime->size_ > 1) {
+    LS_ASSIGN_OR_RETURN(runtime->lifeline_,
+                        StartLifeline(runtime->world_, runtime->node_));
+  }
   return runtime;
 }
 
@@ -98,19 +110,24 @@ void MpiRuntime::NoteFailure() {
 
 // MPI_Finalize and MPI_Win_free wait for all ranks, for ever if one is dead or
 // hung. So the ranks meet first, with a deadline, and a rank that misses the
-// others ends the job instead.
+// others ends the job instead. What then still blocks, an alarm ends.
 MpiRuntime::~MpiRuntime() {
   if (world_ == MPI_COMM_NULL) return;
+  if (lifeline_ != nullptr) lifeline_->Leave();
   const uint64_t limit = failed_ ? kEndAfterFailureMicros : kEndMicros;
   const Status met = Meet(world_, Env::Default()->SteadyMicros() + limit);
   if (!met.ok()) {
     std::fprintf(stderr, "[rank %d] ends the job: the others did not end\n",
                  rank_);
     std::fflush(stderr);
+    alarm(kAbortSeconds);
     MPI_Abort(MPI_COMM_WORLD, 1);
   }
+  if (lifeline_ != nullptr) lifeline_->Goodbye();
+  alarm(kFinalizeSeconds);
   for (MPI_Win& window : windows_) MPI_Win_free(&window);
   MPI_Finalize();
+  alarm(0);
 }
 
 }  // namespace lockstep

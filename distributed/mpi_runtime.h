@@ -22,6 +22,8 @@
 
 namespace lockstep {
 
+class Lifeline;
+
 // UNAVAILABLE: "MPI_Foo: text of the library" unless `code` is MPI_SUCCESS.
 Status MpiStatus(int code, const char* call);
 
@@ -47,6 +49,8 @@ class MpiRuntime {
   // Their affinity masks when they started, by node rank.
   const std::vector<cpu_set_t>& node_masks() const { return node_masks_; }
   std::mutex& mutex() { return mutex_; }
+  // Null for one rank, and where it cannot be or is not wanted.
+  Lifeline* lifeline() { return lifeline_.get(); }
 
   // Returns when all ranks of `comm` have called it; DEADLINE_EXCEEDED else.
   // Before a blocking call, which then cannot block for long.
@@ -62,7 +66,7 @@ class MpiRuntime {
   void NoteFailure();
 
  private:
-  MpiRuntime() = default;
+  MpiRuntime();
   Status LearnNode();
 
   MPI_Comm world_ = MPI_COMM_NULL;
@@ -75,6 +79,7 @@ class MpiRuntime {
   std::vector<MPI_Win> windows_;             // guarded by mutex_
   std::vector<std::shared_ptr<void>> kept_;  // guarded by mutex_; shared: void
   bool failed_ = false;                      // guarded by mutex_
+  std::unique_ptr<Lifeline> lifeline_;
 };
 
 }  // namespace lockstep

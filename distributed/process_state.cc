@@ -3,10 +3,13 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -14,22 +17,53 @@
 
 namespace lockstep {
 
-bool ProcessIsAlive(int32_t process) {
-  if (kill(process, 0) != 0) return errno != ESRCH;
-  // A killed process exists until its parent asks for its status. The state is
-  // the letter behind the name, which is in brackets and may hold any text.
+namespace {
+
+// What the system tells of a process, from the letter of its state on: that
+// stands behind its name, which is in brackets and may hold any text. Empty
+// when there is nothing to read.
+std::string StatusFields(int32_t process) {
   const int file =
       open(StrCat("/proc/", process, "/stat").c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return true;
-  char text[512];
+  if (file < 0) return {};
+  char text[1024];
   const ssize_t n = read(file, text, sizeof(text));
   close(file);
-  if (n <= 0) return true;
+  if (n <= 0) return {};
   const std::string_view stat(text, static_cast<size_t>(n));
   const size_t bracket = stat.rfind(')');
-  if (bracket == stat.npos || bracket + 2 >= stat.size()) return true;
-  const char state = stat[bracket + 2];
+  if (bracket == stat.npos || bracket + 2 >= stat.size()) return {};
+  return std::string(stat.substr(bracket + 2));
+}
+
+}  // namespace
+
+bool ProcessIsAlive(int32_t process) {
+  if (kill(process, 0) != 0) return errno != ESRCH;
+  // A killed process exists until its parent asks for its status.
+  const char state = ProcessState(process);
   return state != 'Z' && state != 'X';
+}
+
+char ProcessState(int32_t process) {
+  const std::string fields = StatusFields(process);
+  return fields.empty() ? '\0' : fields[0];
+}
+
+std::string ProcessEnd(int32_t process) {
+  const std::string fields = StatusFields(process);
+  if (fields.empty() || fields[0] != 'Z') return {};
+  // The status that its parent will get is the last field.
+  const size_t end = fields.find_last_not_of(" \n");
+  const size_t begin = fields.rfind(' ', end);
+  const int status = std::atoi(fields.c_str() + begin + 1);
+  // It reads 0 also where it may not be looked at.
+  if (WIFSIGNALED(status)) {
+    return StrCat("was killed by signal ", WTERMSIG(status), " (",
+                  sigdescr_np(WTERMSIG(status)), ")");
+  }
+  if (status == 0) return {};
+  return StrCat("exited with status ", WEXITSTATUS(status));
 }
 
 int ThreadShare(std::span<const cpu_set_t> masks, int rank) {

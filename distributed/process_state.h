@@ -8,12 +8,19 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace lockstep {
 
 // False when no such process runs on this machine, or only its remains
 // (a zombie). A process of another user counts as alive.
 bool ProcessIsAlive(int32_t process);
+// The letter that the system has for its state: 'R' and 'S' run or wait, 'T' is
+// stopped, 'Z' what remains. 0: there is no such process, or it is hidden.
+char ProcessState(int32_t process);
+// Of the remains of a process: "was killed by signal 9", "exited with status
+// 0". Empty when they are gone or may not be looked at.
+std::string ProcessEnd(int32_t process);
 
 // The threads rank `rank` should use: each processor of its mask is divided
 // among the ranks whose masks contain it. At least 1.

@@ -10,7 +10,8 @@
 // validation data for each epoch, and last "test accuracy 0.9791" (about 0.98
 // for the first command, 0.99 for the second, on MNIST). See --help and
 // docs/mnist.md. Exit status: 0; 1 when training failed; 2, with one line on
-// standard error, for bad options, data or checkpoints.
+// standard error, for bad options, data or checkpoints; 3 when SIGTERM stopped
+// it, its state saved if there is a --checkpoint-dir.
 
 #include <algorithm>
 #include <cstdio>
@@ -28,6 +29,7 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kBadInput = 2;
+constexpr int kStopped = 3;
 
 // One line, from the one rank that has something to say.
 int Fail(const Status& status, int exit_code) {
@@ -92,8 +94,10 @@ int Run(Job& job, const std::vector<std::string>& args) {
   if (!data.ok()) return Fail(data.status(), kBadInput);
   const auto trainer = Trainer::Create(*options, job, *data);
   if (!trainer.ok()) return Fail(trainer.status(), kBadInput);
+  job.TakeStopSignals();
   const Status trained = (*trainer)->Train();
   if (!trained.ok()) return Fail(trained, kFailed);
+  if ((*trainer)->stopped()) return kStopped;
   const Result<double> accuracy = (*trainer)->TestAccuracy();
   if (!accuracy.ok()) return Fail(accuracy.status(), kFailed);
   if (job.speaks()) std::printf("test accuracy %.4f\n", *accuracy);

@@ -23,7 +23,7 @@ Status Trainer::TrainEpoch(double* seconds) {
   Env& env = *Env::Default();
   const uint64_t start = env.SteadyMicros();
   const int64_t batches = batches_->batches_per_epoch();
-  while (position_.batch < batches && StepsLeft()) {
+  while (position_.batch < batches && StepsLeft() && !Stopping()) {
     LS_ASSIGN_OR_RETURN(const Batch* batch, batches_->Next());
     LS_RETURN_IF_ERROR(Step(*batch));
     if (options_.log_every > 0 && position_.step % options_.log_every == 0) {
@@ -35,6 +35,17 @@ Status Trainer::TrainEpoch(double* seconds) {
   }
   *seconds = static_cast<double>(env.SteadyMicros() - start) * 1e-6;
   return Ok();
+}
+
+bool Trainer::Stopping() {
+  stopped_ = job_.StopAt(position_.step);
+  if (stopped_) {
+    progress_.Line(StrCat("stopped at step ", position_.step,
+                          options_.checkpoint_dir.empty()
+                              ? ", nothing saved: no --checkpoint-dir"
+                              : ", to go on with --resume"));
+  }
+  return stopped_;
 }
 
 Status Trainer::Step(const Batch& batch) {
@@ -85,6 +96,7 @@ Status Trainer::Train() {
     // In the middle of an epoch the state is saved before anything is run that
     // a run without this stop would not have run.
     if (!whole) LS_RETURN_IF_ERROR(Save());
+    if (stopped_) return Ok();
     LS_RETURN_IF_ERROR(FinishEpoch(seconds, examples_before));
     if (whole) LS_RETURN_IF_ERROR(Save());
   }

@@ -37,6 +37,8 @@ class Trainer {
   // The remaining epochs or steps, with their lines, checkpoints and events.
   Status Train();
   Result<double> TestAccuracy();
+  // Train returned because the job was asked to stop.
+  bool stopped() const { return stopped_; }
 
  private:
   Trainer(const Options& options, Job& job)
@@ -63,6 +65,8 @@ class Trainer {
   Status FinishEpoch(double seconds, int64_t examples_before);
   Status WriteEvents(const EpochResult& result);
   Status Save();
+  // All ranks stop before the same step.
+  bool Stopping();
   bool StepsLeft() const {
     return options_.steps == 0 || position_.step < options_.steps;
   }
@@ -86,6 +90,7 @@ class Trainer {
   std::vector<Tensor> fetches_;
   Position position_;
   int64_t saved_step_ = -1;
+  bool stopped_ = false;
 };
 
 }  // namespace lockstep::mnist

@@ -22,9 +22,11 @@ function(lockstep_rank_fault_test fault words)
 endfunction()
 
 lockstep_rank_fault_test(leave "rank 1.* has left the job")
-lockstep_rank_fault_test(kill "on signal 9")
+lockstep_rank_fault_test(
+  kill "lockstep: .rank [02] on .* stopped because rank 1 on .* \\(process [0-9]+\\) (died|was killed)")
 lockstep_rank_fault_test(hang "rank 1.* did not arrive within")
-lockstep_rank_fault_test(abort "rank 1 on .*INTERNAL: out of luck")
+lockstep_rank_fault_test(
+  abort "stopped because rank 1 on .* failed.*INTERNAL: out of luck")
 # Who is told first may wait for a rank that waits for rank 1.
 lockstep_rank_fault_test(leave "rank 1.* has left the job" tasks)
 lockstep_rank_fault_test(kill "on signal 9" tasks)

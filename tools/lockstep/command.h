@@ -21,6 +21,7 @@ namespace po = boost::program_options;
 // Exit statuses of every command.
 inline constexpr int kExitFailed = 1;    // while it worked
 inline constexpr int kExitBadInput = 2;  // bad options, graph or case
+inline constexpr int kExitStopped = 3;   // by SIGTERM, its state saved
 
 struct CommandLine {
   // `head` is what --help prints before the options.

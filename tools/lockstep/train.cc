@@ -35,8 +35,10 @@ int Run(Job& job, const std::vector<std::string>& args) {
   }
   const auto trainer = Trainer::Create(*options, job);
   if (!trainer.ok()) return FailOnce(trainer.status(), kExitBadInput);
+  job.TakeStopSignals();
   const Status trained = (*trainer)->Train();
-  return trained.ok() ? 0 : FailOnce(trained, kExitFailed);
+  if (!trained.ok()) return FailOnce(trained, kExitFailed);
+  return (*trainer)->stopped() ? kExitStopped : 0;
 }
 
 }  // namespace

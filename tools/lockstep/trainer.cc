@@ -90,6 +90,8 @@ Status Trainer::TrainEpoch(int64_t epoch, Means* means) {
                                         static_cast<uint64_t>(step_));
   for (int64_t b = step_ % data_->batches();
        b < data_->batches() && StepsLeft(); ++b) {
+    stopped_ = job_.StopAt(step_);
+    if (stopped_) return Ok();
     const Status status = Step(epoch, b, means);
     if (!status.ok()) {
       job_.Abort(status);
@@ -125,6 +127,10 @@ Status Trainer::Train() {
     const double seconds =
         static_cast<double>(env.SteadyMicros() - start) * 1e-6;
     LS_RETURN_IF_ERROR(Save());
+    if (stopped_) {
+      Print(StrCat("stopped at step ", step_));
+      return events_ == nullptr ? Ok() : events_->Close();
+    }
     LS_RETURN_IF_ERROR(FinishEpoch(epoch, seconds, std::move(means)));
   }
   LS_RETURN_IF_ERROR(Save());

@@ -30,6 +30,8 @@ class Trainer {
   static Result<std::unique_ptr<Trainer>> Create(const TrainOptions& options,
                                                  Job& job);
   Status Train();
+  // Train returned because the job was asked to stop.
+  bool stopped() const { return stopped_; }
 
  private:
   // What one pass over data gave: means over its examples.
@@ -84,6 +86,7 @@ class Trainer {
   std::vector<Tensor> fetches_;
   int64_t step_ = 0;
   int64_t saved_step_ = -1;
+  bool stopped_ = false;
 };
 
 }  // namespace lockstep
