@@ -50,6 +50,7 @@ struct CollectiveCall {
   CallHeader header;
   uint64_t start_micros = 0;     // of Env::SteadyMicros
   uint64_t deadline_micros = 0;  // never 0
+  uint64_t trace_begin = 0;      // of the communicator's trace, if it has one
 
   size_t element_bytes() const {
     return DTypeSize(static_cast<DType>(header.dtype));

@@ -84,12 +84,31 @@ CollectiveCall Communicator::NewCall(CallKind kind, int64_t count, DType dtype,
                                    .name = options.name,
                                    .start_micros = call.start_micros,
                                    .deadline_micros = options.deadline_micros});
+  if (trace_ != nullptr) call.trace_begin = trace_->Now();
   return call;
+}
+
+void Communicator::Record(const CollectiveCall& call) {
+  const uint64_t end = trace_->Now();
+  const CallHeader& header = call.header;
+  const std::string_view asker(header.name,
+                               strnlen(header.name, sizeof(header.name)));
+  const uint32_t name =
+      trace_->Name(TraceKind::kCollective, header.Verb(), asker);
+  trace_->Add(
+      {.begin = call.trace_begin,
+       .end = end,
+       .bytes = static_cast<uint64_t>(header.count) * call.element_bytes(),
+       .number = static_cast<uint32_t>(header.sequence),
+       .name = name,
+       .kind = TraceKind::kCollective,
+       .group = trace_group_});
 }
 
 Status Communicator::Finish(const CollectiveCall& call, Status result) {
   // Who fails is seen waiting until the failure is told.
   const EndOfWait end;
+  if (trace_ != nullptr) Record(call);
   if (result.ok()) [[likely]]
     return result;
   // A failure that was announced already (by another rank, or by Abort) keeps
@@ -264,6 +283,12 @@ Result<std::unique_ptr<Communicator>> Communicator::Split(
   }
   (*made)->set_timeout_micros(timeout_micros_);
   (*made)->on_failure_ = on_failure_;
+  if (trace_ != nullptr) {
+    // The same on all members: the number of the call that split, the color.
+    (*made)->set_trace(
+        trace_, static_cast<uint16_t>((trace_group_ * 31 + sequence_) * 257 +
+                                      static_cast<uint64_t>(color) + 1));
+  }
   return made;
 }
 

@@ -38,6 +38,7 @@
 #include "distributed/reduce.h"
 #include "runtime/core/status.h"
 #include "runtime/core/tensor.h"
+#include "runtime/core/trace.h"
 
 namespace lockstep {
 
@@ -65,6 +66,12 @@ class Communicator {
   virtual std::string_view backend() const = 0;  // "local", "shm", "mpi"
   uint64_t timeout_micros() const { return timeout_micros_; }
   void set_timeout_micros(uint64_t micros) { timeout_micros_ = micros; }
+  // Calls from then on are recorded in `trace`, under the same `group` on all
+  // ranks; groups that Split makes from then on have numbers of their own.
+  void set_trace(std::shared_ptr<Trace> trace, uint16_t group = 0) {
+    trace_ = std::move(trace);
+    trace_group_ = group;
+  }
 
   // `in` and `out` may be the same array. Of dtypes: float, double, half,
   // bfloat16, integers; UNIMPLEMENTED for others.
@@ -179,6 +186,7 @@ class Communicator {
                 const CallOptions& options);
   CollectiveCall NewCall(CallKind kind, int64_t count, DType dtype,
                          const CallOptions& options);
+  void Record(const CollectiveCall& call);
   // The first failure is `why` unless there was one before; returns it.
   Status Fail(const Status& why, bool announce);
 
@@ -188,6 +196,8 @@ class Communicator {
   uint64_t timeout_micros_ = kDefaultTimeoutMicros;
   uint64_t sequence_ = 0;  // collectives so far
   FailureFn on_failure_;
+  std::shared_ptr<Trace> trace_;  // shared with the session; null: none
+  uint16_t trace_group_ = 0;
   std::atomic<bool> failed_{false};
   mutable std::mutex mu_;
   Status failure_;  // guarded by mu_

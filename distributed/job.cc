@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "distributed/job.h"
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "distributed/stop_signal.h"
 #include "runtime/core/env.h"
 #include "runtime/core/progress.h"
@@ -15,6 +18,21 @@
 #endif
 
 namespace lockstep {
+namespace {
+
+std::string TraceDir(const std::string& asked) {
+  const char* variable = std::getenv("LOCKSTEP_TRACE");
+  return !asked.empty() || variable == nullptr ? asked : variable;
+}
+
+// The sessions of the job record in its trace.
+void HandOn(const std::shared_ptr<Trace>& trace, SessionOptions* options) {
+  if (trace == nullptr) return;
+  options->services.push_back(
+      [trace](SessionResources& resources) { resources.SetService(trace); });
+}
+
+}  // namespace
 
 #ifdef LOCKSTEP_WITH_MPI
 
@@ -31,6 +49,7 @@ struct Job::State {
   std::unique_ptr<MpiContext> mpi;
   // Shared with the session, which uses it during its runs.
   std::shared_ptr<Communicator> communicator;
+  std::shared_ptr<Trace> trace;  // shared with both
 };
 
 Result<Job> Job::Start(int* argc, char*** argv) {
@@ -111,19 +130,61 @@ bool Job::StopAt(int64_t step) {
   return StopSignal() != 0;
 }
 
+Status Job::StartTrace(const std::string& asked) {
+  // Rank 0's folder and the job's number, for all.
+  struct {
+    uint64_t job = 0;
+    char dir[1024] = {};
+  } agreed;
+  Status mine;
+  if (rank() == 0) {
+    const std::string dir = TraceDir(asked);
+    if (dir.size() >= sizeof(agreed.dir)) {
+      mine = InvalidArgument("the trace's folder has a name of ", dir.size(),
+                             " bytes, at most ", sizeof(agreed.dir) - 1);
+    } else {
+      dir.copy(agreed.dir, dir.size());
+    }
+    agreed.job = Trace::NewJob();
+  }
+  LS_RETURN_IF_ERROR(Agree(mine));
+  if (size() > 1) {
+    LS_RETURN_IF_ERROR(state_->communicator->Broadcast(
+        &agreed, sizeof(agreed), kUint8, 0, {.name = "trace"}));
+  }
+  if (agreed.dir[0] == '\0') return Ok();
+  Result<std::shared_ptr<Trace>> trace =
+      Trace::Open({.dir = agreed.dir,
+                   .rank = rank(),
+                   .ranks = size(),
+                   .threads = default_threads(),
+                   .host = state_->mpi->host(),
+                   .job = agreed.job});
+  LS_RETURN_IF_ERROR(Agree(trace.status()));
+  state_->trace = *std::move(trace);
+  state_->communicator->set_trace(state_->trace);
+  return Ok();
+}
+
+Trace* Job::trace() const { return state_->trace.get(); }
+
 void Job::Configure(const std::string& batch, SessionOptions* options) {
+  HandOn(state_->trace, options);
   if (size() == 1) return;
   UseDataParallel(state_->communicator, {.batch = batch}, options);
 }
 
 Status Job::ConfigureTasks(SessionOptions* options) {
+  HandOn(state_->trace, options);
   if (size() == 1) return Ok();
   return UseTasks(*state_->communicator, options);
 }
 
 #else  // one process
 
-struct Job::State {};
+struct Job::State {
+  std::shared_ptr<Trace> trace;
+};
 
 Result<Job> Job::Start(int*, char***) { return Job(std::make_unique<State>()); }
 int Job::rank() const { return 0; }
@@ -138,8 +199,21 @@ bool Job::StopAt(int64_t step) {
   SetProgressStep(step);
   return StopSignal() != 0;
 }
-void Job::Configure(const std::string&, SessionOptions*) {}
-Status Job::ConfigureTasks(SessionOptions*) { return Ok(); }
+void Job::Configure(const std::string&, SessionOptions* options) {
+  HandOn(state_->trace, options);
+}
+Status Job::ConfigureTasks(SessionOptions* options) {
+  HandOn(state_->trace, options);
+  return Ok();
+}
+Status Job::StartTrace(const std::string& asked) {
+  const std::string dir = TraceDir(asked);
+  if (dir.empty()) return Ok();
+  LS_ASSIGN_OR_RETURN(state_->trace,
+                      Trace::Open({.dir = dir, .threads = default_threads()}));
+  return Ok();
+}
+Trace* Job::trace() const { return state_->trace.get(); }
 std::string Job::transport() const { return {}; }
 
 #endif

@@ -18,6 +18,7 @@
 
 #include "runtime/core/status.h"
 #include "runtime/core/tensor.h"
+#include "runtime/core/trace.h"
 #include "runtime/exec/session_options.h"
 
 namespace lockstep {
@@ -53,6 +54,13 @@ class Job {
   // stop instead of making it: all ranks hear the same.
   void TakeStopSignals();
   bool StopAt(int64_t step);
+  // Records what this process does in a file in `dir` (runtime/core/trace.h):
+  // the job's calls, and the runs of sessions configured afterwards. Rank 0's
+  // folder counts; when it gives none, what its LOCKSTEP_TRACE says, and when
+  // that says none, nothing is recorded. All ranks call it.
+  Status StartTrace(const std::string& dir);
+  // Null when nothing is recorded.
+  Trace* trace() const;
   // The session averages gradients over the ranks, weighted by the examples
   // that each feeds to the tensor `batch`, such as "images:0".
   void Configure(const std::string& batch, SessionOptions* options);

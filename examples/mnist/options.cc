@@ -94,7 +94,9 @@ po::options_description Description(Options& o) {
       ("resume", po::bool_switch(&o.resume),
        "go on from the newest checkpoint in --checkpoint-dir")  //
       ("log-dir", po::value(&o.log_dir)->value_name("DIR"),
-       "write an event file for TensorBoard there");
+       "write an event file for TensorBoard there")  //
+      ("trace", po::value(&o.trace)->value_name("DIR"),
+       "record there what each rank does when; see lockstep report");
   po::options_description other("Other");
   other.add_options()  //
       ("threads", po::value(&o.threads)->value_name("N"),
@@ -176,7 +178,7 @@ Status Check(const po::variables_map& given, Options& o) {
   LS_RETURN_IF_ERROR(AtLeast("prefetch", o.prefetch, 0, 64));
   LS_RETURN_IF_ERROR(AtLeast("max-to-keep", o.max_to_keep, 0));
   LS_RETURN_IF_ERROR(AtLeast("log-every", o.log_every, 0));
-  for (const char* option : {"data", "checkpoint-dir", "log-dir"}) {
+  for (const char* option : {"data", "checkpoint-dir", "log-dir", "trace"}) {
     LS_RETURN_IF_ERROR(NotEmpty(given, option));
   }
   if (o.resume && o.checkpoint_dir.empty()) {

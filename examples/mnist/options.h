@@ -36,6 +36,7 @@ struct Options {
   int max_to_keep = 5;
   bool resume = false;
   std::string log_dir;
+  std::string trace;  // folder; empty: none
   int64_t log_every = 0;  // 0: no lines between epochs
 };
 

@@ -86,6 +86,10 @@ Status Trainer::CheckFolders() {
 }
 
 Status Trainer::MakeSession() {
+  LS_RETURN_IF_ERROR(job_.StartTrace(options_.trace));
+  if (Trace* trace = job_.trace()) {
+    input_name_ = trace->Name(TraceKind::kInput, "Input", "batch");
+  }
   model_ = BuildModel(scope_, options_);
   std::vector<Output> variables = model_.variables;
   for (const Output& v : position_variables_.variables()) {

@@ -24,7 +24,7 @@ Status Trainer::TrainEpoch(double* seconds) {
   const uint64_t start = env.SteadyMicros();
   const int64_t batches = batches_->batches_per_epoch();
   while (position_.batch < batches && StepsLeft() && !Stopping()) {
-    LS_ASSIGN_OR_RETURN(const Batch* batch, batches_->Next());
+    LS_ASSIGN_OR_RETURN(const Batch* batch, NextBatch());
     LS_RETURN_IF_ERROR(Step(*batch));
     if (options_.log_every > 0 && position_.step % options_.log_every == 0) {
       LS_RETURN_IF_ERROR(LogStep(*batch));
@@ -46,6 +46,11 @@ bool Trainer::Stopping() {
                               : ", to go on with --resume"));
   }
   return stopped_;
+}
+
+Result<const Batch*> Trainer::NextBatch() {
+  const TraceSpan input(job_.trace(), TraceKind::kInput, input_name_);
+  return batches_->Next();
 }
 
 Status Trainer::Step(const Batch& batch) {

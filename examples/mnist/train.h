@@ -59,6 +59,7 @@ class Trainer {
 
   // Trains until the epoch or the run ends.
   Status TrainEpoch(double* seconds);
+  Result<const Batch*> NextBatch();
   Status Step(const Batch& batch);
   Status LogStep(const Batch& batch);
   // Prints the epoch's line; at its end also adjusts the learning rate.
@@ -91,6 +92,7 @@ class Trainer {
   Position position_;
   int64_t saved_step_ = -1;
   bool stopped_ = false;
+  uint32_t input_name_ = 0;  // in the job's trace
 };
 
 }  // namespace lockstep::mnist

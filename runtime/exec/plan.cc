@@ -43,6 +43,13 @@ std::vector<FeedSpec> Plan::FeedSpecs() const {
 
 Status Plan::Run(std::span<const Tensor> feeds, std::vector<Tensor>* fetches,
                  const RunInfo* outer) {
+  if (trace_ != nullptr) [[unlikely]]
+    return RunTraced(feeds, fetches, outer);
+  return RunOnce(feeds, fetches, outer);
+}
+
+Status Plan::RunOnce(std::span<const Tensor> feeds,
+                     std::vector<Tensor>* fetches, const RunInfo* outer) {
   BindFeeds(feeds);
   run_ = outer ? *outer : RunInfo{};
   run_.random_step = resources_->random_step();
@@ -85,7 +92,10 @@ Status Plan::RunSteps() {
   progress.BeginRun();
   // Of the plan whose step this run is, if it is one.
   const uint64_t outer = progress.at().load(std::memory_order_relaxed);
-  Status ran = lanes_ != nullptr ? RunLanes() : RunInOrder();
+  const bool traced = trace_ != nullptr && trace_->ops;
+  Status ran = lanes_ != nullptr ? RunLanes()
+               : traced          ? RunInOrderTraced()
+                                 : RunInOrder();
   progress.at().store(outer, std::memory_order_relaxed);
   return ran;
 }

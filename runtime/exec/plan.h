@@ -21,6 +21,7 @@
 #include "runtime/exec/binder.h"
 #include "runtime/exec/branch_steps.h"
 #include "runtime/exec/lane_waits.h"
+#include "runtime/exec/plan_trace.h"
 #include "runtime/exec/session.h"
 #include "runtime/exec/task_part.h"
 #include "runtime/graph/passes/prune.h"
@@ -51,7 +52,7 @@ class Plan final : public PlanText {
   struct Step {
     RunFn run = nullptr;
     KernelContext context;
-    StepRunner* runner = nullptr;  // when set, it runs instead
+    StepRunner* runner = nullptr;     // when set, it runs instead
     const OnlyIf* only_if = nullptr;  // null: runs always
     const Node* node = nullptr;
     std::span<Tensor* const> inputs;
@@ -78,8 +79,13 @@ class Plan final : public PlanText {
     std::atomic<int> done = 0;
   };
 
+  Status RunOnce(std::span<const Tensor> feeds, std::vector<Tensor>* fetches,
+                 const RunInfo* outer);
+  Status RunTraced(std::span<const Tensor> feeds, std::vector<Tensor>* fetches,
+                   const RunInfo* outer);
   Status RunSteps();
   Status RunInOrder();
+  Status RunInOrderTraced();
   Status RunStep(Step& step);
   [[gnu::cold]] Status Thrown(const Step& step,
                               const std::exception& error) const;
@@ -93,7 +99,7 @@ class Plan final : public PlanText {
   void BindFeeds(std::span<const Tensor> feeds);
   Status TakeFetches(std::vector<Tensor>* fetches);
 
-  Graph graph_;              // what the steps' nodes belong to
+  Graph graph_;                // what the steps' nodes belong to
   std::deque<Tensor> values_;  // stable addresses
   std::deque<std::vector<Tensor*>> operands_;
   std::deque<std::vector<Variable*>> variables_;
@@ -122,17 +128,20 @@ class Plan final : public PlanText {
   // Variables never lose their value, so one complete run proves them all.
   bool initialized_ = false;
   uint32_t number_ = 0;  // among the process's plans; 0: not ready to run
+  std::unique_ptr<PlanTrace> trace_;  // null: not traced
   RunInfo run_;
   PlanInfo info_;
 };
 
 [[gnu::always_inline]] inline Status Plan::RunStep(Step& step) {
   if (step.only_if && !Holds(*step.only_if)) return Ok();
-  if (!initialized_) [[unlikely]] LS_RETURN_IF_ERROR(CheckReads(step));
+  if (!initialized_) [[unlikely]]
+    LS_RETURN_IF_ERROR(CheckReads(step));
   try {
     Status s = step.runner ? step.runner->Run(step.inputs, step.outputs)
                            : step.run(step.context);
-    if (s.ok()) [[likely]] return s;
+    if (s.ok()) [[likely]]
+      return s;
     return s.WithContext(WhereIs(*step.node, task_, tasks_));
   } catch (const std::exception& e) {  // of a kernel's library, out of memory
     return Thrown(step, e);

@@ -100,6 +100,7 @@ class PlanBuilder {
   void BindKernel(PendingStep& p, Plan::Step* step);
   void BindReads(const PendingStep& p, Plan::Step* step);
   void BindEnds();
+  void BindTrace();
   void Describe();
 
   std::string Where(const Node& n) const {

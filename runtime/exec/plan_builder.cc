@@ -42,6 +42,7 @@ Result<std::unique_ptr<Plan>> PlanBuilder::Build() {
     LS_RETURN_IF_ERROR(BindLanes());
     for (PendingStep& p : pending_) LS_RETURN_IF_ERROR(BindStep(p));
     BindEnds();
+    BindTrace();
   }
   plan_->graph_ = std::move(work_.graph);
   if (!environment_.explain_only) plan_->number_ = RegisterPlan(plan_.get());

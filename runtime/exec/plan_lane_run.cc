@@ -45,12 +45,17 @@ Status Plan::RunLaneSteps(int lane) {
   const uint64_t begin = uint64_t{number_} << 32;
   // In the first run some variables have no value yet, which steps look at.
   const bool records = initialized_ && queue.CanRecord();
+  PlanTrace* trace = trace_ != nullptr && trace_->ops ? trace_.get() : nullptr;
+  uint64_t traced_to = trace ? trace->trace->Now() : 0;
   for (size_t i = 0; i < steps.size();) {
     LaneStep& next = steps[i];
     LS_RETURN_IF_ERROR(AwaitLanes(next.waits, queue));
     at.store(begin + static_cast<uint64_t>(next.step),
              std::memory_order_relaxed);
     if (failed_.load(std::memory_order_acquire)) return Ok();
+    if (trace != nullptr && !next.waits.empty()) {
+      traced_to = trace->AddWait(traced_to, lane);
+    }
     const auto row = static_cast<size_t>(records ? next.recordable : 0);
     if (row > 0) {
       bool failed = false;
@@ -60,6 +65,11 @@ Status Plan::RunLaneSteps(int lane) {
                !s.ok()) {
       Fail(next.step, std::move(s));
       return Ok();
+    }
+    // A row that is replayed is recorded under its first step's name.
+    if (trace != nullptr) {
+      traced_to =
+          trace->AddStep(static_cast<size_t>(next.step), traced_to, lane);
     }
     i += std::max<size_t>(row, 1);
     const int event = steps[i - 1].event;

@@ -7,6 +7,7 @@
 
 #include "runtime/core/logging.h"
 #include "runtime/core/threads.h"
+#include "runtime/core/trace.h"
 #include "runtime/exec/lanes.h"
 #include "runtime/exec/plan.h"
 #include "runtime/exec/plan_builder.h"
@@ -41,6 +42,12 @@ class SessionImpl final : public Session {
     session->threads_ = options.intra_op_threads > 0 ? options.intra_op_threads
                                                      : AffinityCount();
     for (const auto& service : options.services) service(session->resources_);
+    if (!options.trace_dir.empty() && !session->resources_.Service<Trace>()) {
+      LS_ASSIGN_OR_RETURN(std::shared_ptr<Trace> trace,
+                          Trace::Open({.dir = options.trace_dir,
+                                       .threads = session->threads_}));
+      session->resources_.SetService(std::move(trace));
+    }
     session->options_ = std::move(options);
     const int task = session->JoinTasks();
     session->environment_ = {.options = &session->options_,

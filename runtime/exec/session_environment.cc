@@ -80,6 +80,11 @@ Status SetVisibleDevices(std::string_view text, SessionOptions* options) {
   return Ok();
 }
 
+Status SetTraceDir(std::string_view text, SessionOptions* options) {
+  if (options->trace_dir.empty()) options->trace_dir = text;
+  return Ok();
+}
+
 Status SetVirtualGpus(std::string_view text, SessionOptions* options) {
   LS_ASSIGN_OR_RETURN(const VirtualGpuOptions gpus, ParseVirtualGpus(text));
   VirtualGpuOptions& option = options->gpu_options.virtual_gpus;
@@ -98,7 +103,7 @@ struct OptionVariable {
   Status (*set)(std::string_view text, SessionOptions* options);
 };
 
-constexpr std::array<OptionVariable, 12> kVariables = {{
+constexpr std::array<OptionVariable, 13> kVariables = {{
     {"LOCKSTEP_ALLOW_GROWTH", SetAllowGrowth},
     {"LOCKSTEP_ALLOW_SOFT_PLACEMENT",
      SetFlag<&SessionOptions::allow_soft_placement>},
@@ -113,6 +118,7 @@ constexpr std::array<OptionVariable, 12> kVariables = {{
      SetFlag<&SessionOptions::log_device_placement>},
     {"LOCKSTEP_PER_PROCESS_GPU_MEMORY_FRACTION", SetFraction},
     {"LOCKSTEP_STRICT_PLACEMENT", SetFlag<&SessionOptions::strict_placement>},
+    {"LOCKSTEP_TRACE", SetTraceDir},
     {"LOCKSTEP_VIRTUAL_GPUS", SetVirtualGpus},
     {"LOCKSTEP_VISIBLE_DEVICE_LIST", SetVisibleDevices},
 }};

@@ -61,6 +61,9 @@ struct SessionOptions {
   int tasks = 1;
   // Folds constants, merges equal nodes, applies the ops' rewrite rules.
   bool optimize = true;
+  // Folder for a trace of the session's runs (runtime/core/trace.h); empty:
+  // none. A Trace among the services, as a job's, goes first.
+  std::string trace_dir;
   // Rewrites of every plan, in order; shared: they may serve many sessions.
   std::vector<std::shared_ptr<const GraphPass>> passes;
   // Called once on the new session's resources, to hand services to kernels.

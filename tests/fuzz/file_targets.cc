@@ -13,6 +13,7 @@
 #include "runtime/io/png.h"
 #include "runtime/io/record_file.h"
 #include "runtime/io/table_file.h"
+#include "runtime/io/trace_reader.h"
 #include "runtime/io/wav.h"
 #include "tests/fuzz/chunks.h"
 #include "tests/fuzz/fuzz_target.h"
@@ -114,6 +115,19 @@ FUZZ_TARGET(events, MiB(80)) {
 FUZZ_TARGET(idx, MiB(16)) {
   const auto tensor = DecodeIdx(input, "f");
   if (tensor.ok()) (void)EncodeIdx(*tensor);
+}
+
+// Header and names, each moved to its place, then records.
+FUZZ_TARGET(trace, MiB(16)) {
+  std::string file(kTraceNames + kTraceNamesBytes, '\0');
+  NextChunk(input)
+      .substr(0, sizeof(TraceHeader))
+      .copy(file.data(), kTraceNames);
+  NextChunk(input).copy(file.data() + kTraceNames, kTraceNamesBytes);
+  file += input;
+  const auto log = DecodeTrace(file, "f");
+  if (!log.ok()) return;
+  for (const TraceEvent& e : log->events) (void)log->NameOf(e.name);
 }
 
 FUZZ_TARGET(npy, MiB(16)) {

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/fuzz/seeds.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "ops/ops.h"
+#include "runtime/core/trace.h"
 #include "runtime/graph/graph_def.h"
 #include "runtime/graph/meta_graph.h"
 #include "runtime/graph/saved_model.h"
@@ -135,6 +138,39 @@ Status AddEvents(Seeds& seeds) {
   return Ok();
 }
 
+// Some names and a ring of records that goes round.
+Status AddTraces(Seeds& seeds) {
+  const std::string dir =
+      JoinPath(std::filesystem::temp_directory_path().string(),
+               StrCat("lockstep_seed_", getpid()));
+  std::string file;
+  {
+    LS_ASSIGN_OR_RETURN(auto trace,
+                        Trace::Open({.dir = dir,
+                                     .host = "host",
+                                     .job = 1,
+                                     .bytes = 8 * sizeof(TraceRecord)}));
+    for (uint32_t i = 0; i < 11; ++i) {
+      const uint32_t name =
+          trace->Name(TraceKind::kOp, "MatMul", StrCat("fc", i % 3));
+      const uint64_t now = trace->Now();
+      trace->Add({.begin = now,
+                  .end = now + i,
+                  .number = i,
+                  .name = name,
+                  .kind = TraceKind::kOp});
+    }
+    LS_ASSIGN_OR_RETURN(file, Env::Default()->ReadFile(trace->path()));
+    std::filesystem::remove_all(dir);
+  }
+  std::string seed;
+  PutChunk(seed, std::string_view(file).substr(0, sizeof(TraceHeader)));
+  PutChunk(seed, std::string_view(file).substr(kTraceNames, 64));
+  seed += file.substr(kTraceNames + kTraceNamesBytes);
+  seeds["trace"].push_back(std::move(seed));
+  return Ok();
+}
+
 Status AddArrays(Seeds& seeds) {
   const Tensor floats = Tensor::Of<float>({2, 2}, {1, 2, 3, 4});
   const Tensor bytes = Tensor::Of<uint8_t>({2, 2, 1}, {1, 2, 3, 4});
@@ -164,6 +200,7 @@ Status AddAll(Seeds& seeds) {
   LS_RETURN_IF_ERROR(AddCheckpoints(seeds));
   LS_RETURN_IF_ERROR(AddEvents(seeds));
   LS_RETURN_IF_ERROR(AddArrays(seeds));
+  LS_RETURN_IF_ERROR(AddTraces(seeds));
   seeds["case_file"].push_back(kCaseText);
   return Ok();
 }

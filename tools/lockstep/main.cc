@@ -13,6 +13,7 @@
 #include "tools/lockstep/inspect.h"
 #include "tools/lockstep/ops.h"
 #include "tools/lockstep/plan.h"
+#include "tools/lockstep/report.h"
 #include "tools/lockstep/run.h"
 #include "tools/lockstep/train.h"
 
@@ -32,6 +33,7 @@ constexpr Command kCommands[] = {
     {"ops", "the ops there are, with types and gradients", OpsMain},
     {"plan", "where each op would run and why, and the memory it takes",
      PlanMain},
+    {"report", "where the time of a traced job went", ReportMain},
     {"run", "the steps of a case file in one session", RunMain},
     {"train", "trains an exported graph, alone or under mpirun", TrainMain},
 };

@@ -54,7 +54,9 @@ void SessionFlags::AddTo(po::options_description& options) {
       ("strict-placement", po::bool_switch(&strict_placement),
        "an op that is not where it asks to be is an error")  //
       ("log-device-placement", po::bool_switch(&log_placement),
-       "log the device of every op");
+       "log the device of every op")  //
+      ("trace", po::value(&trace)->value_name("DIR"),
+       "record there what runs when; see lockstep report");
 }
 
 Status SessionFlags::Apply(const char* command, Env& env,
@@ -77,6 +79,7 @@ Status SessionFlags::Apply(const char* command, Env& env,
   if (soft_placement) options->allow_soft_placement = true;
   if (strict_placement) options->strict_placement = true;
   if (log_placement) options->log_device_placement = true;
+  if (!trace.empty()) options->trace_dir = trace;
   return Ok();
 }
 

@@ -24,6 +24,7 @@ struct SessionFlags {
   bool soft_placement = false;
   bool strict_placement = false;
   bool log_placement = false;
+  std::string trace;  // a folder
 
   void AddTo(po::options_description& options);
   // The configuration first, then the flags. INVALID_ARGUMENT naming the flag.

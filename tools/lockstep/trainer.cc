@@ -32,9 +32,12 @@ void Trainer::Accumulate(int64_t count, Means* means) const {
 Status Trainer::Step(int64_t epoch, int64_t index, Means* means) {
   std::vector<Tensor>& feeds = feeds_;
   feeds.resize(options_.data.size());
-  LS_ASSIGN_OR_RETURN(
-      const int64_t count,
-      data_->Fill(epoch, index, job_.rank(), job_.size(), &feeds));
+  Result<int64_t> filled = 0;
+  {
+    const TraceSpan input(job_.trace(), TraceKind::kInput, input_name_);
+    filled = data_->Fill(epoch, index, job_.rank(), job_.size(), &feeds);
+  }
+  LS_ASSIGN_OR_RETURN(const int64_t count, std::move(filled));
   feeds.insert(feeds.end(), values_.begin(), values_.end());
   const bool summarise =
       train_summaries_ && (step_ + 1) % options_.summary_every == 0;
@@ -175,8 +178,8 @@ Status Trainer::Save() {
     status = Env::Default()->CreateDirs(options_.checkpoint_dir);
     if (status.ok()) {
       status = saver_
-                   ->Save(*session_,
-                          JoinPath(options_.checkpoint_dir, kPrefix), step_)
+                   ->Save(*session_, JoinPath(options_.checkpoint_dir, kPrefix),
+                          step_)
                    .status();
     }
   }

@@ -84,6 +84,7 @@ class Trainer {
   std::vector<Tensor> eval_values_;  // of --eval-set and the rest of --set
   std::vector<Tensor> feeds_;
   std::vector<Tensor> fetches_;
+  uint32_t input_name_ = 0;  // in the job's trace
   int64_t step_ = 0;
   int64_t saved_step_ = -1;
   bool stopped_ = false;

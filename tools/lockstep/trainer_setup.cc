@@ -89,8 +89,8 @@ Status Trainer::Load() {
     // In the training data's order of tensors, which the feeds have.
     std::vector<NamedFeed> feeds;
     for (const NamedFeed& f : options_.data) {
-      feeds.push_back(*std::ranges::find(options_.eval_data, f.tensor,
-                                         &NamedFeed::tensor));
+      feeds.push_back(
+          *std::ranges::find(options_.eval_data, f.tensor, &NamedFeed::tensor));
     }
     LS_ASSIGN_OR_RETURN(eval_data_,
                         TrainData::Load(env, meta_.graph, feeds, options_));
@@ -99,9 +99,9 @@ Status Trainer::Load() {
   if (!meta_.saver.defined()) {
     return InvalidArgument("--checkpoint-dir: the graph has no saver");
   }
-  LS_ASSIGN_OR_RETURN(
-      saver_, Saver::ForGraph(meta_.graph, meta_.saver,
-                              {.max_to_keep = options_.max_to_keep}));
+  LS_ASSIGN_OR_RETURN(saver_,
+                      Saver::ForGraph(meta_.graph, meta_.saver,
+                                      {.max_to_keep = options_.max_to_keep}));
   return Ok();
 }
 
@@ -116,6 +116,10 @@ Status Trainer::MakeSession() {
   }
   // Graphs written elsewhere may name devices that are not here.
   session_options.allow_soft_placement = true;
+  LS_RETURN_IF_ERROR(job_.StartTrace(session_options.trace_dir));
+  if (Trace* trace = job_.trace()) {
+    input_name_ = trace->Name(TraceKind::kInput, "Input", "batch");
+  }
   job_.Configure(options_.data[0].tensor, &session_options);
   LS_ASSIGN_OR_RETURN(session_, Session::Create(meta_.graph, session_options));
   return Ok();
