@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Jobs over several hosts, which are network namespaces (host_set.h). Skipped,
+// with the reason, where these cannot be made.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <thread>
+
+#include "runtime/core/env.h"
+#include "runtime/core/strings.h"
+#include "tests/testing/run_program.h"
+
+namespace lockstep {
+namespace {
+
+using ::testing::HasSubstr;
+
+class HostsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const Finished check = RunProgram({HOSTS_PROGRAM, "--check"});
+    if (check.status == 77) GTEST_SKIP() << check.out;
+    ASSERT_EQ(check.status, 0) << check.out << check.err;
+  }
+
+  // `network` as one string of options.
+  static Finished RunOn(int hosts, const std::string& network,
+                        const std::vector<std::string>& command) {
+    std::vector<std::string> argv = {HOSTS_PROGRAM, "--hosts", StrCat(hosts)};
+    for (const std::string& word : Split(network, ' ')) argv.push_back(word);
+    argv.push_back("--");
+    argv.insert(argv.end(), command.begin(), command.end());
+    return RunProgram(argv);
+  }
+
+  static std::vector<std::string> Mnist(int steps) {
+    return {MNIST_PROGRAM, "--data",      "digits",    "--steps", StrCat(steps),
+            "--batch",     "120",         "--threads", "1",       "--epochs",
+            "1000",        "--log-every", "5"};
+  }
+};
+
+struct Measured {
+  double rtt_us = 0;
+  double mbit = 0;
+};
+
+Measured Parse(const Finished& probe) {
+  Measured m;
+  EXPECT_EQ(
+      std::sscanf(probe.out.c_str(), "rtt_us %lf mbit %lf", &m.rtt_us, &m.mbit),
+      2)
+      << probe.out << probe.err;
+  return m;
+}
+
+// What a network does at least is exact; how much later things come on a busy
+// machine is not.
+TEST_F(HostsTest, TheNetworkIsAsFarAndAsSlowAsAsked) {
+  struct Case {
+    double delay_us;
+    double mbit;
+  };
+  for (const Case& c : {Case{5000, 100}, Case{500, 20}}) {
+    const Finished probe =
+        RunOn(2, StrCat("--delay-us ", c.delay_us, " --mbit ", c.mbit),
+              {PROBE_PROGRAM});
+    ASSERT_EQ(probe.status, 0) << probe.out << probe.err;
+    const Measured m = Parse(probe);
+    EXPECT_GE(m.rtt_us, 2 * c.delay_us);
+    EXPECT_LE(m.rtt_us, 2 * c.delay_us + 20'000);
+    EXPECT_LE(m.mbit, c.mbit);
+    EXPECT_GE(m.mbit, 0.5 * c.mbit);
+  }
+}
+
+std::vector<std::string> Losses(const std::string& out) {
+  std::vector<std::string> lines = LinesWith(out, "step ");
+  std::erase_if(lines, [](const std::string& line) {
+    return !line.starts_with("step ");
+  });
+  return lines;
+}
+
+// The same losses, digit by digit, and no memory shared between hosts.
+TEST_F(HostsTest, TrainingIsThatOfOneHost) {
+  for (const int hosts : {2, 4}) {
+    const Finished one = RunProgram(Mnist(20), hosts);
+    ASSERT_EQ(one.status, 0) << one.err;
+    const auto want = Losses(one.out);
+    ASSERT_EQ(want.size(), 4u) << one.out;
+    EXPECT_THAT(one.out, HasSubstr("gradients by shm"));
+    for (const char* network : {"--delay-us 200 --mbit 1000",
+                                "--delay-us 50 --loss 0.003 --mtu 1500"}) {
+      const Finished many = RunOn(hosts, network, Mnist(20));
+      ASSERT_EQ(many.status, 0) << many.out << many.err;
+      EXPECT_EQ(Losses(many.out), want) << network;
+      EXPECT_EQ(LinesWith(many.out, "gradients by shm").size(), 0u) << many.out;
+    }
+  }
+}
+
+TEST_F(HostsTest, SharedMemoryBetweenHostsIsRefused) {
+  std::vector<std::string> command = {"-x", "LOCKSTEP_COMM=shm"};
+  const auto mnist = Mnist(5);
+  command.insert(command.end(), mnist.begin(), mnist.end());
+  const Finished run = RunOn(2, "--delay-us 50", command);
+  EXPECT_NE(run.status, 0);
+  EXPECT_THAT(run.err, HasSubstr("shm needs all ranks on one machine"));
+}
+
+std::string ReadLog(const std::string& path) {
+  auto text = Env::Default()->ReadFile(path);
+  return text.ok() ? *std::move(text) : std::string();
+}
+
+// Until the log has `part`.
+bool Await(const std::string& path, const std::string& part, int seconds) {
+  for (int i = 0; i < seconds * 20; ++i) {
+    if (ReadLog(path).find(part) != std::string::npos) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return false;
+}
+
+// mpirun itself waits for the daemon of the host that is gone, so the test
+// ends it; that all reachable ranks ended, and why, is what counts.
+TEST_F(HostsTest, AHostThatIsCutOffIsNamed) {
+  const ScratchFolder folder;
+  const std::string fifo = folder / "control", log = folder / "log";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  std::string command =
+      StrCat("exec ", HOSTS_PROGRAM,
+             " --hosts 3 --delay-us 100 --mbit 1000 --control ", fifo, " --");
+  for (const std::string& word : Mnist(1'000'000)) command += " " + word;
+  command += StrCat(" >", log, " 2>&1");
+  std::thread job([&] { RunProgram({"/bin/sh", "-c", command}); });
+  const bool started = Await(log, "step 10 ", 60);
+  if (started) std::ofstream(fifo) << "cut 2\n" << std::flush;
+  const bool told =
+      started && Await(log, "stopped because rank 2 on host2", 40);
+  // Both others, each by itself.
+  const bool all = told && Await(log, "[rank 0 on host0", 10) &&
+                   Await(log, "[rank 1 on host1", 10);
+  std::ofstream(fifo) << "end\n" << std::flush;
+  job.join();
+  EXPECT_TRUE(started && told && all) << ReadLog(log);
+}
+
+}  // namespace
+}  // namespace lockstep
