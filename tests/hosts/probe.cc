@@ -1,48 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// probe: what a network between two ranks does: the time of a small message
-// there and back, and the rate of a large one. Run by hosts (main.cc), two
-// ranks; rank 0 prints "rtt_us 412.0 mbit 98.7".
-#include <mpi.h>
-
+// probe: what the network between ranks 0 and 1 does: the time of a small
+// message there and back, and the rate of a large one. Run by hosts (main.cc);
+// rank 0 prints "rtt_us 412.0 mbit 98.7". Messages are those of the
+// communicator that training uses.
 #include <algorithm>
 #include <cstdio>
 #include <vector>
 
-int main(int argc, char** argv) {
-  MPI_Init(&argc, &argv);
-  int rank = 0;
-  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-  const int other = 1 - rank;
-  constexpr int kRounds = 50;
-  std::vector<double> rtt;
-  char byte = 0;
-  for (int i = 0; i < kRounds; ++i) {
-    const double begin = MPI_Wtime();
-    if (rank == 0) MPI_Send(&byte, 1, MPI_CHAR, other, 0, MPI_COMM_WORLD);
-    MPI_Recv(&byte, 1, MPI_CHAR, other, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-    if (rank == 1) MPI_Send(&byte, 1, MPI_CHAR, other, 0, MPI_COMM_WORLD);
-    rtt.push_back((MPI_Wtime() - begin) * 1e6);
+#include "distributed/mpi_context.h"
+#include "runtime/core/env.h"
+
+namespace lockstep {
+namespace {
+
+constexpr int kRounds = 50;
+constexpr int64_t kLarge = 4 << 20;
+
+double Micros() { return static_cast<double>(Env::Default()->SteadyMicros()); }
+
+// There and back: `bytes` one way, one byte the other.
+Result<double> RoundTrip(Communicator& ranks, std::vector<char>* data) {
+  const auto bytes = static_cast<int64_t>(data->size());
+  const double begin = Micros();
+  if (ranks.rank() == 0) {
+    LS_RETURN_IF_ERROR(ranks.Send(data->data(), bytes, kInt8, 1, 1));
+    LS_RETURN_IF_ERROR(ranks.Recv(data->data(), 1, kInt8, 1, 2));
+  } else if (ranks.rank() == 1) {
+    LS_RETURN_IF_ERROR(ranks.Recv(data->data(), bytes, kInt8, 0, 1));
+    LS_RETURN_IF_ERROR(ranks.Send(data->data(), 1, kInt8, 0, 2));
   }
-  std::sort(rtt.begin(), rtt.end());
-  std::vector<char> data(4 << 20);
+  return Micros() - begin;
+}
+
+Status Probe(int* argc, char*** argv) {
+  LS_ASSIGN_OR_RETURN(auto mpi, MpiContext::Init(argc, argv));
+  if (mpi->size() < 2) return InvalidArgument("want two ranks or more");
+  LS_ASSIGN_OR_RETURN(auto ranks, mpi->MakeCommunicator({.backend = "mpi"}));
+  std::vector<char> small(1), large(kLarge);
+  std::vector<double> rtt;
+  for (int i = 0; i < kRounds; ++i) {
+    LS_ASSIGN_OR_RETURN(const double micros, RoundTrip(*ranks, &small));
+    rtt.push_back(micros);
+  }
+  std::ranges::sort(rtt);
   double best = 0;
   for (int i = 0; i < 3; ++i) {
-    const double begin = MPI_Wtime();
-    const int bytes = static_cast<int>(data.size());
-    if (rank == 0) {
-      MPI_Send(data.data(), bytes, MPI_CHAR, other, 1, MPI_COMM_WORLD);
-      MPI_Recv(&byte, 1, MPI_CHAR, other, 2, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-    } else {
-      MPI_Recv(data.data(), bytes, MPI_CHAR, other, 1, MPI_COMM_WORLD,
-               MPI_STATUS_IGNORE);
-      MPI_Send(&byte, 1, MPI_CHAR, other, 2, MPI_COMM_WORLD);
-    }
-    best = std::max(best, bytes * 8e-6 / (MPI_Wtime() - begin));
+    LS_ASSIGN_OR_RETURN(const double micros, RoundTrip(*ranks, &large));
+    best = std::max(best, static_cast<double>(kLarge) * 8 / micros);
   }
-  if (rank == 0) {
+  if (mpi->rank() == 0) {
     std::printf("rtt_us %.1f mbit %.1f\n", rtt[kRounds / 2], best);
   }
-  MPI_Finalize();
-  return 0;
+  return ranks->Barrier();
+}
+
+}  // namespace
+}  // namespace lockstep
+
+int main(int argc, char** argv) {
+  const lockstep::Status status = lockstep::Probe(&argc, &argv);
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "probe: %s\n", status.ToString().c_str());
+  return 1;
 }
