@@ -371,6 +371,7 @@ Status DataParallel::Run(PassContext& context) const {
 
 void UseDataParallel(std::shared_ptr<Communicator> communicator,
                      DataParallelOptions options, SessionOptions* session) {
+  session->batch = options.batch;
   session->task = communicator->rank();
   session->tasks = communicator->size();
   if (auto host = communicator->host()) session->host = std::move(host);

@@ -170,6 +170,7 @@ Trace* Job::trace() const { return state_->trace.get(); }
 
 void Job::Configure(const std::string& batch, SessionOptions* options) {
   HandOn(state_->trace, options);
+  options->batch = batch;
   if (size() == 1) return;
   UseDataParallel(state_->communicator, {.batch = batch}, options);
 }
@@ -199,8 +200,9 @@ bool Job::StopAt(int64_t step) {
   SetProgressStep(step);
   return StopSignal() != 0;
 }
-void Job::Configure(const std::string&, SessionOptions* options) {
+void Job::Configure(const std::string& batch, SessionOptions* options) {
   HandOn(state_->trace, options);
+  options->batch = batch;
 }
 Status Job::ConfigureTasks(SessionOptions* options) {
   HandOn(state_->trace, options);

@@ -10,23 +10,35 @@ constexpr int64_t kEvaluationBatch = 1000;
 
 }  // namespace
 
+double SumOfLosses(const Tensor& losses) {
+  double sum = 0;
+  for (const float loss : losses.flat<float>()) {
+    const auto exact = static_cast<double>(loss);
+    sum +=
+        std::isfinite(exact) ? std::nearbyint(exact * 0x1p24) * 0x1p-24 : exact;
+  }
+  return sum;
+}
+
 Result<std::unique_ptr<Evaluator>> Evaluator::Create(Session& session, Job& job,
                                                      const Share& share,
                                                      const Model& model,
                                                      const Examples& examples) {
   std::unique_ptr<Evaluator> e(new Evaluator(job, share));
-  LS_ASSIGN_OR_RETURN(e->batches_,
-                      BatchPipeline::Create(examples.images, examples.labels,
-                                            {.batch = kEvaluationBatch,
-                                             .shuffle = false,
-                                             .rank = share.rank,
-                                             .ranks = share.ranks,
-                                             .classes = kClasses}));
+  LS_ASSIGN_OR_RETURN(
+      e->batches_,
+      BatchPipeline::Create(examples.images, examples.labels,
+                            {.batch = kEvaluationBatch,
+                             .shuffle = false,
+                             .rank = share.rank,
+                             .ranks = share.ranks,
+                             .replicas = session.options().reproducible,
+                             .classes = kClasses}));
   LS_ASSIGN_OR_RETURN(
       e->step_,
       session.MakeCallable({model.images, model.labels, model.keep_prob,
                             model.learning_rate, model.is_training},
-                           {model.loss, model.accuracy}));
+                           {model.losses, model.accuracy}));
   e->feeds_ = {Tensor(), Tensor(), Tensor(1.0f), Tensor(0.0f), Tensor(false)};
   return e;
 }
@@ -46,7 +58,7 @@ Result<Score> Evaluator::Run() {
     feeds_[1] = (*batch)->labels;
     status = step_->Run(feeds_, &fetches_);
     if (!status.ok()) break;
-    sums[0] += static_cast<double>(fetches_[0].scalar<float>()) * count;
+    sums[0] += SumOfLosses(fetches_[0]);
     sums[1] +=
         std::round(static_cast<double>(fetches_[1].scalar<float>()) * count);
   }

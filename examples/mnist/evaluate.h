@@ -21,6 +21,10 @@ struct Score {
   double accuracy = 0;
 };
 
+// Of the cross-entropies of some examples. Each is taken to the nearest 2^-24,
+// so that sums are exact, and equal however examples are divided among ranks.
+double SumOfLosses(const Tensor& losses);
+
 class Evaluator {
  public:
   // Borrows session and job for its lifetime.

@@ -203,6 +203,7 @@ Model BuildModel(const Scope& scope, const Options& options) {
                             : ops::Concat(end.WithName("logits"), logits_of, 0);
   const Output losses = ops::SoftmaxCrossEntropyWithLogits(
       end.WithName("cross_entropy"), logits, m.labels);
+  m.losses = losses;
   m.loss = ops::Mean(end.WithName("loss"), losses, {0});
   const Output right = ops::Equal(
       end.WithName("right"), ops::ArgMax(end.WithName("predicted"), logits, 1),

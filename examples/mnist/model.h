@@ -20,7 +20,8 @@ struct Model {
   Output learning_rate;  // float []
   Output is_training;    // bool []
 
-  Output loss;      // float []: mean cross-entropy
+  Output losses;    // float [?]: cross-entropies
+  Output loss;      // float []: their mean
   Output accuracy;  // float []
   Node* train = nullptr;
   Node* init = nullptr;

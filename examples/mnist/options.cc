@@ -89,6 +89,8 @@ po::options_description Description(Options& o) {
   files.add_options()  //
       ("checkpoint-dir", po::value(&o.checkpoint_dir)->value_name("DIR"),
        "write a checkpoint there after each epoch and at the end")  //
+      ("save-every", po::value(&o.save_every)->value_name("N"),
+       "and after every Nth step")  //
       ("max-to-keep", po::value(&o.max_to_keep)->value_name("N"),
        "newest checkpoints to keep; 0: all [5]")  //
       ("resume", po::bool_switch(&o.resume),
@@ -101,6 +103,9 @@ po::options_description Description(Options& o) {
   other.add_options()  //
       ("threads", po::value(&o.threads)->value_name("N"),
        "threads of each rank; 0: the processors mpirun gave it [0]")  //
+      ("reproducible", po::value(&o.reproducible)->value_name("V"),
+       "train with V virtual replicas, a power of two: the same bits on any "
+       "number of ranks that divides V and of threads [0: do not]")  //
       ("log-every", po::value(&o.log_every)->value_name("N"),
        "print the loss of every Nth step")  //
       ("help", po::bool_switch(&o.help), "print this and end");
@@ -178,6 +183,12 @@ Status Check(const po::variables_map& given, Options& o) {
   LS_RETURN_IF_ERROR(AtLeast("prefetch", o.prefetch, 0, 64));
   LS_RETURN_IF_ERROR(AtLeast("max-to-keep", o.max_to_keep, 0));
   LS_RETURN_IF_ERROR(AtLeast("log-every", o.log_every, 0));
+  LS_RETURN_IF_ERROR(AtLeast("save-every", o.save_every, 0));
+  LS_RETURN_IF_ERROR(AtLeast("reproducible", o.reproducible, 0, 1 << 20));
+  if (o.reproducible > 0 && (o.towers > 0 || o.pipeline > 1)) {
+    return InvalidArgument(
+        "--reproducible divides a batch itself: no --towers, no --pipeline");
+  }
   for (const char* option : {"data", "checkpoint-dir", "log-dir", "trace"}) {
     LS_RETURN_IF_ERROR(NotEmpty(given, option));
   }

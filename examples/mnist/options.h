@@ -21,18 +21,22 @@ struct Options {
   double lr = 0;      // filled with the optimizer's own when not given
   double keep_prob = 0.5;
   int64_t seed = 1;
-  std::string device;     // of the model; empty: where the session puts it
-  int towers = 0;         // towers on as many GPUs; 0: one model
-  int virtual_gpus = 0;   // GPUs to stand in where there are none
+  std::string device;    // of the model; empty: where the session puts it
+  int towers = 0;        // towers on as many GPUs; 0: one model
+  int virtual_gpus = 0;  // GPUs to stand in where there are none
   // Stages of the model, each on its own rank; 1: every rank has all of it.
   int pipeline = 1;
   // Parts of a step's batch; filled with 4 for a pipeline, 1 otherwise.
   int micro_batches = 0;
   int threads = 0;  // 0: the rank's affinity mask
+  // Virtual replicas: equal bits on any number of ranks that divides it; 0:
+  // off.
+  int reproducible = 0;
   std::string data;
   int64_t validation = -1;  // -1: 1/12 of the training examples
   int prefetch = 0;
   std::string checkpoint_dir;
+  int64_t save_every = 0;  // steps; 0: after each epoch
   int max_to_keep = 5;
   bool resume = false;
   std::string log_dir;

@@ -106,6 +106,7 @@ Status Trainer::MakeSession() {
     SessionOptions session_options;
     session_options.intra_op_threads =
         options_.threads > 0 ? options_.threads : job_.default_threads();
+    session_options.reproducible = options_.reproducible;
     session_options.gpu_options.virtual_gpus.count = options_.virtual_gpus;
     // Saving and counting are the host's, wherever the model is.
     session_options.allow_soft_placement = true;
@@ -153,13 +154,14 @@ Status Trainer::MakeInputs(const Data& data) {
                              .seed = static_cast<uint64_t>(options_.seed),
                              .rank = share_.rank,
                              .ranks = share_.ranks,
+                             .replicas = session_->options().reproducible,
                              .depth = options_.prefetch,
                              .classes = kClasses}));
   LS_ASSIGN_OR_RETURN(
       step_,
       session_->MakeCallable({model_.images, model_.labels, model_.keep_prob,
                               model_.learning_rate, model_.is_training},
-                             {model_.loss, model_.accuracy}, {model_.train}));
+                             {model_.losses, model_.accuracy}, {model_.train}));
   feeds_ = {Tensor(), Tensor(), Tensor(static_cast<float>(options_.keep_prob)),
             Tensor(static_cast<float>(position_.learning_rate)), Tensor(true)};
   LS_ASSIGN_OR_RETURN(
@@ -195,6 +197,9 @@ void Trainer::Introduce(const Data& data) {
                             ? StrCat(", gradients by ", job_.transport())
                             : StrCat(", a pipeline of ", options_.micro_batches,
                                      " micro-batches by ", job_.transport())));
+  if (const int replicas = session_->options().reproducible; replicas > 0) {
+    progress_.Line(StrCat("reproducible: ", replicas, " virtual replicas"));
+  }
   if (options_.resume) {
     progress_.Line(StrCat("resumed at step ", position_.step, ", epoch ",
                           position_.epoch + 1));

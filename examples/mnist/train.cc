@@ -29,6 +29,11 @@ Status Trainer::TrainEpoch(double* seconds) {
     if (options_.log_every > 0 && position_.step % options_.log_every == 0) {
       LS_RETURN_IF_ERROR(LogStep(*batch));
     }
+    // At its end the epoch is saved with what FinishEpoch finds.
+    if (options_.save_every > 0 && position_.step % options_.save_every == 0 &&
+        position_.batch < batches) {
+      LS_RETURN_IF_ERROR(Save());
+    }
     progress_.Bar(position_.epoch + 1, position_.batch, batches,
                   position_.loss_sum / static_cast<double>(std::max<int64_t>(
                                            position_.examples, 1)));
@@ -62,8 +67,7 @@ Status Trainer::Step(const Batch& batch) {
   ++position_.batch;
   if (batch.count == 0) return Ok();
   const auto count = static_cast<double>(batch.count);
-  position_.loss_sum +=
-      static_cast<double>(fetches_[0].scalar<float>()) * count;
+  position_.loss_sum += SumOfLosses(fetches_[0]);
   position_.correct +=
       std::round(static_cast<double>(fetches_[1].scalar<float>()) * count);
   position_.examples += batch.count;
@@ -71,11 +75,7 @@ Status Trainer::Step(const Batch& batch) {
 }
 
 Status Trainer::LogStep(const Batch& batch) {
-  const auto count = static_cast<double>(batch.count);
-  double loss = 0;
-  if (batch.count > 0) {
-    loss = static_cast<double>(fetches_[0].scalar<float>()) * count;
-  }
+  double loss = batch.count > 0 ? SumOfLosses(fetches_[0]) : 0;
   LS_RETURN_IF_ERROR(share_.Sum(job_, {&loss, 1}));
   loss /= static_cast<double>(batch.global_count);
   progress_.Line(

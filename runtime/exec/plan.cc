@@ -54,6 +54,17 @@ Status Plan::RunOnce(std::span<const Tensor> feeds,
   run_ = outer ? *outer : RunInfo{};
   run_.random_step = resources_->random_step();
   if (random_) resources_->set_random_step(run_.random_step + 1);
+  return RunAll(fetches);
+}
+
+Status Plan::RunPart(std::span<const Tensor> feeds,
+                     std::vector<Tensor>* fetches, const RunInfo& part) {
+  BindFeeds(feeds);
+  run_ = part;
+  return RunAll(fetches);
+}
+
+Status Plan::RunAll(std::vector<Tensor>* fetches) {
   LS_RETURN_IF_ERROR(RunSteps());
   LS_RETURN_IF_ERROR(TakeFetches(fetches));
   initialized_ = conditions_.empty();  // else some steps did not run

@@ -40,6 +40,12 @@ class Plan final : public PlanText {
   // that this one is part of.
   Status Run(std::span<const Tensor> feeds, std::vector<Tensor>* fetches,
              const RunInfo* outer = nullptr);
+  // As a part of another plan's run, beside others: with its random step and
+  // its place in the global batch.
+  Status RunPart(std::span<const Tensor> feeds, std::vector<Tensor>* fetches,
+                 const RunInfo& part);
+  // Has the virtual replicas of reproducible mode.
+  bool has_replicas() const { return has_replicas_; }
   std::vector<FeedSpec> FeedSpecs() const;
   const PlanInfo& info() const { return info_; }
   // Of a plan that several tasks run together.
@@ -83,6 +89,7 @@ class Plan final : public PlanText {
                  const RunInfo* outer);
   Status RunTraced(std::span<const Tensor> feeds, std::vector<Tensor>* fetches,
                    const RunInfo* outer);
+  Status RunAll(std::vector<Tensor>* fetches);
   Status RunSteps();
   Status RunInOrder();
   Status RunInOrderTraced();
@@ -125,6 +132,7 @@ class Plan final : public PlanText {
   int tasks_ = 1;
   TaskPart task_part_;
   bool random_ = false;
+  bool has_replicas_ = false;
   // Variables never lose their value, so one complete run proves them all.
   bool initialized_ = false;
   uint32_t number_ = 0;  // among the process's plans; 0: not ready to run

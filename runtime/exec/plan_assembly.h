@@ -28,6 +28,7 @@ enum class StepKind {
   kMerge,
   kFunctions,  // If, Case, While, _Loop
   kReceive,    // copies a value from another device's memory
+  kReplicas,   // _Replicas: the virtual replicas of reproducible mode
 };
 
 // A step on its way.
@@ -43,12 +44,13 @@ struct PendingStep {
   int lane = 0;
 };
 
-
 class PlanBuilder {
  public:
   explicit PlanBuilder(const PlanRequest& request)
-      : request_(request), environment_(request.environment),
-        plan_(std::make_unique<Plan>()), values_(&plan_->values_) {}
+      : request_(request),
+        environment_(request.environment),
+        plan_(std::make_unique<Plan>()),
+        values_(&plan_->values_) {}
 
   Result<std::unique_ptr<Plan>> Build();
 

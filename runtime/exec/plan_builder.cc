@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "runtime/exec/plan_assembly.h"
+#include "runtime/exec/replica_cut.h"
 #include "runtime/exec/specialize.h"
 #include "runtime/exec/task_order.h"
 #include "runtime/exec/task_part.h"
@@ -50,8 +51,8 @@ Result<std::unique_ptr<Plan>> PlanBuilder::Build() {
 }
 
 Result<PlanGraph> SpecializedGraph(const PlanRequest& request) {
-  LS_ASSIGN_OR_RETURN(PlanGraph plan, Prune(request.graph, request.signature,
-                                            request.feeds));
+  LS_ASSIGN_OR_RETURN(PlanGraph plan,
+                      Prune(request.graph, request.signature, request.feeds));
   LS_RETURN_IF_ERROR(InlineCalls(&plan));
   LS_RETURN_IF_ERROR(ExtractLoops(&plan));
   LS_RETURN_IF_ERROR(Specialize(&plan, request.environment));
@@ -59,7 +60,15 @@ Result<PlanGraph> SpecializedGraph(const PlanRequest& request) {
 }
 
 Status PlanBuilder::Optimize() {
-  LS_ASSIGN_OR_RETURN(work_, SpecializedGraph(request_));
+  LS_ASSIGN_OR_RETURN(const std::optional<ReplicaCut> cut,
+                      CutReplicas(request_));
+  plan_->has_replicas_ = cut.has_value();
+  LS_ASSIGN_OR_RETURN(
+      work_,
+      SpecializedGraph({.graph = cut ? cut->graph : request_.graph,
+                        .signature = cut ? cut->signature : request_.signature,
+                        .feeds = request_.feeds,
+                        .environment = environment_}));
   const auto& devices = environment_.devices->all();
   PassContext context{
       work_.graph, work_.feeds, work_.fetches, work_.targets, request_.graph,
@@ -82,8 +91,7 @@ Status PlanBuilder::Optimize() {
     LS_ASSIGN_OR_RETURN(plan_->task_part_, KeepTask(request_, &work_));
     plan_->random_ = plan_->task_part_.random;
   } else if (environment_.one_of_tasks) {
-    LS_RETURN_IF_ERROR(
-        CheckOneTask(environment_.options->task, work_.graph));
+    LS_RETURN_IF_ERROR(CheckOneTask(environment_.options->task, work_.graph));
   }
   LS_RETURN_IF_ERROR(CutCrossingEdges(&work_.graph));
   // Constants that are repeated elsewhere.
@@ -137,9 +145,8 @@ bool PlanBuilder::IsStatic(const Node* n) const {
 Result<Variable*> PlanBuilder::VariableOf(const Node* n) {
   const std::string* shared = GetIf<std::string>(n->attrs(), "shared_name");
   return environment_.resources->variables().GetOrCreate(
-      shared && !shared->empty() ? *shared : n->name(),
-      n->Attr<DType>("dtype"), n->output_shape(0),
-      DeviceAt(MemoryOf(*n, IsOnGpu(*n))).memory);
+      shared && !shared->empty() ? *shared : n->name(), n->Attr<DType>("dtype"),
+      n->output_shape(0), DeviceAt(MemoryOf(*n, IsOnGpu(*n))).memory);
 }
 
 Status PlanBuilder::MakeSource(Node* n) {
@@ -156,8 +163,8 @@ Status PlanBuilder::MakeSource(Node* n) {
     const Tensor& value = n->Attr<Tensor>("value");
     const int buffer =
         values_.NewBuffer(Storage::kConstant, memory, out.name(), step());
-    values_.AddView(out, buffer, on_gpu ? values_.NewTensor(out)
-                                        : values_.NewTensor(value));
+    values_.AddView(out, buffer,
+                    on_gpu ? values_.NewTensor(out) : values_.NewTensor(value));
     if (on_gpu) values_.buffer(buffer).constant = value;
   } else {
     LS_ASSIGN_OR_RETURN(Variable * variable, VariableOf(n));
@@ -165,8 +172,8 @@ Status PlanBuilder::MakeSource(Node* n) {
     // only a variable of fixed shape may be aliased at plan time.
     const bool fixed = n->output_shape(0).IsFullyKnown();
     const int buffer =
-        values_.NewBuffer(fixed ? Storage::kVariable : Storage::kHeap,
-                          memory, out.name(), step());
+        values_.NewBuffer(fixed ? Storage::kVariable : Storage::kHeap, memory,
+                          out.name(), step());
     values_.buffer(buffer).variable = variable;
     values_.AddView(out, buffer, &variable->value());
   }
@@ -215,11 +222,11 @@ Status PlanBuilder::MakeMerge(Node* n) {
 
 // A step of the kind, with memory for its outputs.
 void PlanBuilder::AddStep(StepKind kind, Node* n, const KernelDef* kernel) {
-  const bool heap = kind == StepKind::kDynamic || kind == StepKind::kFunctions ||
-                    !IsStatic(n);
+  const bool heap = kind == StepKind::kDynamic ||
+                    kind == StepKind::kFunctions || !IsStatic(n);
   const OperandMemory memory = OperandMemoryOf(*n);
-  PendingStep step{.kind = kind, .node = n, .inputs = n->inputs(),
-               .kernel = kernel};
+  PendingStep step{
+      .kind = kind, .node = n, .inputs = n->inputs(), .kernel = kernel};
   for (int i = 0; i < n->num_outputs(); ++i) {
     const Output out = n->output(i);
     step.outputs.push_back(out);
@@ -262,6 +269,10 @@ Result<const KernelDef*> PlanBuilder::KernelFor(const Node& n) const {
 Status PlanBuilder::MakeStep(Node* n) {
   if (RunsFunctions(*n) || n->op() == "_Recv") {
     AddStep(RunsFunctions(*n) ? StepKind::kFunctions : StepKind::kReceive, n);
+    return Ok();
+  }
+  if (n->op() == "_Replicas") {
+    AddStep(StepKind::kReplicas, n);
     return Ok();
   }
   const bool alias = n->traits().alias.first >= 0;

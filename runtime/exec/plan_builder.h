@@ -25,12 +25,16 @@ struct PlanEnvironment {
   Lanes* lanes = nullptr;
   bool explain_only = false;  // a plan that is not run: it takes no memory
   int depth = 0;              // functions within functions
-  int inference_depth = 0;  // of them, those whose shapes are being inferred
+  int inference_depth = 0;    // of them, those whose shapes are being inferred
+  // Plans that run at the same time have arenas of their own: those of this
+  // one's functions are numbered from here.
+  int first_arena = 0;
   // The session is one of several tasks that run one graph (task_part.h).
   bool one_of_tasks = false;
 
   // The graph of the session is over all tasks, functions are not.
   bool spans_tasks() const { return one_of_tasks && depth == 0; }
+  int arena() const { return first_arena + depth; }
 };
 
 struct PlanRequest {

@@ -58,7 +58,7 @@ Status PlanBuilder::PlaceOn(int device) {
   if (need.total_bytes > need.limit_bytes) return OverLimit(need);
   LS_RETURN_IF_ERROR(TakeMemory(device, memory));
   LS_ASSIGN_OR_RETURN(Arena * arena,
-                      DeviceAt(device).memory->ArenaOf(environment_.depth));
+                      DeviceAt(device).memory->ArenaOf(environment_.arena()));
   for (size_t i = 0; i < owners.size(); ++i) {
     owners[i]->offset = requests[i].offset;
     owners[i]->address = arena->base() + requests[i].offset;
@@ -104,7 +104,7 @@ DeviceNeed PlanBuilder::NeedOn(int device, const MemoryPlan& memory) {
     add("variable " + v->name(), BytesOf(*v));
     need.variable_bytes += AllocationSize(BytesOf(*v));
   }
-  const size_t arena = has.ArenaSize(environment_.depth);
+  const size_t arena = has.ArenaSize(environment_.arena());
   need.total_bytes = has.used() - arena + std::max(arena, memory.arena_bytes) +
                      more + need.constant_bytes;
   std::ranges::stable_sort(need.largest, std::greater<>(),
@@ -115,7 +115,7 @@ DeviceNeed PlanBuilder::NeedOn(int device, const MemoryPlan& memory) {
 
 Status PlanBuilder::TakeMemory(int device, const MemoryPlan& memory) {
   DeviceMemory& has = *DeviceAt(device).memory;
-  LS_ASSIGN_OR_RETURN(Arena * arena, has.ArenaOf(environment_.depth));
+  LS_ASSIGN_OR_RETURN(Arena * arena, has.ArenaOf(environment_.arena()));
   LS_RETURN_IF_ERROR(has.Grow(arena, memory.arena_bytes));
   for (Buffer& b : values_.buffers()) {
     if (b.device != device) continue;
@@ -127,9 +127,8 @@ Status PlanBuilder::TakeMemory(int device, const MemoryPlan& memory) {
     if (b.storage == Storage::kVariable) {
       data = b.variable->value().data();
     } else if (b.constant.defined()) {
-      LS_ASSIGN_OR_RETURN(
-          Tensor copy,
-          Tensor::Make(b.constant.dtype(), b.constant.shape(), &has));
+      LS_ASSIGN_OR_RETURN(Tensor copy, Tensor::Make(b.constant.dtype(),
+                                                    b.constant.shape(), &has));
       LS_RETURN_IF_ERROR(has.hardware().Copy(copy.data(), b.constant.data(),
                                              b.constant.bytes()));
       data = copy.data();

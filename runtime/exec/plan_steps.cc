@@ -4,6 +4,7 @@
 #include "runtime/exec/function_steps.h"
 #include "runtime/exec/lanes.h"
 #include "runtime/exec/plan_assembly.h"
+#include "runtime/exec/replica_step.h"
 #include "runtime/graph/control_flow.h"
 #include "runtime/graph/memory_spaces.h"
 
@@ -34,8 +35,9 @@ Status PlanBuilder::FindOperands(PendingStep* step) {
     step->operands.input_values.push_back(value.defined() ? &value : nullptr);
     Variable* variable = nullptr;
     const Output behind = VariableBehind(in);
-    const bool handle = PassesHandle(*n, i) ||
-                        (types.ok() && IsHandle((*types)[static_cast<size_t>(i)]));
+    const bool handle =
+        PassesHandle(*n, i) ||
+        (types.ok() && IsHandle((*types)[static_cast<size_t>(i)]));
     if (handle && behind.defined()) {
       LS_ASSIGN_OR_RETURN(variable, VariableOf(behind.node));
       LS_RETURN_IF_ERROR(CheckVariableType(*n, *variable));
@@ -59,10 +61,9 @@ Status PlanBuilder::PrepareStep(int number) {
   if (!prepared.ok()) return prepared.WithContext(Where(*step.node));
   step.state = context.TakeState();
   if (context.scratch_bytes() > 0) {
-    step.scratch_buffer =
-        values_.NewBuffer(Storage::kArena, ScratchMemoryOf(*step.node),
-                          step.node->name() + " (scratch)", number,
-                          context.scratch_bytes());
+    step.scratch_buffer = values_.NewBuffer(
+        Storage::kArena, ScratchMemoryOf(*step.node),
+        step.node->name() + " (scratch)", number, context.scratch_bytes());
   }
   return Ok();
 }
@@ -91,8 +92,8 @@ void PlanBuilder::BindReads(const PendingStep& p, Plan::Step* step) {
     const Output variable = VariableBehind(p.node->input(i));
     const bool reference = p.operands.variables[static_cast<size_t>(i)];
     if (!variable.defined() ||
-        (reference && (p.node->traits().allows_uninitialized ||
-                       RunsFunctions(*p.node)))) {
+        (reference &&
+         (p.node->traits().allows_uninitialized || RunsFunctions(*p.node)))) {
       continue;
     }
     Result<Variable*> v = VariableOf(variable.node);
@@ -125,6 +126,9 @@ Status PlanBuilder::MakeRunner(PendingStep& p, Plan::Step* step) {
         *p.node, environment_, work_.graph.functions(), &plan_->run_);
     if (!made.ok()) return made.status().WithContext(Where(*p.node));
     runner = *std::move(made);
+  } else if (p.kind == StepKind::kReplicas) {
+    LS_ASSIGN_OR_RETURN(runner,
+                        MakeReplicaStep(request_, *p.node, &plan_->run_));
   } else {
     runner = std::make_unique<DynamicStep>(
         *p.node,
@@ -148,8 +152,8 @@ void PlanBuilder::BindKernel(PendingStep& p, Plan::Step* step) {
       {.inputs = step->inputs,
        .outputs = step->outputs,
        .variables = plan_->variables_.back(),
-       .scratch = p.scratch_buffer < 0 ? nullptr
-                                       : values_.Address(p.scratch_buffer),
+       .scratch =
+           p.scratch_buffer < 0 ? nullptr : values_.Address(p.scratch_buffer),
        .state = step->state.get(),
        .stream = environment_.lanes->queue(p.lane).stream(),
        .run = &plan_->run_,

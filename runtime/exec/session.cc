@@ -11,6 +11,7 @@
 #include "runtime/exec/lanes.h"
 #include "runtime/exec/plan.h"
 #include "runtime/exec/plan_builder.h"
+#include "runtime/exec/replica_cut.h"
 #include "runtime/exec/session_config.h"
 #include "runtime/exec/session_devices.h"
 #include "runtime/exec/task_part.h"
@@ -36,6 +37,7 @@ class SessionImpl final : public Session {
     auto session = std::make_unique<SessionImpl>();
     session->graph_ = graph.Clone();
     LS_RETURN_IF_ERROR(ApplyEnvironment(&options));
+    LS_RETURN_IF_ERROR(CheckReplicas(options));
     LS_ASSIGN_OR_RETURN(session->devices_, MakeSessionDevices(options));
     session->lanes_ = std::make_unique<Lanes>(&session->devices_);
     LS_RETURN_IF_ERROR(session->lanes_->Open({{0}}));
@@ -50,6 +52,10 @@ class SessionImpl final : public Session {
     }
     session->options_ = std::move(options);
     const int task = session->JoinTasks();
+    if (session->channel_ && session->options_.reproducible > 0) {
+      return Unimplemented(
+          "reproducible mode: the graph is one over the ranks of the job");
+    }
     session->environment_ = {.options = &session->options_,
                              .devices = &session->devices_,
                              .resources = &session->resources_,
@@ -145,7 +151,7 @@ class SessionImpl final : public Session {
       signature.fetches.push_back(o);
     }
     for (const std::string& name : targets) {
-      LS_ASSIGN_OR_RETURN(Node* n, FindTarget(name));
+      LS_ASSIGN_OR_RETURN(Node * n, FindTarget(name));
       signature.targets.push_back(n);
     }
     return signature;
@@ -207,9 +213,8 @@ class SessionImpl final : public Session {
       return executable.plans[0].get();
     }
     LS_RETURN_IF_ERROR(placed_);
-    LS_ASSIGN_OR_RETURN(
-        std::unique_ptr<Plan> plan,
-        MakePlan(executable.signature, feeds, environment_));
+    LS_ASSIGN_OR_RETURN(std::unique_ptr<Plan> plan,
+                        MakePlan(executable.signature, feeds, environment_));
     if (executable.plans.size() >= kMaxPlans) executable.plans.pop_back();
     executable.plans.insert(executable.plans.begin(), std::move(plan));
     return executable.plans[0].get();
@@ -219,14 +224,22 @@ class SessionImpl final : public Session {
                    std::vector<Tensor>* fetches) {
     if (feeds.size() != executable.signature.feeds.size()) {
       return InvalidArgument("the call takes ",
-                             executable.signature.feeds.size(),
-                             " feeds, got ", feeds.size());
+                             executable.signature.feeds.size(), " feeds, got ",
+                             feeds.size());
     }
-    if (Threads() != threads_) SetThreads(threads_);
+    // What a library's kernels do may depend on the number of threads that
+    // they are made for; where bits must not, only replicas run side by side.
+    const bool alone = options_.reproducible > 0;
+    UseThreads(alone ? 1 : threads_);
     Result<Plan*> plan = FindPlan(executable, feeds);
+    if (alone && plan.ok() && (*plan)->has_replicas()) UseThreads(threads_);
     if (channel_) return RunWithOthers(plan, feeds, fetches);
     LS_RETURN_IF_ERROR(plan.status());
     return (*plan)->Run(feeds, fetches);
+  }
+
+  static void UseThreads(int threads) {
+    if (Threads() != threads) SetThreads(threads);
   }
 
   // Finds out whether the graph is one over the tasks of the job; the task of
@@ -319,8 +332,8 @@ Status Session::RunTargets(const std::vector<std::string>& targets,
   return Run(feeds, {}, targets).status();
 }
 
-Result<Tensor> Session::Run(
-    const std::vector<std::pair<Output, Tensor>>& feeds, Output fetch) {
+Result<Tensor> Session::Run(const std::vector<std::pair<Output, Tensor>>& feeds,
+                            Output fetch) {
   std::vector<Feed> named;
   for (const auto& [o, t] : feeds) named.emplace_back(o.name(), t);
   return RunOne(named, fetch.name());

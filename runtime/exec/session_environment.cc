@@ -98,12 +98,21 @@ Status SetDeviceCount(std::string_view text, SessionOptions* options) {
   return Ok();
 }
 
+Status SetReproducible(std::string_view text, SessionOptions* options) {
+  const std::optional<int> replicas = ParseNumber<int>(text);
+  if (!replicas || *replicas < 0) {
+    return InvalidArgument("must be a number of virtual replicas, 0 for none");
+  }
+  if (options->reproducible == 0) options->reproducible = *replicas;
+  return Ok();
+}
+
 struct OptionVariable {
   const char* name;
   Status (*set)(std::string_view text, SessionOptions* options);
 };
 
-constexpr std::array<OptionVariable, 13> kVariables = {{
+constexpr std::array<OptionVariable, 14> kVariables = {{
     {"LOCKSTEP_ALLOW_GROWTH", SetAllowGrowth},
     {"LOCKSTEP_ALLOW_SOFT_PLACEMENT",
      SetFlag<&SessionOptions::allow_soft_placement>},
@@ -117,6 +126,7 @@ constexpr std::array<OptionVariable, 13> kVariables = {{
     {"LOCKSTEP_LOG_DEVICE_PLACEMENT",
      SetFlag<&SessionOptions::log_device_placement>},
     {"LOCKSTEP_PER_PROCESS_GPU_MEMORY_FRACTION", SetFraction},
+    {"LOCKSTEP_REPRODUCIBLE", SetReproducible},
     {"LOCKSTEP_STRICT_PLACEMENT", SetFlag<&SessionOptions::strict_placement>},
     {"LOCKSTEP_TRACE", SetTraceDir},
     {"LOCKSTEP_VIRTUAL_GPUS", SetVirtualGpus},

@@ -59,6 +59,14 @@ struct SessionOptions {
   // This process's place in the job: the R of /task:R, and how many there are.
   int task = 0;
   int tasks = 1;
+  // Reproducible mode: the virtual replicas of the job, a power of two that the
+  // number of tasks divides; 0: off. What trains has equal bits then, whatever
+  // the numbers of tasks and threads. docs/reproducible.md
+  int reproducible = 0;
+  // The tensor whose dimension 0 counts samples, "images:0"; reproducible mode
+  // divides what is fed to it, and all else that has as many rows, among the
+  // replicas.
+  std::string batch;
   // Folds constants, merges equal nodes, applies the ops' rewrite rules.
   bool optimize = true;
   // Folder for a trace of the session's runs (runtime/core/trace.h); empty:

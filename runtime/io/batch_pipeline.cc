@@ -40,6 +40,12 @@ Status CheckOptions(const BatchPipelineOptions& o) {
   if (o.ranks < 1 || o.rank < 0 || o.rank >= o.ranks) {
     return InvalidArgument("rank ", o.rank, " of ", o.ranks, " does not exist");
   }
+  if (o.replicas < 0 || o.replicas % o.ranks != 0) {
+    return InvalidArgument(o.replicas,
+                           " virtual replicas cannot be divided "
+                           "among ",
+                           o.ranks, " ranks");
+  }
   if (o.depth < 0 || o.depth > kMaxDepth) {
     return InvalidArgument("depth must be 0 to ", kMaxDepth, ", got ", o.depth);
   }
@@ -104,7 +110,13 @@ struct Slot {
 
 }  // namespace
 
-Part RankPart(int64_t count, int rank, int ranks) {
+RowsOfRank RankPart(int64_t count, int rank, int ranks, int replicas) {
+  if (replicas > ranks) {
+    const int each = replicas / ranks;
+    const RowsOfRank first = RankPart(count, rank * each, replicas);
+    const RowsOfRank last = RankPart(count, rank * each + each - 1, replicas);
+    return {first.offset, last.offset + last.count - first.offset};
+  }
   const int64_t each = count / ranks;
   const int64_t more = count % ranks;
   const int64_t r = rank;
@@ -151,8 +163,9 @@ struct BatchPipeline::State {
 };
 
 Status BatchPipeline::State::Allocate() {
-  const int64_t largest =
-      RankPart(std::min(options.batch, size()), 0, options.ranks).count;
+  const int64_t largest = RankPart(std::min(options.batch, size()), 0,
+                                   options.ranks, options.replicas)
+                              .count;
   Shape features_shape = features.shape();
   features_shape.set_dim(0, largest);
   Shape labels_shape{largest};
@@ -218,7 +231,8 @@ void BatchPipeline::State::Fill(Slot& slot, Cursor at, bool parallel) {
   batch.epoch = at.epoch;
   batch.index = at.index;
   batch.global_count = std::min(options.batch, size() - first);
-  const Part part = RankPart(batch.global_count, options.rank, options.ranks);
+  const RowsOfRank part = RankPart(batch.global_count, options.rank,
+                                   options.ranks, options.replicas);
   batch.offset = part.offset;
   if (!batch.features.defined() || batch.count != part.count) {
     batch.count = part.count;

@@ -36,6 +36,8 @@ struct BatchPipelineOptions {
   bool shuffle = true;  // false: the examples' own order in every epoch
   int rank = 0;
   int ranks = 1;
+  // Of reproducible mode, on all ranks together; 0: none. See RankPart.
+  int replicas = 0;
   // Batches that a thread of the pipeline fills ahead; 0: Next fills its batch
   // itself, with the caller's thread team.
   int depth = 0;
@@ -56,12 +58,14 @@ struct Batch {
 };
 
 // The contiguous part of `count` items that `rank` of `ranks` takes: the first
-// count % ranks ranks take one more than the others.
-struct Part {
+// count % ranks ranks take one more than the others. With virtual replicas (a
+// multiple of `ranks`) that holds for them, and a rank takes what its replicas
+// do.
+struct RowsOfRank {
   int64_t offset = 0;
   int64_t count = 0;
 };
-Part RankPart(int64_t count, int rank, int ranks);
+RowsOfRank RankPart(int64_t count, int rank, int ranks, int replicas = 0);
 
 class BatchPipeline {
  public:

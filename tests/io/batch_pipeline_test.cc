@@ -72,6 +72,23 @@ TEST(RankPartTest, FirstRanksTakeOneMore) {
   EXPECT_EQ(RankPart(0, 1, 2).count, 0);
 }
 
+TEST(RankPartTest, RanksTakeWhatTheirReplicasDo) {
+  for (int64_t count = 0; count < 40; ++count) {
+    for (const int ranks : {1, 2, 4, 8}) {
+      for (int rank = 0; rank < ranks; ++rank) {
+        const int each = 8 / ranks;
+        const RowsOfRank part = RankPart(count, rank, ranks, 8);
+        int64_t sum = 0;
+        for (int r = rank * each; r < (rank + 1) * each; ++r) {
+          sum += RankPart(count, r, 8).count;
+        }
+        EXPECT_EQ(part.offset, RankPart(count, rank * each, 8).offset);
+        EXPECT_EQ(part.count, sum) << count << " on " << ranks;
+      }
+    }
+  }
+}
+
 // Depth: filled by the caller, or ahead by the pipeline's thread.
 class BatchPipelineTest : public testing::TestWithParam<int> {
  protected:

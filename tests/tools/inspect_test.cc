@@ -102,8 +102,9 @@ TEST_F(InspectTest, ACheckpointHasTensorsWithValuesAndStatistics) {
 TEST_F(InspectTest, AnEventFileHasTagsWithSteps) {
   auto events = EventWriter::Open(env(), dir_.path()).value();
   for (int step = 0; step < 3; ++step) {
-    ASSERT_TRUE(events->AddScalar("loss", 0.1f * static_cast<float>(step),
-                                  10 * step).ok());
+    ASSERT_TRUE(
+        events->AddScalar("loss", 0.1f * static_cast<float>(step), 10 * step)
+            .ok());
   }
   ASSERT_TRUE(events->Close().ok());
   const Json json = Inspect({events->path(), "--values", "2"});
@@ -116,8 +117,9 @@ TEST_F(InspectTest, AnEventFileHasTagsWithSteps) {
 }
 
 TEST_F(InspectTest, AnArrayHasTypeAndShape) {
-  ASSERT_TRUE(WriteNpy(env(), dir_ / "x.npy",
-                       Tensor::Of<int64_t>({2, 1}, {5, 6})).ok());
+  ASSERT_TRUE(
+      WriteNpy(env(), dir_ / "x.npy", Tensor::Of<int64_t>({2, 1}, {5, 6}))
+          .ok());
   const Json json = Inspect({dir_ / "x.npy", "--values"});
   EXPECT_EQ(json["dtype"], "int64");
   EXPECT_EQ(json["shape"], "[2,1]");
@@ -162,6 +164,27 @@ TEST_F(InspectTest, CheckListsAllThatWouldNotRun) {
               HasSubstr("transpose_a"));
   const Finished text = Lockstep({"check", dir_ / "bad.pbtxt"});
   EXPECT_THAT(text.out, HasSubstr("4 problems"));
+}
+
+TEST_F(InspectTest, Sha256IsOfNamesTypesShapesAndElements) {
+  const auto digest = [&](const std::string& name, const Tensor& value) {
+    const std::string prefix = dir_ / "c";
+    auto writer = CheckpointWriter::Open(env(), prefix).value();
+    EXPECT_TRUE(writer->Add(name, value).ok());
+    EXPECT_TRUE(
+        writer->Add("words", Tensor::Of<std::string>({2}, {"a", "bc"})).ok());
+    EXPECT_TRUE(writer->Finish().ok());
+    return Inspect({prefix, "--sha256"})["sha256"].get<std::string>();
+  };
+  const Tensor value = Tensor::Of<float>({2}, {1, 2});
+  const std::string first = digest("v", value);
+  // By hand: printf of both tensors' lines and bytes, through sha256sum.
+  EXPECT_EQ(first,
+            "8ed32083e79dd69f26f5fea732a522455a84162c116435068348e752c5b3e91a");
+  EXPECT_EQ(digest("v", value), first);
+  EXPECT_NE(digest("w", value), first);
+  EXPECT_NE(digest("v", Tensor::Of<float>({1, 2}, {1, 2})), first);
+  EXPECT_NE(digest("v", Tensor::Of<float>({2}, {1, 3})), first);
 }
 
 TEST_F(InspectTest, CheckFindsNothingInAGraphThatRuns) {

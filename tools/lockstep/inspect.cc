@@ -11,7 +11,7 @@ namespace lockstep {
 namespace {
 
 constexpr const char* kHelp =
-    R"(lockstep inspect FILE [--values N] [--stats] [--only TEXT] [--json]
+    R"(lockstep inspect FILE [--values N] [--stats] [--sha256] [--only TEXT] [--json]
 
 Shows what a file holds. FILE is one of
   a graph         .pb, .pbtxt, .meta, or the folder of a SavedModel
@@ -31,8 +31,8 @@ struct Target {
 std::string CheckpointPrefix(const std::string& path) {
   if (path.ends_with(".index")) return path.substr(0, path.size() - 6);
   const size_t data = path.rfind(".data-");
-  const bool is_data = data != std::string::npos &&
-                       path.find("-of-", data) != std::string::npos;
+  const bool is_data =
+      data != std::string::npos && path.find("-of-", data) != std::string::npos;
   return is_data ? path.substr(0, data) : path;
 }
 
@@ -87,13 +87,12 @@ constexpr Inspector kInspectors[] = {
     {Kind::kArray, InspectArray, PrintArray},
 };
 
-Status Inspect(Env& env, const std::string& path,
-               const InspectOptions& options, bool as_json) {
+Status Inspect(Env& env, const std::string& path, const InspectOptions& options,
+               bool as_json) {
   LS_ASSIGN_OR_RETURN(const Target target, Recognise(env, path));
   for (const Inspector& i : kInspectors) {
     if (i.kind != target.kind) continue;
-    LS_ASSIGN_OR_RETURN(const Json json,
-                        i.inspect(env, target.path, options));
+    LS_ASSIGN_OR_RETURN(const Json json, i.inspect(env, target.path, options));
     if (as_json) {
       std::printf("%s\n", DumpJson(json, 1).c_str());
     } else {
@@ -111,12 +110,14 @@ int InspectMain(const std::vector<std::string>& args) {
   bool json = false;
   CommandLine line(kHelp);
   line.positional.add("file", 1);
-  line.options.add_options()  //
+  line.options.add_options()                                                 //
       ("file", po::value(&file)->value_name("FILE"), "also without --file")  //
       ("values", po::value(&o.values)->value_name("N")->implicit_value(8),
        "show the first N elements of each tensor or the last N scalars")  //
       ("stats", po::bool_switch(&o.stats),
        "least, greatest, mean, deviation, zeros and NaNs of each tensor")  //
+      ("sha256", po::bool_switch(&o.sha256),
+       "of the tensors of a checkpoint: names, types, shapes, elements")  //
       ("only", po::value(&o.only)->value_name("TEXT"),
        "tensors and tags with TEXT in their name")  //
       ("json", po::bool_switch(&json), "as JSON");

@@ -18,9 +18,10 @@ namespace lockstep {
 int InspectMain(const std::vector<std::string>& args);
 
 struct InspectOptions {
-  int values = 0;      // elements shown of each tensor, or scalars of each tag
-  bool stats = false;  // least, greatest, mean and so on of each tensor
-  std::string only;    // tensors and tags whose name has this in it
+  int values = 0;       // elements shown of each tensor, or scalars of each tag
+  bool stats = false;   // least, greatest, mean and so on of each tensor
+  bool sha256 = false;  // of a checkpoint's tensors
+  std::string only;     // tensors and tags whose name has this in it
 };
 
 // A .pb, .pbtxt or .meta file or a SavedModel's folder; its nodes need not be

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <openssl/evp.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -40,11 +42,11 @@ struct Stats {
 
 Json StatsOf(const Tensor& t) {
   Stats s;
-  const Status visited = VisitDType(t.dtype(), [&]<class T>(
-                                                   std::type_identity<T>) {
-    for (const T& v : t.flat<T>()) s.Add(static_cast<double>(v));
-    return Ok();
-  });
+  const Status visited =
+      VisitDType(t.dtype(), [&]<class T>(std::type_identity<T>) {
+        for (const T& v : t.flat<T>()) s.Add(static_cast<double>(v));
+        return Ok();
+      });
   if (!visited.ok()) return nullptr;  // strings, complex
   Json json = {{"zeros", s.zeros}, {"nans", s.nans}, {"infs", s.infinities}};
   if (s.finite > 0) {
@@ -67,25 +69,24 @@ double Shortest(float v) {
 // The first `count` elements.
 Json ValuesOf(const Tensor& t, int count) {
   Json values = Json::array();
-  const auto n = static_cast<size_t>(
-      std::min<int64_t>(count, t.NumElements()));
+  const auto n = static_cast<size_t>(std::min<int64_t>(count, t.NumElements()));
   if (t.dtype() == kString) {
     for (const auto& s : t.flat<std::string>().first(n)) {
       values.push_back(BytesToJson(s));
     }
     return values;
   }
-  const Status visited = VisitDType(t.dtype(), [&]<class T>(
-                                                   std::type_identity<T>) {
-    for (const T& v : t.flat<T>().first(n)) {
-      if constexpr (sizeof(T) <= sizeof(float) && !std::is_integral_v<T>) {
-        values.push_back(Shortest(static_cast<float>(v)));
-      } else {
-        values.push_back(v);
-      }
-    }
-    return Ok();
-  });
+  const Status visited =
+      VisitDType(t.dtype(), [&]<class T>(std::type_identity<T>) {
+        for (const T& v : t.flat<T>().first(n)) {
+          if constexpr (sizeof(T) <= sizeof(float) && !std::is_integral_v<T>) {
+            values.push_back(Shortest(static_cast<float>(v)));
+          } else {
+            values.push_back(v);
+          }
+        }
+        return Ok();
+      });
   return visited.ok() ? values : Json(t.ToString(count));
 }
 
@@ -103,14 +104,50 @@ void PrintContents(const Json& t) {
                   s["max"].get<double>(), s["mean"].get<double>(),
                   s["std"].get<double>());
     }
-    std::printf("%lld zeros, %lld NaN, %lld inf\n",
-                s["zeros"].get<long long>(), s["nans"].get<long long>(),
-                s["infs"].get<long long>());
+    std::printf("%lld zeros, %lld NaN, %lld inf\n", s["zeros"].get<long long>(),
+                s["nans"].get<long long>(), s["infs"].get<long long>());
   }
   if (t.contains("values")) {
     std::printf("      %s\n", DumpJson(t["values"]).c_str());
   }
 }
+
+// SHA-256 of the bytes added.
+class Sha256 {
+ public:
+  Sha256() { EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr); }
+  void Add(std::string_view bytes) {
+    EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size());
+  }
+  // A tensor with its name: where one ends and the next begins matters.
+  void Add(const std::string& name, const Tensor& t) {
+    Add(StrCat(name.size(), " ", name, " ", DTypeName(t.dtype()), " ",
+               t.shape(), "\n"));
+    if (t.dtype() != kString) {
+      Add({static_cast<const char*>(t.data()), t.bytes()});
+      return;
+    }
+    for (const std::string& s : t.flat<std::string>()) {
+      Add(StrCat(s.size(), " ", s));
+    }
+  }
+  std::string Hex() {
+    unsigned char bytes[EVP_MAX_MD_SIZE];
+    unsigned int count = 0;
+    EVP_DigestFinal_ex(context_.get(), bytes, &count);
+    std::string hex;
+    for (unsigned int i = 0; i < count; ++i) {
+      char two[3];
+      std::snprintf(two, sizeof two, "%02x", bytes[i]);
+      hex += two;
+    }
+    return hex;
+  }
+
+ private:
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_{
+      EVP_MD_CTX_new(), EVP_MD_CTX_free};
+};
 
 std::string Text(const Json& json) { return json.get<std::string>(); }
 
@@ -125,6 +162,7 @@ Result<Json> InspectCheckpoint(Env& env, const std::string& prefix,
   LS_ASSIGN_OR_RETURN(auto reader, CheckpointReader::Open(env, prefix));
   Json tensors = Json::array();
   uint64_t bytes = 0;
+  Sha256 sha256;
   for (const CheckpointEntry& e : reader->entries()) {
     bytes += e.bytes;
     if (!Wanted(options, e.name)) continue;
@@ -133,17 +171,20 @@ Result<Json> InspectCheckpoint(Env& env, const std::string& prefix,
               {"shape", e.shape.ToString()},
               {"bytes", e.bytes}};
     if (e.partitioned) t["partitioned"] = true;
-    if (options.stats || options.values > 0) {
+    if (options.stats || options.values > 0 || options.sha256) {
       LS_ASSIGN_OR_RETURN(const Tensor value, reader->Read(e.name));
       AddContents(value, options, &t);
+      sha256.Add(e.name, value);
     }
     tensors.push_back(std::move(t));
   }
-  return Json{{"kind", "checkpoint"},
-              {"prefix", prefix},
-              {"count", reader->entries().size()},
-              {"bytes", bytes},
-              {"tensors", std::move(tensors)}};
+  Json json{{"kind", "checkpoint"},
+            {"prefix", prefix},
+            {"count", reader->entries().size()},
+            {"bytes", bytes},
+            {"tensors", std::move(tensors)}};
+  if (options.sha256) json["sha256"] = sha256.Hex();
+  return json;
 }
 
 void PrintCheckpoint(const Json& json) {
@@ -155,6 +196,9 @@ void PrintCheckpoint(const Json& json) {
                 Text(t["dtype"]).c_str(), Text(t["shape"]).c_str(),
                 t.contains("partitioned") ? " partitioned" : "");
     PrintContents(t);
+  }
+  if (json.contains("sha256")) {
+    std::printf("sha256 %s\n", Text(json["sha256"]).c_str());
   }
 }
 
@@ -182,18 +226,23 @@ Result<Json> InspectEvents(Env& env, const std::string& path,
   }
   Json list = Json::array();
   for (const auto& [name, tag] : tags) {
-    Json t = {{"tag", name}, {"kind", tag.kind}, {"count", tag.count},
-              {"first_step", tag.first_step}, {"last_step", tag.last_step}};
+    Json t = {{"tag", name},
+              {"kind", tag.kind},
+              {"count", tag.count},
+              {"first_step", tag.first_step},
+              {"last_step", tag.last_step}};
     if (!tag.scalars.empty()) t["last"] = Shortest(tag.scalars.back().second);
-    const size_t shown = std::min(static_cast<size_t>(options.values),
-                                  tag.scalars.size());
+    const size_t shown =
+        std::min(static_cast<size_t>(options.values), tag.scalars.size());
     for (size_t i = tag.scalars.size() - shown; i < tag.scalars.size(); ++i) {
       const auto [step, value] = tag.scalars[i];
       t["values"].push_back(Json::array({step, Shortest(value)}));
     }
     list.push_back(std::move(t));
   }
-  Json json = {{"kind", "events"}, {"file", path}, {"events", events.size()},
+  Json json = {{"kind", "events"},
+               {"file", path},
+               {"events", events.size()},
                {"graphs", graphs}};
   if (!events.empty()) {
     json["first_time"] = events.front().wall_time;

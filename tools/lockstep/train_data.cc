@@ -53,8 +53,10 @@ Result<Tensor> Converted(const Tensor& from, DType to, double scale) {
   LS_ASSIGN_OR_RETURN(Tensor out, Tensor::Make(to, from.shape()));
   LS_RETURN_IF_ERROR(VisitDType(to, [&]<class To>(std::type_identity<To>) {
     if (scale != 1 && !IsFloating(to)) {
-      return InvalidArgument("--scale is for tensors of floating point, this "
-                             "one is ", DTypeName(to));
+      return InvalidArgument(
+          "--scale is for tensors of floating point, this "
+          "one is ",
+          DTypeName(to));
     }
     CastElements<To>(from, scale, &out);
     return Ok();
@@ -65,15 +67,14 @@ Result<Tensor> Converted(const Tensor& from, DType to, double scale) {
 // Labels [n] as rows [n, classes].
 Result<Tensor> OneHot(const Tensor& labels, DType to, int64_t classes) {
   LS_ASSIGN_OR_RETURN(const Tensor numbers, Converted(labels, kInt64, 1));
-  LS_ASSIGN_OR_RETURN(Tensor rows,
-                      Tensor::Make(kFloat,
-                                   Shape{labels.NumElements(), classes}));
+  LS_ASSIGN_OR_RETURN(
+      Tensor rows, Tensor::Make(kFloat, Shape{labels.NumElements(), classes}));
   std::ranges::fill(rows.flat<float>(), 0.0f);
   for (int64_t i = 0; i < labels.NumElements(); ++i) {
     const int64_t label = IntAt(numbers, i);
     if (label < 0 || label >= classes) {
-      return InvalidArgument("label ", label, " of row ", i,
-                             " is not below ", classes);
+      return InvalidArgument("label ", label, " of row ", i, " is not below ",
+                             classes);
     }
     rows.flat<float>()[static_cast<size_t>(i * classes + label)] = 1;
   }
@@ -92,8 +93,10 @@ Result<Tensor> InRows(const Tensor& array, const Shape& wanted) {
   }
   const int64_t rows = array.shape().dim(0);
   if (row * rows != array.NumElements()) {
-    return InvalidArgument("rows of shape ", array.shape(), " do not fit the "
-                           "placeholder's ", wanted);
+    return InvalidArgument("rows of shape ", array.shape(),
+                           " do not fit the "
+                           "placeholder's ",
+                           wanted);
   }
   return array.Reshaped(shape);
 }
@@ -108,8 +111,10 @@ Result<Tensor> FitToPlaceholder(const Tensor& array, const Output& placeholder,
   const Shape& wanted = placeholder.shape();
   if (std::ranges::find(options.one_hot, tensor) != options.one_hot.end()) {
     if (!wanted.HasRank() || wanted.rank() != 2 || wanted.dim(1) < 1) {
-      return InvalidArgument("--one-hot is for placeholders [?,n], this one "
-                             "is ", wanted);
+      return InvalidArgument(
+          "--one-hot is for placeholders [?,n], this one "
+          "is ",
+          wanted);
     }
     if (array.shape().rank() != 1 || !IsInteger(array.dtype())) {
       return InvalidArgument("--one-hot wants integer labels [n], got ",
@@ -161,9 +166,9 @@ Result<TrainData> TrainData::Load(Env& env, const Graph& graph,
 }
 
 Result<int64_t> TrainData::Fill(int64_t epoch, int64_t index, int rank,
-                                int ranks,
+                                int ranks, int replicas,
                                 std::vector<Tensor>* tensors) const {
-  const Part part = RankPart(BatchSize(index), rank, ranks);
+  const RowsOfRank part = RankPart(BatchSize(index), rank, ranks, replicas);
   const KeyedPermutation order(rows_, seed_, static_cast<uint64_t>(epoch));
   const int64_t first = index * batch_ + part.offset;
   tensors->resize(arrays_.size());

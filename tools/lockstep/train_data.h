@@ -34,9 +34,9 @@ class TrainData {
   }
   // This rank's rows of batch `index`, a tensor for each feed in order;
   // returns how many rows that are, perhaps none. Tensors of the right shape
-  // are overwritten.
+  // are overwritten. `replicas`: see RankPart.
   Result<int64_t> Fill(int64_t epoch, int64_t index, int rank, int ranks,
-                       std::vector<Tensor>* tensors) const;
+                       int replicas, std::vector<Tensor>* tensors) const;
 
  private:
   std::vector<Tensor> arrays_;

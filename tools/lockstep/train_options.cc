@@ -39,9 +39,9 @@ void AddModel(CommandLine& line, TrainOptions& o) {
   line.positional.add("graph", 1);
   line.options.add_options()  //
       ("graph", po::value(&o.graph)->value_name("GRAPH"),
-       "the graph; also without --graph")  //
+       "the graph; also without --graph")                                  //
       ("init", po::value(&o.init)->value_name("NODE"), "the initialiser")  //
-      ("train", po::value(&o.train)->value_name("NODE"), "the train op")  //
+      ("train", po::value(&o.train)->value_name("NODE"), "the train op")   //
       ("loss", po::value(&o.loss)->value_name("TENSOR"),
        "what is shown for each epoch")  //
       ("metric", po::value(&o.metrics)->value_name("TENSOR"),
@@ -79,6 +79,8 @@ void AddFiles(CommandLine& line, TrainOptions& o) {
   line.options.add_options()  //
       ("checkpoint-dir", po::value(&o.checkpoint_dir)->value_name("DIR"),
        "write a checkpoint there after each epoch and at the end")  //
+      ("save-every", po::value(&o.save_every)->value_name("N"),
+       "and after every Nth step")  //
       ("max-to-keep", po::value(&o.max_to_keep)->value_name("N"),
        "newest checkpoints to keep; 0: all [5]")  //
       ("resume", po::bool_switch(&o.resume),
@@ -90,7 +92,10 @@ void AddFiles(CommandLine& line, TrainOptions& o) {
       ("log-every", po::value(&o.log_every)->value_name("N"),
        "print the loss of every Nth step")  //
       ("threads", po::value(&o.threads)->value_name("N"),
-       "threads of each rank; 0: the processors mpirun gave it [0]");
+       "threads of each rank; 0: the processors mpirun gave it [0]")  //
+      ("reproducible", po::value(&o.reproducible)->value_name("V"),
+       "train with V virtual replicas, a power of two: the same bits on any "
+       "number of ranks that divides V and of threads [0: do not]");
 }
 
 // A bare node name means its output 0.
@@ -169,7 +174,8 @@ Status FedTensors(const TrainOptions& o) {
     const bool there = std::ranges::any_of(
         o.eval_data, [&](const NamedFeed& e) { return e.tensor == f.tensor; });
     if (!there) {
-      return InvalidArgument("'", f.tensor, "' has a --feed and no "
+      return InvalidArgument("'", f.tensor,
+                             "' has a --feed and no "
                              "--eval-feed, which other tensors have");
     }
   }
@@ -187,6 +193,8 @@ Status Check(const TrainOptions& o) {
   LS_RETURN_IF_ERROR(AtLeast("max-to-keep", o.max_to_keep, 0));
   LS_RETURN_IF_ERROR(AtLeast("summary-every", o.summary_every, 1));
   LS_RETURN_IF_ERROR(AtLeast("log-every", o.log_every, 0));
+  LS_RETURN_IF_ERROR(AtLeast("save-every", o.save_every, 0));
+  LS_RETURN_IF_ERROR(AtLeast("reproducible", o.reproducible, 0));
   if (o.resume && o.checkpoint_dir.empty()) {
     return InvalidArgument("--resume needs --checkpoint-dir");
   }

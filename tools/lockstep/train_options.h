@@ -25,10 +25,10 @@ struct TrainOptions {
   std::string init, train, loss, summary;
   std::vector<std::string> metrics;
 
-  std::vector<NamedFeed> data;        // files with a row for each example
-  std::vector<NamedFeed> eval_data;   // the same tensors, other files
-  std::vector<NamedFeed> values;      // numbers, fed in training
-  std::vector<NamedFeed> eval_values; // the same, instead, in evaluation
+  std::vector<NamedFeed> data;           // files with a row for each example
+  std::vector<NamedFeed> eval_data;      // the same tensors, other files
+  std::vector<NamedFeed> values;         // numbers, fed in training
+  std::vector<NamedFeed> eval_values;    // the same, instead, in evaluation
   std::map<std::string, double> scales;  // of data, by tensor
   std::vector<std::string> one_hot;      // tensors whose data are labels
 
@@ -38,8 +38,10 @@ struct TrainOptions {
   int64_t seed = 1;
   bool shuffle = true;
   int threads = 0;
+  int reproducible = 0;  // virtual replicas; 0: off
 
   std::string checkpoint_dir;
+  int64_t save_every = 0;  // steps; 0: after each epoch
   int max_to_keep = 5;
   bool resume = false;
   std::string log_dir;

@@ -35,7 +35,8 @@ Status Trainer::Step(int64_t epoch, int64_t index, Means* means) {
   Result<int64_t> filled = 0;
   {
     const TraceSpan input(job_.trace(), TraceKind::kInput, input_name_);
-    filled = data_->Fill(epoch, index, job_.rank(), job_.size(), &feeds);
+    filled = data_->Fill(epoch, index, job_.rank(), job_.size(),
+                          session_->options().reproducible, &feeds);
   }
   LS_ASSIGN_OR_RETURN(const int64_t count, std::move(filled));
   feeds.insert(feeds.end(), values_.begin(), values_.end());
@@ -100,6 +101,11 @@ Status Trainer::TrainEpoch(int64_t epoch, Means* means) {
       job_.Abort(status);
       return status;
     }
+    // The last one is saved when the epoch is done.
+    if (options_.save_every > 0 && step_ % options_.save_every == 0 &&
+        b + 1 < data_->batches()) {
+      LS_RETURN_IF_ERROR(Save());
+    }
   }
   return Ok();
 }
@@ -111,7 +117,8 @@ Status Trainer::Evaluate(int64_t epoch, Means* means) {
     feeds.resize(options_.data.size());
     LS_ASSIGN_OR_RETURN(
         const int64_t count,
-        eval_data_->Fill(epoch, b, job_.rank(), job_.size(), &feeds));
+        eval_data_->Fill(epoch, b, job_.rank(), job_.size(),
+                         session_->options().reproducible, &feeds));
     if (count == 0) continue;
     feeds.insert(feeds.end(), eval_values_.begin(), eval_values_.end());
     LS_RETURN_IF_ERROR(eval_->Run(feeds, &fetches_));

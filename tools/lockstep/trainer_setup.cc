@@ -120,6 +120,7 @@ Status Trainer::MakeSession() {
   if (Trace* trace = job_.trace()) {
     input_name_ = trace->Name(TraceKind::kInput, "Input", "batch");
   }
+  session_options.reproducible = options_.reproducible;
   job_.Configure(options_.data[0].tensor, &session_options);
   LS_ASSIGN_OR_RETURN(session_, Session::Create(meta_.graph, session_options));
   return Ok();
@@ -180,6 +181,9 @@ void Trainer::Introduce() const {
   Print(StrCat("ranks: ", job_.size(),
                job_.size() > 1 ? StrCat(", gradients by ", job_.transport())
                                : std::string()));
+  if (const int replicas = session_->options().reproducible; replicas > 0) {
+    Print(StrCat("reproducible: ", replicas, " virtual replicas"));
+  }
   if (options_.resume) Print(StrCat("resumed at step ", step_));
 }
 
