@@ -16,7 +16,9 @@ namespace lockstep {
 namespace {
 
 // Up to this many bytes every rank combines everything itself: one step less.
+// Where arrays may be reduced in place that is better earlier.
 constexpr size_t kSmallBytes = 16 * 1024;
+constexpr size_t kSmallBytesInPlace = 2 * 1024;
 // Elements handled at a time: all ranks' and the result stay in the first-level
 // cache.
 constexpr int64_t kBlock = 2048;
@@ -55,7 +57,8 @@ Status SegmentCommunicator::DoAllReduce(const CollectiveCall& call,
   const Reduction reduction{call, pieces, factor, update};
   const size_t bytes =
       static_cast<size_t>(call.header.count) * call.element_bytes();
-  if (bytes <= std::min(kSmallBytes, group_.half_bytes) && update == nullptr) {
+  const size_t small = group_.bases.empty() ? kSmallBytes : kSmallBytesInPlace;
+  if (bytes <= std::min(small, group_.half_bytes) && update == nullptr) {
     return ReduceSmall(reduction);
   }
   if (!group_.bases.empty()) {

@@ -2,27 +2,28 @@
 #include "tools/lockstep/bench.h"
 
 #include <algorithm>
-#include <boost/program_options.hpp>
 #include <chrono>
 #include <cstdio>
-#include <iostream>
-#include <sstream>
 
+#include "distributed/job.h"
 #include "runtime/core/threads.h"
 #include "runtime/exec/session.h"
+#include "tools/lockstep/bench_allreduce.h"
 #include "tools/lockstep/bench_models.h"
+#include "tools/lockstep/command.h"
+#include "tools/lockstep/ranks.h"
 #include "tools/lockstep/session_flags.h"
 
 namespace lockstep {
 namespace {
 
-namespace po = boost::program_options;
 using Clock = std::chrono::steady_clock;
 
 struct BenchOptions {
   std::string name;
   int batch = 0;
   int threads = 0;
+  int ranks = 1;
   int steps = 200;
   int warmup = 20;
   std::string device;
@@ -62,30 +63,46 @@ Result<Times> TimeSteps(BenchModel& model, Session& session,
   return times;
 }
 
-Status RunBench(const BenchOptions& o) {
-  LS_ASSIGN_OR_RETURN(BenchModel model,
-                      MakeBenchModel(o.name, o.batch, o.device));
-  SessionOptions options;
-  LS_RETURN_IF_ERROR(o.session.Apply("bench", *Env::Default(), &options));
-  if (o.threads > 0) options.intra_op_threads = o.threads;
-  if (!o.device.empty()) options.allow_soft_placement = true;
-  LS_ASSIGN_OR_RETURN(auto session, Session::Create(model.graph, options));
-  LS_ASSIGN_OR_RETURN(Times times, TimeSteps(model, *session, o));
-  const int threads = o.threads > 0 ? o.threads : AffinityCount();
+void Print(const BenchOptions& o, const Times& times, int batch, int threads,
+           int ranks) {
   if (o.json) {
     std::printf("{\"name\": \"%s\", \"us_min\": %.2f, \"us_med\": %.2f, "
-                "\"us_p95\": %.2f, \"threads\": %d, \"ranks\": 1, "
+                "\"us_p95\": %.2f, \"threads\": %d, \"ranks\": %d, "
                 "\"batch\": %d, \"steps\": %zu, \"first_us\": %.0f}\n",
                 o.name.c_str(), times.us.front(), times.At(0.5),
-                times.At(0.95), threads, model.batch, times.us.size(),
+                times.At(0.95), threads, ranks, batch, times.us.size(),
                 times.first_us);
-  } else {
-    std::printf("%-8s batch %d, %d threads, %zu steps: min %.2f us, "
-                "median %.2f, 95 %% %.2f (first %.0f)\n",
-                o.name.c_str(), model.batch, threads, times.us.size(),
-                times.us.front(), times.At(0.5), times.At(0.95),
-                times.first_us);
+    return;
   }
+  std::printf("%-8s batch %d, %d ranks, %d threads, %zu steps: min %.2f us, "
+              "median %.2f, 95 %% %.2f (first %.0f)\n",
+              o.name.c_str(), batch, ranks, threads, times.us.size(),
+              times.us.front(), times.At(0.5), times.At(0.95), times.first_us);
+}
+
+// With several ranks each takes its part of the batch.
+Status RunBench(const BenchOptions& o, Job& job) {
+  LS_ASSIGN_OR_RETURN(BenchModel model,
+                      MakeBenchModel(o.name, o.batch, o.device));
+  const int batch = model.batch;
+  if (batch % job.size() != 0) {
+    return InvalidArgument("a batch of ", batch, " does not divide by ",
+                           job.size(), " ranks");
+  }
+  if (job.size() > 1) {
+    LS_ASSIGN_OR_RETURN(
+        model, MakeBenchModel(o.name, batch / job.size(), o.device));
+  }
+  SessionOptions options;
+  LS_RETURN_IF_ERROR(o.session.Apply("bench", *Env::Default(), &options));
+  const int threads = o.threads > 0 ? o.threads : job.default_threads();
+  options.intra_op_threads = threads;
+  if (!o.device.empty()) options.allow_soft_placement = true;
+  job.Configure(model.feeds.empty() ? "" : model.feeds[0].name(), &options);
+  LS_ASSIGN_OR_RETURN(auto session, Session::Create(model.graph, options));
+  LS_ASSIGN_OR_RETURN(Times times, TimeSteps(model, *session, o));
+  if (!job.speaks()) return Ok();
+  Print(o, times, batch, threads, job.size());
   if (!o.plan) return Ok();
   std::vector<Session::Feed> feeds;
   std::vector<std::string> fetches, targets;
@@ -106,42 +123,59 @@ Status RunBench(const BenchOptions& o) {
 
 int BenchMain(const std::vector<std::string>& args) {
   BenchOptions o;
-  po::options_description options("lockstep bench NAME, one of " +
-                                  Join(BenchNames(), ", "));
-  options.add_options()
-      ("help", "this text")
+  AllReduceBenchOptions all_reduce;
+  CommandLine line("lockstep bench NAME, one of allreduce, " +
+                   Join(BenchNames(), ", "));
+  line.options.add_options()
       ("name", po::value(&o.name), "the model (also without --name)")
-      ("batch", po::value(&o.batch), "samples a step; 0: the model's usual")
+      ("batch", po::value(&o.batch),
+       "samples a step, of all ranks together; 0: the model's usual")
       ("threads", po::value(&o.threads), "0: the processors this process has")
+      ("ranks", po::value(&o.ranks)->default_value(o.ranks),
+       "processes, started by mpirun")
       ("steps", po::value(&o.steps)->default_value(o.steps), "steps timed")
       ("warmup", po::value(&o.warmup)->default_value(o.warmup),
        "steps before them")
       ("device", po::value(&o.device), "where the model asks to be: /gpu:0")
+      ("backend", po::value(&all_reduce.backends)->composing(),
+       "of allreduce, may be repeated: shm, mpi; all there are")
+      ("max-bytes", po::value(&all_reduce.max_bytes)
+           ->default_value(all_reduce.max_bytes), "the largest of allreduce")
       ("json", po::bool_switch(&o.json), "one line of JSON")
       ("plan", po::bool_switch(&o.plan), "list the plan's steps and memory");
-  o.session.AddTo(options);
-  po::positional_options_description position;
-  position.add("name", 1);
-  try {
-    po::variables_map values;
-    po::store(po::command_line_parser(args).options(options)
-                  .positional(position).run(), values);
-    po::notify(values);
-    if (values.count("help") || o.name.empty()) {
-      std::cout << options;
-      return values.count("help") ? 0 : 2;
-    }
-  } catch (const po::error& e) {
-    std::cerr << "lockstep bench: " << e.what() << '\n';
-    return 2;
+  o.session.AddTo(line.options);
+  line.positional.add("name", 1);
+  if (Status parsed = line.Parse(args); !parsed.ok()) {
+    return Fail("bench", parsed, kExitBadInput);
   }
-  Status s = o.steps < 1 || o.warmup < 0 || o.batch < 0 || o.threads < 0
-                 ? InvalidArgument("--steps must be at least 1, --warmup, "
-                                   "--batch and --threads not negative")
-                 : RunBench(o);
+  if (line.help()) return line.ShowHelp();
+  if (o.name.empty()) {
+    line.ShowHelp();
+    return kExitBadInput;
+  }
+  if (o.steps < 1 || o.warmup < 0 || o.batch < 0 || o.threads < 0 ||
+      o.ranks < 1) {
+    return Fail("bench",
+                InvalidArgument("--steps and --ranks must be at least 1, "
+                                "--warmup, --batch and --threads not negative"),
+                kExitBadInput);
+  }
+  if (o.ranks > 1 && !IsRank()) {
+    std::vector<std::string> again = {"bench"};
+    again.insert(again.end(), args.begin(), args.end());
+    return Fail("bench", BecomeRanks(o.ranks, again), kExitFailed);
+  }
+  all_reduce.json = o.json;
+  if (o.name == "allreduce") {
+    const Status s = BenchAllReduce(all_reduce);
+    return s.ok() ? 0 : Fail("bench", s, kExitFailed);
+  }
+  Result<Job> job = Job::Start(nullptr, nullptr);
+  if (!job.ok()) return Fail("bench", job.status(), kExitFailed);
+  const Status s = job->Agree(RunBench(o, *job));
   if (s.ok()) return 0;
-  std::cerr << "lockstep bench: " << s.ToString() << '\n';
-  return 2;
+  return s.code() == Code::kCancelled ? kExitFailed
+                                      : Fail("bench", s, kExitBadInput);
 }
 
 }  // namespace lockstep

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/lockstep/bench_allreduce.h"
+
+// By CMake, when the build has MPI.
+#ifdef LOCKSTEP_WITH_MPI
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+
+#include "distributed/mpi_baseline.h"
+#include "distributed/mpi_context.h"
+#include "runtime/device/hardware.h"
+
+namespace lockstep {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kSmallest = 4096;
+constexpr double kMicrosTimed = 300'000;  // of one size and way, about
+constexpr int64_t kFewest = 8;
+constexpr int64_t kMost = 5000;
+
+// One way to sum over the ranks.
+struct Method {
+  std::string name;
+  std::function<Status(float* data, int64_t count)> sum;
+  // The smallest of all ranks' values; they also meet.
+  std::function<Result<int64_t>(int64_t)> least;
+  std::shared_ptr<Hardware> memory;  // null: the heap
+};
+
+class Buffer {
+ public:
+  Buffer(std::shared_ptr<Hardware> memory, size_t bytes)
+      : memory_(memory ? std::move(memory) : HostHardware()), bytes_(bytes) {
+    if (auto data = memory_->Allocate(bytes); data.ok()) {
+      data_ = static_cast<float*>(*data);
+    }
+  }
+  ~Buffer() {
+    if (data_ != nullptr) memory_->Free(data_, bytes_);
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  float* data() const { return data_; }
+
+ private:
+  std::shared_ptr<Hardware> memory_;
+  size_t bytes_;
+  float* data_ = nullptr;
+};
+
+// Small integers: sums are exact in every order.
+float Element(int rank, int64_t i) {
+  return static_cast<float>((i * 7 + rank * 5) % 61);
+}
+
+Status Verify(const Method& method, const MpiContext& mpi, float* data,
+              int64_t count) {
+  for (int64_t i = 0; i < count; ++i) data[i] = Element(mpi.rank(), i);
+  LS_RETURN_IF_ERROR(method.sum(data, count));
+  for (int64_t i = 0; i < count; ++i) {
+    float want = 0;
+    for (int r = 0; r < mpi.size(); ++r) want += Element(r, i);
+    if (data[i] == want) continue;
+    return DataLoss(method.name, ": element ", i, " of ", count, " is ",
+                    data[i], ", not ", want);
+  }
+  return Ok();
+}
+
+// Microseconds of each call, sorted.
+Result<std::vector<double>> Time(const Method& method, float* data,
+                                 int64_t count) {
+  // Sums that are added up again overflow; zeros cost the same.
+  std::fill(data, data + count, 0.0f);
+  std::vector<double> us;
+  const auto call = [&]() -> Status {
+    LS_RETURN_IF_ERROR(method.least(0).status());
+    const auto begin = Clock::now();
+    LS_RETURN_IF_ERROR(method.sum(data, count));
+    us.push_back(
+        std::chrono::duration<double, std::micro>(Clock::now() - begin)
+            .count());
+    return Ok();
+  };
+  const auto start = Clock::now();
+  for (int64_t i = 0; i < kFewest; ++i) LS_RETURN_IF_ERROR(call());
+  const double warm =
+      std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+  LS_ASSIGN_OR_RETURN(
+      const int64_t calls,
+      method.least(std::clamp(static_cast<int64_t>(kMicrosTimed * kFewest /
+                                                   std::max(warm, 1.0)),
+                              kFewest, kMost)));
+  us.clear();
+  for (int64_t i = 0; i < calls; ++i) LS_RETURN_IF_ERROR(call());
+  std::ranges::sort(us);
+  return us;
+}
+
+void Print(const std::string& name, int64_t bytes, int ranks,
+           const std::vector<double>& us, bool json) {
+  const double algorithm = static_cast<double>(bytes) / us.front() * 1e-3;
+  const double bus = algorithm * 2 * (ranks - 1) / ranks;
+  const double median = us[us.size() / 2];
+  if (json) {
+    std::printf(
+        "{\"name\": \"allreduce\", \"backend\": \"%s\", \"bytes\": %lld, "
+        "\"ranks\": %d, \"us_min\": %.2f, \"us_med\": %.2f, "
+        "\"algorithm_gb_s\": %.3f, \"bus_gb_s\": %.3f, \"calls\": %zu}\n",
+        name.c_str(), static_cast<long long>(bytes), ranks, us.front(), median,
+        algorithm, bus, us.size());
+  } else {
+    std::printf("%12lld  %-14s %10.2f %10.2f %10.3f %10.3f\n",
+                static_cast<long long>(bytes), name.c_str(), us.front(), median,
+                algorithm, bus);
+  }
+  std::fflush(stdout);
+}
+
+Method Through(std::string name, std::shared_ptr<Communicator> ranks,
+               std::shared_ptr<Hardware> memory) {
+  return {std::move(name),
+          [ranks](float* data, int64_t count) {
+            return ranks->AllReduce(data, data, count, kFloat);
+          },
+          [ranks](int64_t value) -> Result<int64_t> {
+            LS_RETURN_IF_ERROR(ranks->AllReduce(&value, &value, 1, kInt64,
+                                                ReduceOp::kMin));
+            return value;
+          },
+          std::move(memory)};
+}
+
+Result<std::vector<Method>> Methods(MpiContext& mpi,
+                                    std::vector<std::string> backends) {
+  if (backends.empty()) {
+    if (mpi.local_size() == mpi.size()) backends.push_back("shm");
+    backends.push_back("mpi");
+  }
+  std::vector<Method> methods;
+  for (const std::string& backend : backends) {
+    LS_ASSIGN_OR_RETURN(std::shared_ptr<Communicator> ranks,
+                        mpi.MakeCommunicator({.backend = backend}));
+    if (ranks->host() != nullptr) {
+      methods.push_back(Through(backend + " in place", ranks, ranks->host()));
+    }
+    methods.push_back(Through(backend, ranks, nullptr));
+  }
+  // Its ranks meet in whichever way is there.
+  methods.push_back({"MPI_Allreduce", MpiAllReduceBaseline,
+                     methods.back().least, nullptr});
+  return methods;
+}
+
+}  // namespace
+
+Status BenchAllReduce(const AllReduceBenchOptions& options) {
+  LS_ASSIGN_OR_RETURN(auto mpi, MpiContext::Init(nullptr, nullptr));
+  if (mpi->size() < 2) {
+    return InvalidArgument("allreduce is for several ranks: --ranks 2");
+  }
+  LS_ASSIGN_OR_RETURN(const std::vector<Method> methods,
+                      Methods(*mpi, options.backends));
+  if (mpi->rank() == 0 && !options.json) {
+    std::printf("%d ranks; every sum is verified\n%12s  %-14s %10s %10s %10s "
+                "%10s\n", mpi->size(), "bytes", "way", "us min", "us median",
+                "alg GB/s", "bus GB/s");
+  }
+  for (int64_t bytes = kSmallest; bytes <= options.max_bytes; bytes *= 2) {
+    const int64_t count = bytes / static_cast<int64_t>(sizeof(float));
+    for (const Method& method : methods) {
+      const Buffer buffer(method.memory, static_cast<size_t>(bytes));
+      if (buffer.data() == nullptr) {
+        return ResourceExhausted("no memory of ", bytes, " bytes");
+      }
+      LS_RETURN_IF_ERROR(Verify(method, *mpi, buffer.data(), count));
+      LS_ASSIGN_OR_RETURN(const std::vector<double> us,
+                          Time(method, buffer.data(), count));
+      // Nobody frees what others may still write.
+      LS_RETURN_IF_ERROR(method.least(0).status());
+      if (mpi->rank() == 0) {
+        Print(method.name, bytes, mpi->size(), us, options.json);
+      }
+    }
+  }
+  return Ok();
+}
+
+}  // namespace lockstep
+
+#else
+
+namespace lockstep {
+
+Status BenchAllReduce(const AllReduceBenchOptions&) {
+  return Unimplemented("this build has no MPI");
+}
+
+}  // namespace lockstep
+
+#endif

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A command that runs itself as several ranks.
+
+#include <string>
+#include <vector>
+
+#include "runtime/core/status.h"
+
+namespace lockstep {
+
+// Whether a launcher started this process as one of several ranks.
+bool IsRank();
+
+// Runs `lockstep ARGS` as `ranks` processes under mpirun, instead of this
+// process; returns only when that cannot be done: NOT_FOUND without mpirun.
+Status BecomeRanks(int ranks, const std::vector<std::string>& args);
+
+}  // namespace lockstep
