@@ -64,6 +64,8 @@ class Communicator {
   int rank() const { return rank_; }
   int size() const { return size_; }
   virtual std::string_view backend() const = 0;  // "local", "shm", "mpi"
+  // Whether data goes through a network.
+  virtual bool between_machines() const { return false; }
   uint64_t timeout_micros() const { return timeout_micros_; }
   void set_timeout_micros(uint64_t micros) { timeout_micros_ = micros; }
   // Calls from then on are recorded in `trace`, under the same `group` on all

@@ -10,6 +10,8 @@
 #include "distributed/communicator.h"
 #include "distributed/divided_updates.h"
 #include "distributed/slot_slices.h"
+#include "distributed/step_estimate.h"
+#include "runtime/core/env.h"
 #include "runtime/exec/schedule.h"
 
 namespace lockstep {
@@ -25,9 +27,11 @@ class OriginalOrder {
     LS_ASSIGN_OR_RETURN(std::vector<Node*> nodes, original.TopologicalOrder());
     for (size_t i = 0; i < nodes.size(); ++i) {
       order.positions_[nodes[i]] = static_cast<int>(i);
+      order.nodes_.push_back(nodes[i]);
     }
     return order;
   }
+  std::span<const Node* const> nodes() const { return nodes_; }
 
   const Node* Find(const Node* node) const {
     return original_->Find(node->name());
@@ -35,6 +39,14 @@ class OriginalOrder {
   int Of(const Node* node) const {
     const Node* found = Find(node);
     return found == nullptr ? kLastPosition : positions_.at(found);
+  }
+  // The output that was the gradient; the plan's own when it is not there.
+  Output OutputOf(const Gradient& gradient) const {
+    const auto& [node, input] = gradient.uses[0];
+    const Node* found = Find(node);
+    return found == nullptr || input >= found->num_inputs()
+               ? gradient.output
+               : found->input(input);
   }
   // Of what the node's input was made by.
   int OfInput(const Node* node, int input) const {
@@ -46,14 +58,16 @@ class OriginalOrder {
  private:
   explicit OriginalOrder(const Graph& original) : original_(&original) {}
   const Graph* original_;
+  std::vector<const Node*> nodes_;
   std::unordered_map<const Node*, int> positions_;
 };
 
 class Rewriter {
  public:
-  Rewriter(PassContext& context, const DataParallelOptions& options,
+  Rewriter(PassContext& context, int ranks, const DataParallelOptions& options,
            OriginalOrder order)
-      : graph_(context.graph),
+      : ranks_(ranks),
+        graph_(context.graph),
         context_(context),
         options_(options),
         order_(std::move(order)) {}
@@ -78,6 +92,9 @@ class Rewriter {
   Status BroadcastAssigned();
   Status ShareBatch();
   Status Exchange(const std::vector<Gradient>& gradients);
+  std::vector<std::span<const Gradient>> Compatible(
+      std::span<const Gradient> gradients) const;
+  std::vector<int> BucketsOf(std::span<const Gradient> row) const;
   Status AddExchange(std::span<const Gradient> bucket, DividedUpdates* updates);
   static void MarkAfter(const Gradient& gradient, const Consumers& consumers,
                         std::unordered_set<const Node*>* after);
@@ -97,6 +114,7 @@ class Rewriter {
     return ours == positions_.end() ? order_.Of(node) : ours->second;
   }
 
+  const int ranks_;
   Graph& graph_;
   PassContext& context_;
   const DataParallelOptions& options_;
@@ -284,38 +302,85 @@ void Rewriter::MarkAfter(const Gradient& gradient, const Consumers& consumers,
 }
 
 Status Rewriter::Exchange(const std::vector<Gradient>& gradients) {
+  DividedUpdates updates(context_, gradients,
+                         [this](const Node* n) { return PositionOf(n); });
+  for (const auto row : Compatible(gradients)) {
+    size_t begin = 0;
+    for (const int end : BucketsOf(row)) {
+      LS_RETURN_IF_ERROR(AddExchange(
+          row.subspan(begin, static_cast<size_t>(end) - begin), &updates));
+      begin = static_cast<size_t>(end);
+    }
+  }
+  updates.Finish();
+  return Ok();
+}
+
+// Rows of gradients any of which may be exchanged together.
+std::vector<std::span<const Gradient>> Rewriter::Compatible(
+    std::span<const Gradient> gradients) const {
   // Gradients that need what another one of the bucket updates (two training
   // ops in one run) would make a cycle. Exchanges added meanwhile do not
   // matter: theirs are earlier gradients.
   const Consumers consumers(graph_);
-  DividedUpdates updates(context_, gradients,
-                         [this](const Node* n) { return PositionOf(n); });
   std::unordered_set<const Node*> after;
+  std::vector<std::span<const Gradient>> rows;
   size_t begin = 0;
-  int64_t bytes = 0;
   for (size_t i = 0; i < gradients.size(); ++i) {
     const Gradient& gradient = gradients[i];
-    const DType dtype = BaseOf(gradient.output.dtype());
-    const int64_t size =
-        std::max<int64_t>(0, gradient.output.shape().NumElements()) *
-        static_cast<int64_t>(DTypeSize(dtype));
-    const bool fits = bytes + size <= options_.bucket_bytes &&
-                      dtype == BaseOf(gradients[begin].output.dtype()) &&
+    const bool fits = BaseOf(gradient.output.dtype()) ==
+                          BaseOf(gradients[begin].output.dtype()) &&
                       !after.contains(gradient.output.node);
-    if (i > begin && !fits) {
-      LS_RETURN_IF_ERROR(AddExchange(
-          std::span(gradients).subspan(begin, i - begin), &updates));
+    if (!fits) {
+      rows.push_back(gradients.subspan(begin, i - begin));
       begin = i;
-      bytes = 0;
       after.clear();
     }
-    bytes += size;
     MarkAfter(gradient, consumers, &after);
   }
-  LS_RETURN_IF_ERROR(
-      AddExchange(std::span(gradients).subspan(begin), &updates));
-  updates.Finish();
-  return Ok();
+  rows.push_back(gradients.subspan(begin));
+  return rows;
+}
+
+namespace {
+
+int64_t BytesOf(const Gradient& gradient) {
+  return std::max<int64_t>(0, gradient.output.shape().NumElements()) *
+         static_cast<int64_t>(DTypeSize(BaseOf(gradient.output.dtype())));
+}
+
+std::vector<int> BucketsUpTo(std::span<const Gradient> row, int64_t most) {
+  std::vector<int> ends;
+  int64_t bytes = 0;
+  for (size_t i = 0; i < row.size(); ++i) {
+    if (i > 0 && bytes + BytesOf(row[i]) > most) {
+      ends.push_back(static_cast<int>(i));
+      bytes = 0;
+    }
+    bytes += BytesOf(row[i]);
+  }
+  ends.push_back(static_cast<int>(row.size()));
+  return ends;
+}
+
+}  // namespace
+
+std::vector<int> Rewriter::BucketsOf(std::span<const Gradient> row) const {
+  if (options_.bucket_bytes > 0) return BucketsUpTo(row, options_.bucket_bytes);
+  if (options_.overlap != DataParallelOptions::Overlap::kOn) {
+    return {static_cast<int>(row.size())};
+  }
+  std::vector<Output> outputs;
+  for (const Gradient& g : row) outputs.push_back(order_.OutputOf(g));
+  const std::vector<double> micros = EstimateReady(order_.nodes(), outputs);
+  std::vector<GradientReady> ready;
+  double latest = 0;
+  for (size_t i = 0; i < row.size(); ++i) {
+    ready.push_back({BytesOf(row[i]), latest = std::max(latest, micros[i])});
+  }
+  return ChooseBuckets(ready, [this](int64_t bytes) {
+    return AllReduceMicros(bytes, ranks_, options_.link);
+  });
 }
 
 Status Rewriter::AddExchange(std::span<const Gradient> bucket,
@@ -366,7 +431,40 @@ Status DataParallel::Run(PassContext& context) const {
   if (ranks_ <= 1) return Ok();
   LS_ASSIGN_OR_RETURN(OriginalOrder order,
                       OriginalOrder::Make(context.original));
-  return Rewriter(context, options_, std::move(order)).Run();
+  return Rewriter(context, ranks_, options_, std::move(order)).Run();
+}
+
+namespace {
+
+// The fastest of a few sums over the ranks.
+Result<double> FastestSum(Communicator& ranks, int64_t count, int times) {
+  std::vector<float> data(static_cast<size_t>(count));
+  uint64_t fastest = std::numeric_limits<uint64_t>::max();
+  for (int i = 0; i < times; ++i) {
+    LS_RETURN_IF_ERROR(ranks.Barrier({.name = "link"}));
+    const uint64_t begin = Env::Default()->SteadyMicros();
+    LS_RETURN_IF_ERROR(ranks.AllReduce(data.data(), data.data(), count, kFloat,
+                                       ReduceOp::kSum, {.name = "link"}));
+    fastest = std::min(fastest, Env::Default()->SteadyMicros() - begin);
+  }
+  return static_cast<double>(fastest);
+}
+
+}  // namespace
+
+Result<LinkCost> MeasureLink(Communicator& communicator) {
+  if (communicator.size() < 2) return LinkCost{};
+  constexpr int64_t kSmall = 1024, kLarge = 128 * 1024;
+  LS_ASSIGN_OR_RETURN(const double small, FastestSum(communicator, kSmall, 4));
+  LS_ASSIGN_OR_RETURN(const double large, FastestSum(communicator, kLarge, 3));
+  // AllReduceMicros, solved for the two.
+  const double others = communicator.size() - 1;
+  const double bytes = 2 * static_cast<double>(kLarge - kSmall) *
+                       sizeof(float) * others / communicator.size();
+  double link[2] = {small / (3 * others), bytes / std::max(1.0, large - small)};
+  LS_RETURN_IF_ERROR(
+      communicator.Broadcast(link, 2, kDouble, 0, {.name = "link"}));
+  return LinkCost{.latency_micros = link[0], .bytes_per_micro = link[1]};
 }
 
 void UseDataParallel(std::shared_ptr<Communicator> communicator,
@@ -375,6 +473,18 @@ void UseDataParallel(std::shared_ptr<Communicator> communicator,
   session->task = communicator->rank();
   session->tasks = communicator->size();
   if (auto host = communicator->host()) session->host = std::move(host);
+  using Overlap = DataParallelOptions::Overlap;
+  if (options.overlap == Overlap::kAuto) {
+    options.overlap =
+        communicator->between_machines() ? Overlap::kOn : Overlap::kOff;
+  }
+  session->communication_lane = options.overlap == Overlap::kOn;
+  if (session->communication_lane && options.bucket_bytes == 0) {
+    // An error ends the communicator, which the first call tells.
+    if (const auto link = MeasureLink(*communicator); link.ok()) {
+      options.link = *link;
+    }
+  }
   options.divide_updates =
       options.divide_updates && communicator->sees_arrays();
   session->passes.push_back(

@@ -30,6 +30,7 @@
 #include <memory>
 #include <string>
 
+#include "distributed/bucketing.h"
 #include "runtime/exec/session_options.h"
 #include "runtime/graph/passes/pass.h"
 
@@ -42,8 +43,18 @@ struct DataParallelOptions {
   // placeholder of the images; ranks may differ, or have none. Empty: every
   // rank counts the same.
   std::string batch;
-  // Gradients are exchanged together up to this size.
-  int64_t bucket_bytes = 4 << 20;
+  // Gradients are exchanged together up to this size. 0: chosen so that the
+  // exchange is done first (bucketing.h): all in one where it does not overlap
+  // with the backward pass.
+  int64_t bucket_bytes = 0;
+  // What is exchanged while the backward pass goes on, by a thread of its own:
+  // pays where messages take time without taking a processor, between machines.
+  // kAuto: there.
+  enum class Overlap { kAuto, kOn, kOff };
+  Overlap overlap = Overlap::kAuto;
+  // What a message costs, for the choice of buckets, equal on all ranks; see
+  // MeasureLink. UseDataParallel measures it if it has to know.
+  LinkCost link = {.latency_micros = 20, .bytes_per_micro = 5000};
   // Each rank updates its slice of the variables and gives it to the others,
   // instead of all ranks updating all: equal values. Where ranks do not see
   // each other's arrays (Communicator::sees_arrays), it is not done.
@@ -62,6 +73,10 @@ class DataParallel : public GraphPass {
   int ranks_;
   DataParallelOptions options_;
 };
+
+// What messages between the ranks cost, by a few sums of two sizes; rank 0's
+// measurement, on all ranks, which all have to call this.
+Result<LinkCost> MeasureLink(Communicator& communicator);
 
 // Adds the pass, hands the communicator to the session's kernels, and sets the
 // session's task. The communicator must be used by nothing else while the

@@ -38,11 +38,17 @@ class MpiCommunicator : public Communicator {
         sources_(static_cast<size_t>(size)),
         transport_(
             std::move(runtime), comm, rank, size, [this] { return status(); },
-            [this](const Status& why) { (void)Adopt(why); }) {}
+            [this](const Status& why) { (void)Adopt(why); }),
+        between_machines_(
+            static_cast<int>(transport_.runtime().node_masks().size()) < size) {
+  }
   ~MpiCommunicator() override {
     if (failed()) transport_.runtime().KeepUntilEnd(staging_);
   }
   std::string_view backend() const override { return "mpi"; }
+  bool between_machines() const override {
+    return between_machines_;
+  }
 
  protected:
   Status DoAllReduce(const CollectiveCall& call, std::span<const Piece> pieces,
@@ -82,6 +88,7 @@ class MpiCommunicator : public Communicator {
   std::shared_ptr<Staging> staging_;  // shared: see the destructor
   std::vector<const void*> sources_;  // scratch, one for each rank
   MpiTransport transport_;
+  const bool between_machines_;
 };
 
 Status MpiCommunicator::DoAllReduce(const CollectiveCall& call,

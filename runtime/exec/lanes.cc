@@ -34,6 +34,7 @@ int Lanes::Copy(int index) const {
 
 std::string Lanes::Name(int lane) const {
   if (lane == 0) return "/cpu:0";
+  if (lane == Communication()) return "communication";
   const Device& device = devices_.all()[static_cast<size_t>((lane - 1) / 2)];
   return StrCat(device.name.Short(), lane % 2 == 1 ? "" : " copy");
 }
@@ -42,15 +43,17 @@ Status Lanes::Open(std::span<const int> lanes) {
   for (int number : lanes) {
     Lane& lane = lanes_[static_cast<size_t>(number)];
     if (lane.queue) continue;
-    const int device = number == 0 ? 0 : (number - 1) / 2;
+    const bool talks = number == Communication();
+    const int device = number == 0 || talks ? 0 : (number - 1) / 2;
     const bool copies = number != 0 && number % 2 == 0;
     Hardware& hardware =
         devices_.all()[static_cast<size_t>(device)].memory->hardware();
-    LS_ASSIGN_OR_RETURN(
-        std::unique_ptr<Queue> queue,
-        hardware.MakeQueue(copies ? QueueKind::kCopy : QueueKind::kCompute));
-    lane.queue = std::move(queue);
-    if (number != 0) lane.thread = std::thread([this, number] { Serve(number); });
+    LS_ASSIGN_OR_RETURN(lane.queue,
+                        hardware.MakeQueue(talks    ? QueueKind::kCommunication
+                                           : copies ? QueueKind::kCopy
+                                                    : QueueKind::kCompute));
+    if (number != 0)
+      lane.thread = std::thread([this, number] { Serve(number); });
   }
   return Ok();
 }

@@ -3,8 +3,8 @@
 
 // Lanes: what the steps of a session's plans run on, side by side. Lane 0 is
 // the thread that calls Run, for all CPU devices; each GPU has a lane that
-// computes and one that copies, each a thread with a queue of the device, made
-// when a plan first needs it. One run at a time. Internal to runtime/exec.
+// computes and one that copies, each a thread with a queue of the device; one
+// more waits for other ranks. They are made when a plan first needs them. One run at a time. Internal to runtime/exec.
 //
 //   Lanes lanes(&devices);
 //   LS_RETURN_IF_ERROR(lanes.Open({0, lanes.Compute(gpu), lanes.Copy(gpu)}));
@@ -30,10 +30,12 @@ class Lanes {
   Lanes(const Lanes&) = delete;
   Lanes& operator=(const Lanes&) = delete;
 
-  int count() const { return 1 + 2 * num_devices_; }
+  int count() const { return 2 + 2 * num_devices_; }
   // The lane of device `index` of the set.
   int Compute(int index) const;
   int Copy(int index) const;
+  // Of ops that talk to other ranks.
+  int Communication() const { return count() - 1; }
   // "/gpu:0 copy", for traces and messages.
   std::string Name(int lane) const;
 

@@ -22,6 +22,10 @@ int PlanBuilder::LaneOf(const PendingStep& step) const {
   const Node& n = *step.node;
   // Conditions are bytes of the plan, set from a value in host memory.
   if (step.kind == StepKind::kCondition) return 0;
+  if (n.traits().synchronizes && environment_.depth == 0 &&
+      environment_.options->communication_lane) {
+    return environment_.lanes->Communication();
+  }
   if (step.kind != StepKind::kReceive) {
     return environment_.lanes->Compute(DeviceOf(n));
   }

@@ -67,6 +67,9 @@ struct SessionOptions {
   // divides what is fed to it, and all else that has as many rows, among the
   // replicas.
   std::string batch;
+  // Ops that talk to other ranks run on a thread of their own, beside the
+  // steps that do not need what they give.
+  bool communication_lane = false;
   // Folds constants, merges equal nodes, applies the ops' rewrite rules.
   bool optimize = true;
   // Folder for a trace of the session's runs (runtime/core/trace.h); empty:

@@ -5,12 +5,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <mutex>
+#include <thread>
 
 #include "ops/array/array.h"
 #include "ops/math/math.h"
 #include "ops/state/state.h"
 #include "ops/training/training.h"
+#include "runtime/op/kernel.h"
+#include "runtime/op/shape_context.h"
 #include "tests/distributed/linear_model.h"
 #include "tests/testing/spawn_ranks.h"
 
@@ -122,6 +127,79 @@ TEST(DataParallelTest, GradientsShareBucketsUpToTheirSize) {
     EXPECT_EQ(count(16), 1);  // w has 12 bytes, b has 4
     EXPECT_EQ(count(15), 2);
     EXPECT_EQ(count(1), 2);
+  });
+}
+
+// What the backward pass waits for until the first update was made.
+std::atomic<int> updates_made = 0;
+
+Status FlagUpdate(KernelContext& k, int64_t begin, int64_t count,
+                  const void* grad) {
+  for (int64_t i = 0; i < count; ++i) {
+    k.variable(0).data<float>()[begin + i] -=
+        static_cast<const float*>(grad)[i];
+  }
+  ++updates_made;
+  return Ok();
+}
+Status FlagRun(KernelContext& k) {
+  return FlagUpdate(k, 0, k.input(1).NumElements(), k.input(1).data());
+}
+LOCKSTEP_OP("_TestFlagDescend")
+    .Input("var: Ref(float)")
+    .Input("gradient: float")
+    .Output("out: Ref(float)")
+    .Shape(UnchangedShape)
+    .NoGradient()
+    .Stateful()
+    .With([](OpTraits& t) { t.applies_gradient = 1; })
+    .Kernel(kCpu, {.run = FlagRun, .update = FlagUpdate});
+
+Status AwaitUpdate(KernelContext& k) {
+  k.output(0).CopyFrom(k.input(0));
+  for (int i = 0; i < 2000 && updates_made == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return updates_made > 0 ? Ok() : DeadlineExceeded("no update was made");
+}
+LOCKSTEP_OP("_TestAwaitUpdate")
+    .Input("x: float")
+    .Output("y: float")
+    .Shape(UnchangedShape)
+    .NoGradient()
+    .Stateful()
+    .Kernel(kCpu, {AwaitUpdate});
+
+TEST(DataParallelTest, GradientsAreExchangedWhileTheBackwardPassGoesOn) {
+  updates_made = 0;
+  SpawnRanksShared(2, [&](std::shared_ptr<Communicator> comm) {
+    Graph graph;
+    const Scope root(&graph);
+    const auto variable = [&](const char* name) {
+      return ops::InitializedVariable(root.WithName(name),
+                                      Tensor::Of<float>({2}, {1, 2}));
+    };
+    const auto update = [&](const Output& var, const Output& gradient) {
+      return root.Op("_TestFlagDescend").In(var).In(gradient).Build();
+    };
+    const Output x = ops::Placeholder(root.WithName("x"), kFloat, Shape{2});
+    Node* first = update(variable("a"), ops::Square(root, x));
+    // The gradient of b is ready only when a has been updated.
+    const Output late = root.Op("_TestAwaitUpdate").In(ops::Neg(root, x)).Out();
+    Node* second = update(variable("b"), late);
+    ops::VariablesInitializer(root.WithName("init"));
+    ASSERT_TRUE(root.ok()) << root.status().ToString();
+    auto session =
+        Open(graph, comm,
+             {.bucket_bytes = 1, .overlap = DataParallelOptions::Overlap::kOn});
+    Status s = session->RunTargets({"init"});
+    s.Update(session->RunTargets({first->name(), second->name()},
+                                 {{"x:0", Tensor::Of<float>({2}, {3, 4})}}));
+    EXPECT_TRUE(s.ok()) << s.ToString();
+    auto values = session->Run({}, {"a:0", "b:0"});
+    ASSERT_TRUE(values.ok());
+    EXPECT_EQ(Floats((*values)[0]), (std::vector<float>{1 - 9, 2 - 16}));
+    EXPECT_EQ(Floats((*values)[1]), (std::vector<float>{1 + 3, 2 + 4}));
   });
 }
 

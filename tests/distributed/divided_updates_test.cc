@@ -103,10 +103,15 @@ TEST_P(DividedUpdatesTest, VariablesAndSlotsHaveTheBitsOfFullUpdates) {
     std::vector<std::vector<std::vector<float>>> results;
     for (const bool divide : {false, true}) {
       for (const int64_t bucket :
-           {int64_t{1}, int64_t{8000}, int64_t{1} << 20}) {
-        auto session = Open(
-            model.graph, borrowed,
-            {.batch = "x:0", .bucket_bytes = bucket, .divide_updates = divide});
+           {int64_t{1}, int64_t{8000}, int64_t{8000}, int64_t{0}, int64_t{0}}) {
+        // Half of them by a thread of its own.
+        using Overlap = DataParallelOptions::Overlap;
+        auto session =
+            Open(model.graph, borrowed,
+                 {.batch = "x:0",
+                  .bucket_bytes = bucket,
+                  .overlap = results.size() % 2 ? Overlap::kOn : Overlap::kOff,
+                  .divide_updates = divide});
         EXPECT_OK(session->RunTargets({"init"}));
         TrainSteps(*session, comm, 0, 5, model.train);
         // Rank 0 reads slots alone.

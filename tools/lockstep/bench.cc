@@ -33,7 +33,7 @@ struct BenchOptions {
 };
 
 struct Times {
-  double first_us = 0;  // planning included
+  double first_us = 0;     // planning included
   std::vector<double> us;  // sorted
   double At(double share) const {
     return us[static_cast<size_t>(share * static_cast<double>(us.size() - 1))];
@@ -45,13 +45,13 @@ Result<Times> TimeSteps(BenchModel& model, Session& session,
   std::vector<Node*> targets;
   if (model.train) targets.push_back(model.train);
   if (model.init) LS_RETURN_IF_ERROR(session.RunTargets({model.init->name()}));
-  LS_ASSIGN_OR_RETURN(auto step, session.MakeCallable(model.feeds,
-                                                      model.fetches, targets));
+  LS_ASSIGN_OR_RETURN(
+      auto step, session.MakeCallable(model.feeds, model.fetches, targets));
   Times times;
   std::vector<Tensor> out;
   for (int i = 0; i < o.warmup + o.steps; ++i) {
-    const auto& feeds = model.batches[static_cast<size_t>(i) %
-                                      model.batches.size()];
+    const auto& feeds =
+        model.batches[static_cast<size_t>(i) % model.batches.size()];
     const auto begin = Clock::now();
     LS_RETURN_IF_ERROR(step->Run(feeds, &out));
     const double us =
@@ -66,18 +66,19 @@ Result<Times> TimeSteps(BenchModel& model, Session& session,
 void Print(const BenchOptions& o, const Times& times, int batch, int threads,
            int ranks) {
   if (o.json) {
-    std::printf("{\"name\": \"%s\", \"us_min\": %.2f, \"us_med\": %.2f, "
-                "\"us_p95\": %.2f, \"threads\": %d, \"ranks\": %d, "
-                "\"batch\": %d, \"steps\": %zu, \"first_us\": %.0f}\n",
-                o.name.c_str(), times.us.front(), times.At(0.5),
-                times.At(0.95), threads, ranks, batch, times.us.size(),
-                times.first_us);
+    std::printf(
+        "{\"name\": \"%s\", \"us_min\": %.2f, \"us_med\": %.2f, "
+        "\"us_p95\": %.2f, \"threads\": %d, \"ranks\": %d, "
+        "\"batch\": %d, \"steps\": %zu, \"first_us\": %.0f}\n",
+        o.name.c_str(), times.us.front(), times.At(0.5), times.At(0.95),
+        threads, ranks, batch, times.us.size(), times.first_us);
     return;
   }
-  std::printf("%-8s batch %d, %d ranks, %d threads, %zu steps: min %.2f us, "
-              "median %.2f, 95 %% %.2f (first %.0f)\n",
-              o.name.c_str(), batch, ranks, threads, times.us.size(),
-              times.us.front(), times.At(0.5), times.At(0.95), times.first_us);
+  std::printf(
+      "%-8s batch %d, %d ranks, %d threads, %zu steps: min %.2f us, "
+      "median %.2f, 95 %% %.2f (first %.0f)\n",
+      o.name.c_str(), batch, ranks, threads, times.us.size(), times.us.front(),
+      times.At(0.5), times.At(0.95), times.first_us);
 }
 
 // With several ranks each takes its part of the batch.
@@ -90,8 +91,8 @@ Status RunBench(const BenchOptions& o, Job& job) {
                            job.size(), " ranks");
   }
   if (job.size() > 1) {
-    LS_ASSIGN_OR_RETURN(
-        model, MakeBenchModel(o.name, batch / job.size(), o.device));
+    LS_ASSIGN_OR_RETURN(model,
+                        MakeBenchModel(o.name, batch / job.size(), o.device));
   }
   SessionOptions options;
   LS_RETURN_IF_ERROR(o.session.Apply("bench", *Env::Default(), &options));
@@ -112,10 +113,13 @@ Status RunBench(const BenchOptions& o, Job& job) {
   for (const Output& f : model.fetches) fetches.push_back(f.name());
   if (model.train) targets.push_back(model.train->name());
   LS_ASSIGN_OR_RETURN(PlanInfo info, session->Explain(feeds, fetches, targets));
-  for (const std::string& step : info.steps) std::printf("  %s\n", step.c_str());
-  std::printf("%d steps, %d dynamic; arena %zu bytes (at least %zu), variables "
-              "%zu bytes\n", info.num_steps, info.num_dynamic_steps,
-              info.arena_bytes, info.lower_bound_bytes, info.variable_bytes);
+  for (const std::string& step : info.steps)
+    std::printf("  %s\n", step.c_str());
+  std::printf(
+      "%d steps, %d dynamic; arena %zu bytes (at least %zu), variables "
+      "%zu bytes\n",
+      info.num_steps, info.num_dynamic_steps, info.arena_bytes,
+      info.lower_bound_bytes, info.variable_bytes);
   return Ok();
 }
 
@@ -126,23 +130,24 @@ int BenchMain(const std::vector<std::string>& args) {
   AllReduceBenchOptions all_reduce;
   CommandLine line("lockstep bench NAME, one of allreduce, " +
                    Join(BenchNames(), ", "));
-  line.options.add_options()
-      ("name", po::value(&o.name), "the model (also without --name)")
-      ("batch", po::value(&o.batch),
-       "samples a step, of all ranks together; 0: the model's usual")
-      ("threads", po::value(&o.threads), "0: the processors this process has")
-      ("ranks", po::value(&o.ranks)->default_value(o.ranks),
-       "processes, started by mpirun")
-      ("steps", po::value(&o.steps)->default_value(o.steps), "steps timed")
-      ("warmup", po::value(&o.warmup)->default_value(o.warmup),
-       "steps before them")
-      ("device", po::value(&o.device), "where the model asks to be: /gpu:0")
-      ("backend", po::value(&all_reduce.backends)->composing(),
-       "of allreduce, may be repeated: shm, mpi; all there are")
-      ("max-bytes", po::value(&all_reduce.max_bytes)
-           ->default_value(all_reduce.max_bytes), "the largest of allreduce")
-      ("json", po::bool_switch(&o.json), "one line of JSON")
-      ("plan", po::bool_switch(&o.plan), "list the plan's steps and memory");
+  line.options.add_options()("name", po::value(&o.name),
+                             "the model (also without --name)")(
+      "batch", po::value(&o.batch),
+      "samples a step, of all ranks together; 0: the model's usual")(
+      "threads", po::value(&o.threads), "0: the processors this process has")(
+      "ranks", po::value(&o.ranks)->default_value(o.ranks),
+      "processes, started by mpirun")(
+      "steps", po::value(&o.steps)->default_value(o.steps), "steps timed")(
+      "warmup", po::value(&o.warmup)->default_value(o.warmup),
+      "steps before them")("device", po::value(&o.device),
+                           "where the model asks to be: /gpu:0")(
+      "backend", po::value(&all_reduce.backends)->composing(),
+      "of allreduce, may be repeated: shm, mpi; all there are")(
+      "max-bytes",
+      po::value(&all_reduce.max_bytes)->default_value(all_reduce.max_bytes),
+      "the largest of allreduce")("json", po::bool_switch(&o.json),
+                                  "one line of JSON")(
+      "plan", po::bool_switch(&o.plan), "list the plan's steps and memory");
   o.session.AddTo(line.options);
   line.positional.add("name", 1);
   if (Status parsed = line.Parse(args); !parsed.ok()) {

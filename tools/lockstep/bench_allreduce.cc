@@ -82,9 +82,8 @@ Result<std::vector<double>> Time(const Method& method, float* data,
     LS_RETURN_IF_ERROR(method.least(0).status());
     const auto begin = Clock::now();
     LS_RETURN_IF_ERROR(method.sum(data, count));
-    us.push_back(
-        std::chrono::duration<double, std::micro>(Clock::now() - begin)
-            .count());
+    us.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin)
+                     .count());
     return Ok();
   };
   const auto start = Clock::now();
@@ -93,9 +92,9 @@ Result<std::vector<double>> Time(const Method& method, float* data,
       std::chrono::duration<double, std::micro>(Clock::now() - start).count();
   LS_ASSIGN_OR_RETURN(
       const int64_t calls,
-      method.least(std::clamp(static_cast<int64_t>(kMicrosTimed * kFewest /
-                                                   std::max(warm, 1.0)),
-                              kFewest, kMost)));
+      method.least(std::clamp(
+          static_cast<int64_t>(kMicrosTimed * kFewest / std::max(warm, 1.0)),
+          kFewest, kMost)));
   us.clear();
   for (int64_t i = 0; i < calls; ++i) LS_RETURN_IF_ERROR(call());
   std::ranges::sort(us);
@@ -129,8 +128,8 @@ Method Through(std::string name, std::shared_ptr<Communicator> ranks,
             return ranks->AllReduce(data, data, count, kFloat);
           },
           [ranks](int64_t value) -> Result<int64_t> {
-            LS_RETURN_IF_ERROR(ranks->AllReduce(&value, &value, 1, kInt64,
-                                                ReduceOp::kMin));
+            LS_RETURN_IF_ERROR(
+                ranks->AllReduce(&value, &value, 1, kInt64, ReduceOp::kMin));
             return value;
           },
           std::move(memory)};
@@ -152,8 +151,8 @@ Result<std::vector<Method>> Methods(MpiContext& mpi,
     methods.push_back(Through(backend, ranks, nullptr));
   }
   // Its ranks meet in whichever way is there.
-  methods.push_back({"MPI_Allreduce", MpiAllReduceBaseline,
-                     methods.back().least, nullptr});
+  methods.push_back(
+      {"MPI_Allreduce", MpiAllReduceBaseline, methods.back().least, nullptr});
   return methods;
 }
 
@@ -167,9 +166,11 @@ Status BenchAllReduce(const AllReduceBenchOptions& options) {
   LS_ASSIGN_OR_RETURN(const std::vector<Method> methods,
                       Methods(*mpi, options.backends));
   if (mpi->rank() == 0 && !options.json) {
-    std::printf("%d ranks; every sum is verified\n%12s  %-14s %10s %10s %10s "
-                "%10s\n", mpi->size(), "bytes", "way", "us min", "us median",
-                "alg GB/s", "bus GB/s");
+    std::printf(
+        "%d ranks; every sum is verified\n%12s  %-14s %10s %10s %10s "
+        "%10s\n",
+        mpi->size(), "bytes", "way", "us min", "us median", "alg GB/s",
+        "bus GB/s");
   }
   for (int64_t bytes = kSmallest; bytes <= options.max_bytes; bytes *= 2) {
     const int64_t count = bytes / static_cast<int64_t>(sizeof(float));
