@@ -88,8 +88,8 @@ CheckpointReader::CheckpointReader(Env& env,
 void CheckpointReader::NameVariables() {
   const auto stored = index_->stored.find(kObjectGraphKey);
   if (stored == index_->stored.end()) return;
-  const bool fits = stored->second.dtype == kString &&
-                    stored->second.shape.IsScalar();
+  const bool fits =
+      stored->second.dtype == kString && stored->second.shape.IsScalar();
   if (!fits) return;
   auto graph = ReadStored(kObjectGraphKey, stored->second);
   if (!graph.ok()) return;
@@ -104,16 +104,15 @@ void CheckpointReader::NameVariables() {
   for (const auto& [name, key] : keys_) names.emplace(key, name);
   for (CheckpointEntry& e : entries_) {
     const auto known = names.find(e.name);
-    e.variable = known != names.end() ? std::string(known->second)
-                                      : ObjectPath(e.name);
+    e.variable =
+        known != names.end() ? std::string(known->second) : ObjectPath(e.name);
     if (!e.variable.empty()) keys_.try_emplace(e.variable, e.name);
   }
 }
 
 const std::string& CheckpointReader::KeyOf(const std::string& name) const {
   const auto it = keys_.find(name);
-  return it == keys_.end() || index_->stored.contains(name) ? name
-                                                            : it->second;
+  return it == keys_.end() || index_->stored.contains(name) ? name : it->second;
 }
 
 CheckpointReader::~CheckpointReader() = default;
@@ -196,8 +195,8 @@ Result<Tensor> CheckpointReader::ReadFromParts(const std::string& name,
   }
   if (covered != shape.NumElements()) {
     return DataLoss("'", index_->path(), "': tensor '", name, "': its parts ",
-                    "have ", covered, " elements of the ",
-                    shape.NumElements(), " of '", slice, "'");
+                    "have ", covered, " elements of the ", shape.NumElements(),
+                    " of '", slice, "'");
   }
   LS_ASSIGN_OR_RETURN(Tensor out, Tensor::Make(s.dtype, shape));
   // Parts that overlap could leave elements unset.
@@ -231,9 +230,14 @@ Result<Tensor> CheckpointReader::Read(const std::string& name) const {
 
 Status CheckpointReader::Verify() const {
   for (const auto& [key, s] : index_->stored) {
-    if (!s.slices.empty()) continue;
-    LS_RETURN_IF_ERROR(
-        ReadStored(IsSliceKey(key) ? "(a part)" : key, s).status());
+    if (IsSliceKey(key)) continue;  // read below, with a name for people
+    if (s.slices.empty()) LS_RETURN_IF_ERROR(ReadStored(key, s).status());
+    for (const TensorSlice& slice : s.slices) {
+      const auto part = index_->stored.find(SliceKey(key, slice));
+      if (part == index_->stored.end()) continue;  // Open refused that
+      LS_RETURN_IF_ERROR(
+          ReadStored(StrCat(key, "' part '", slice), part->second).status());
+    }
   }
   return Ok();
 }

@@ -109,6 +109,44 @@ TEST_F(CheckpointReaderTest, EveryCutIsFound) {
   }
 }
 
+// Copied by hand, or by a tool that was stopped: an index with another save's
+// data of the same layout.
+TEST_F(CheckpointReaderTest, FilesOfTwoSavesAreFound) {
+  const auto save = [&](float w, const char* s, int32_t p) {
+    auto writer = CheckpointWriter::Open(env_, "n").value();
+    EXPECT_TRUE(writer->Add("w", Tensor::Of<float>({2}, {w, 2})).ok());
+    EXPECT_TRUE(writer->Add("s", Tensor::Of<std::string>({2}, {s, "c"})).ok());
+    for (const char* part : {"0,2", "2,2"}) {
+      EXPECT_TRUE(writer
+                      ->AddSlice("p", Shape{4},
+                                 TensorSlice::Parse(part).value(),
+                                 Tensor::Of<int32_t>({2}, {p, 6}))
+                      .ok());
+    }
+    EXPECT_TRUE(writer->Finish().ok());
+    const std::string data = env_.ReadFile("n.data-00000-of-00001").value();
+    EXPECT_TRUE(env_.DeleteFile("n.index").ok());
+    EXPECT_TRUE(env_.DeleteFile("n.data-00000-of-00001").ok());
+    return data;
+  };
+  ASSERT_EQ(save(1, "ab", 5), data_);
+  env_.Overwrite(kData, save(1.5f, "ab", 5));
+  ExpectLoss("'w'");
+  env_.Overwrite(kData, save(1, "xy", 5));
+  ExpectLoss("'s'");
+  env_.Overwrite(kData, save(1, "ab", 7));
+  ExpectLoss("tensor 'p' part '0,2'");
+  // Every mixture of bytes of two saves that is not one of them.
+  const std::string other = save(3, "zz", 9);
+  ASSERT_EQ(other.size(), data_.size());
+  for (size_t n = 1; n < data_.size(); ++n) {
+    const std::string mixed = other.substr(0, n) + data_.substr(n);
+    if (mixed == data_ || mixed == other) continue;
+    env_.Overwrite(kData, mixed);
+    EXPECT_EQ(ReadAll().code(), Code::kDataLoss) << n;
+  }
+}
+
 TEST_F(CheckpointReaderTest, DamageNamesFileAndTensor) {
   data_[0] ^= 1;
   env_.Overwrite(kData, data_);
