@@ -177,6 +177,9 @@ Status Trainer::OpenEvents() {
   if (options_.log_dir.empty() || !job_.speaks()) return Ok();
   LS_ASSIGN_OR_RETURN(events_,
                       EventWriter::Open(*Env::Default(), options_.log_dir));
+  if (options_.resume) {
+    LS_RETURN_IF_ERROR(events_->AddStart(position_.step + 1));
+  }
   LS_ASSIGN_OR_RETURN(const std::string graph_def, ToGraphDef(graph_));
   return events_->AddGraph(graph_def);
 }

@@ -149,6 +149,7 @@ LoggedEvent Convert(proto::Event& event, Plugins& plugins) {
   out.file_version = event.file_version();
   out.graph_def = event.graph_def();
   out.meta_graph_def = event.meta_graph_def();
+  out.starts = event.session_log().status() == proto::SessionLog::START;
   for (proto::Summary::Value& value :
        *event.mutable_summary()->mutable_value()) {
     std::string* plugin =
@@ -207,6 +208,13 @@ Result<EventLog> ReadEventLog(Env& env, const std::string& path) {
   for (const std::string& file : files) {
     LS_ASSIGN_OR_RETURN(auto events, ReadEvents(env, file));
     for (LoggedEvent& event : events) {
+      if (event.starts) {
+        for (auto& [tag, points] : log.values) {
+          std::erase_if(points, [&](const EventLog::Point& p) {
+            return p.step >= event.step;
+          });
+        }
+      }
       if (!event.graph_def.empty()) log.graph_def = std::move(event.graph_def);
       if (!event.meta_graph_def.empty()) {
         log.meta_graph_def = std::move(event.meta_graph_def);

@@ -71,6 +71,8 @@ struct LoggedEvent {
   std::string file_version;
   std::string graph_def;       // serialized
   std::string meta_graph_def;  // serialized
+  // A run begins that writes this step and later ones anew.
+  bool starts = false;
   std::vector<LoggedValue> values;
 };
 
@@ -91,7 +93,8 @@ struct EventLog {
   std::string meta_graph_def;  // the last one; serialized
 };
 
-// A folder's event files are read in the order of their names. NOT_FOUND when
+// A folder's event files are read in the order of their names. What a run wrote
+// that was killed, and its successor wrote again, is there once. NOT_FOUND when
 // there is none.
 Result<EventLog> ReadEventLog(Env& env, const std::string& path);
 

@@ -72,6 +72,14 @@ Status EventWriter::Write(const std::string& event) {
   return records_.Flush();
 }
 
+Status EventWriter::AddStart(int64_t step) {
+  proto::Event event;
+  event.set_wall_time(Seconds());
+  event.set_step(step);
+  event.mutable_session_log()->set_status(proto::SessionLog::START);
+  return Write(event.SerializeAsString());
+}
+
 Status EventWriter::AddScalar(std::string_view tag, float value, int64_t step) {
   proto::Event event;
   event.set_wall_time(Seconds());

@@ -38,6 +38,9 @@ class EventWriter {
       Env& env, const std::string& dir, const std::string& suffix = "");
   ~EventWriter();  // closes, dropping errors
 
+  // A run begins that writes the events of `step` and later ones: TensorBoard
+  // drops those that an earlier run of the folder wrote before it was killed.
+  Status AddStart(int64_t step);
   Status AddScalar(std::string_view tag, float value, int64_t step);
   Status AddSummary(const Summary& summary, int64_t step);
   // A serialized Summary, as the summary ops make it. INVALID_ARGUMENT when it

@@ -62,6 +62,26 @@ TEST(EventWriterTest, EventsComeBack) {
   EXPECT_EQ(events[2].values[0].scalar, 0.25f);
 }
 
+// What was written after the checkpoint that a run went on from comes again.
+TEST(EventWriterTest, AStartVoidsTheLaterStepsOfTheRunBefore) {
+  MemEnv env;
+  auto killed = EventWriter::Open(env, "logs").value();
+  for (const int step : {1, 2, 3, 4}) {
+    ASSERT_TRUE(killed->AddScalar("loss", 1.0f, step).ok());
+  }
+  env.SetNow(env.NowMicros() + 5'000'000);
+  auto resumed = EventWriter::Open(env, "logs").value();
+  ASSERT_TRUE(resumed->AddStart(3).ok());
+  ASSERT_TRUE(resumed->AddScalar("loss", 2.0f, 3).ok());
+  std::vector<std::pair<int64_t, float>> points;
+  const EventLog log = ReadEventLog(env, "logs").value();
+  for (const auto& p : log.values.at("loss")) {
+    points.emplace_back(p.step, p.value.scalar.value());
+  }
+  const std::vector<std::pair<int64_t, float>> want = {{1, 1}, {2, 1}, {3, 2}};
+  EXPECT_EQ(points, want);
+}
+
 TEST(EventWriterTest, SummaryBytesArePassedThrough) {
   MemEnv env;
   auto out = EventWriter::Open(env, "logs").value();

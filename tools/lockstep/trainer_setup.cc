@@ -167,6 +167,7 @@ Status Trainer::OpenEvents() {
   if (options_.log_dir.empty() || !job_.speaks()) return Ok();
   LS_ASSIGN_OR_RETURN(events_,
                       EventWriter::Open(*Env::Default(), options_.log_dir));
+  if (options_.resume) LS_RETURN_IF_ERROR(events_->AddStart(step_ + 1));
   LS_ASSIGN_OR_RETURN(const std::string graph_def, ToGraphDef(meta_.graph));
   return events_->AddGraph(graph_def);
 }
