@@ -7,6 +7,7 @@
 //   Finished both = RunProgram({MNIST_PROGRAM, "--steps", "5"}, /*ranks=*/2);
 //   EXPECT_EQ(run.status, 0) << run.err;
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,12 @@ struct Finished {
 // Requires argv[0] to be a path. Standard input is empty. `ranks` 0: without
 // mpirun.
 Finished RunProgram(std::vector<std::string> argv, int ranks = 0);
+
+// The same, but after so many microseconds every process of it is killed with
+// SIGKILL, mpirun and its ranks at once; when this returns all are gone. The
+// status is 128 + 9 unless it ended before.
+Finished RunAndKill(std::vector<std::string> argv, int ranks,
+                    int64_t kill_after_micros);
 
 // Lines of `text` that contain `part`.
 std::vector<std::string> LinesWith(const std::string& text,

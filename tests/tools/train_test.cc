@@ -38,16 +38,16 @@ MetaGraph LinearGraph() {
   const Scope root(&meta.graph);
   const Output x = ops::Placeholder(root.WithName("x"), kFloat, Shape{-1, 2});
   const Output y = ops::Placeholder(root.WithName("y"), kFloat, Shape{-1});
-  const Output noise = ops::Placeholder(root.WithName("noise"), kFloat,
-                                        Shape{});
-  const Output w = ops::InitializedVariable(
-      root.WithName("w"), Tensor::Of<float>({2, 1}, {0, 0}));
+  const Output noise =
+      ops::Placeholder(root.WithName("noise"), kFloat, Shape{});
+  const Output w = ops::InitializedVariable(root.WithName("w"),
+                                            Tensor::Of<float>({2, 1}, {0, 0}));
   const Output b =
       ops::InitializedVariable(root.WithName("b"), Tensor::Of<float>({1}, {0}));
   const Output drawn = ops::Mul(
       root, ops::RandomUniform(root.WithSeed(3), ops::Shape(root, x)), noise);
-  const Output predicted = ops::Add(
-      root, ops::MatMul(root, ops::Add(root, x, drawn), w), b);
+  const Output predicted =
+      ops::Add(root, ops::MatMul(root, ops::Add(root, x, drawn), w), b);
   const Output error = ops::Sub(
       root, ops::Reshape(root, predicted, Tensor::Of<int32_t>({1}, {-1})), y);
   const Output loss =
@@ -72,8 +72,8 @@ class TrainTest : public testing::Test {
     // y = 2 x0 - 3 x1 + 1, x in tenths as uint8.
     Tensor x(kUint8, Shape{kRows, 2}), y(kFloat, Shape{kRows});
     for (int64_t i = 0; i < kRows; ++i) {
-      const auto a = static_cast<uint8_t>(i % 10), b = static_cast<uint8_t>(
-                                                       (i * 7 + 3) % 10);
+      const auto a = static_cast<uint8_t>(i % 10),
+                 b = static_cast<uint8_t>((i * 7 + 3) % 10);
       x.flat<uint8_t>()[static_cast<size_t>(2 * i)] = a;
       x.flat<uint8_t>()[static_cast<size_t>(2 * i + 1)] = b;
       y.flat<float>()[static_cast<size_t>(i)] =
@@ -85,14 +85,21 @@ class TrainTest : public testing::Test {
   void Write(const std::string& name, const std::string& bytes) {
     ASSERT_TRUE(env().WriteFileAtomically(dir_ / name, bytes).ok());
   }
-  Finished Train(const std::vector<std::string>& more, int ranks = 0) {
-    std::vector<std::string> args = {
-        LOCKSTEP_PROGRAM, "train",  dir_ / "g.meta",
-        "--feed",         "x=" + (dir_ / "x.idx"),
-        "--feed",         "y=" + (dir_ / "y.npy"),
-        "--scale",        "x=0.1",
-        "--batch",        "8",
-        "--threads",      "1"};
+  Finished Train(const std::vector<std::string>& more, int ranks = 0,
+                 const char* threads = "1") {
+    std::vector<std::string> args = {LOCKSTEP_PROGRAM,
+                                     "train",
+                                     dir_ / "g.meta",
+                                     "--feed",
+                                     "x=" + (dir_ / "x.idx"),
+                                     "--feed",
+                                     "y=" + (dir_ / "y.npy"),
+                                     "--scale",
+                                     "x=0.1",
+                                     "--batch",
+                                     "8",
+                                     "--threads",
+                                     threads};
     args.insert(args.end(), more.begin(), more.end());
     return RunProgram(args, ranks);
   }
@@ -111,9 +118,9 @@ class TrainTest : public testing::Test {
 };
 
 TEST_F(TrainTest, AnExportedGraphIsTrainedToItsAnswer) {
-  const Finished run = Train({"--epochs", "150", "--set", "noise=0",
-                              "--checkpoint-dir", dir_ / "ck", "--log-dir",
-                              dir_ / "log", "--max-to-keep", "2"});
+  const Finished run =
+      Train({"--epochs", "150", "--set", "noise=0", "--checkpoint-dir",
+             dir_ / "ck", "--log-dir", dir_ / "log", "--max-to-keep", "2"});
   ASSERT_EQ(run.status, 0) << run.err;
   EXPECT_THAT(run.out, HasSubstr("trained 1050 steps"));  // 7 batches of 50
   const std::vector<float> values = Values("ck/model.ckpt-1050");
@@ -134,17 +141,67 @@ TEST_F(TrainTest, AResumedRunEndsAsTheUninterruptedOne) {
     more.insert(more.end(), noisy.begin(), noisy.end());
     return more;
   };
-  ASSERT_EQ(Train(with({"--epochs", "3", "--checkpoint-dir", dir_ / "a"}))
-                .status, 0);
+  ASSERT_EQ(
+      Train(with({"--epochs", "3", "--checkpoint-dir", dir_ / "a"})).status, 0);
   // Stops within the second epoch.
   ASSERT_EQ(Train(with({"--epochs", "3", "--steps", "10", "--checkpoint-dir",
-                        dir_ / "b"})).status, 0);
+                        dir_ / "b"}))
+                .status,
+            0);
   const Finished resumed = Train(
       with({"--epochs", "3", "--checkpoint-dir", dir_ / "b", "--resume"}));
   ASSERT_EQ(resumed.status, 0) << resumed.err;
   EXPECT_THAT(resumed.out, HasSubstr("resumed at step 10"));
   EXPECT_EQ(Values("a/model.ckpt-21"), Values("b/model.ckpt-21"));
   EXPECT_NE(Values("a/model.ckpt-21"), Values("a/model.ckpt-14"));
+}
+
+// What a job wrote after its last checkpoint, before it ended without a word,
+// is written again by its successor.
+TEST_F(TrainTest, AResumedRunsEventsAreThereOnce) {
+  const std::vector<std::string> common = {
+      "--set",     "noise=0.3",  "--checkpoint-dir", dir_ / "c",
+      "--log-dir", dir_ / "log", "--epochs",         "3"};
+  ASSERT_EQ(Train(common).status, 0);
+  // As if the last epoch had not been saved.
+  for (const char* file : {"c/model.ckpt-21.index", "c/checkpoint"}) {
+    ASSERT_TRUE(env().DeleteFile(dir_ / file).ok());
+  }
+  ASSERT_TRUE(env()
+                  .WriteFileAtomically(dir_ / "c/checkpoint",
+                                       "model_checkpoint_path: 'model.ckpt-14'"
+                                       "\nall_model_checkpoint_paths: "
+                                       "'model.ckpt-14'\n")
+                  .ok());
+  auto resumed = common;
+  resumed.push_back("--resume");
+  const Finished run = Train(resumed);
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("resumed at step 14"));
+  const auto log = ReadEventLog(env(), dir_ / "log").value();
+  std::vector<int64_t> steps;
+  for (const auto& p : log.values.at("train/loss")) steps.push_back(p.step);
+  EXPECT_THAT(steps, ElementsAre(7, 14, 21));
+}
+
+// 50 rows in batches of 8: the last has 2, fewer than there are replicas.
+TEST_F(TrainTest, ReproducibleRunsHaveTheSameBitsOnAnyThreadsAndRanks) {
+  const auto values = [&](const char* dir, const char* threads, int ranks) {
+    const Finished run =
+        Train({"--epochs", "2", "--set", "noise=0.3", "--reproducible", "4",
+               "--save-every", "5", "--checkpoint-dir", dir_ / dir},
+              ranks, threads);
+    EXPECT_EQ(run.status, 0) << run.err;
+    EXPECT_THAT(run.out, HasSubstr("4 virtual replicas"));
+    return Values(StrCat(dir, "/model.ckpt-14"));
+  };
+  const std::vector<float> want = values("a", "1", 0);
+  EXPECT_EQ(values("b", "2", 0), want);
+  EXPECT_TRUE(env().FileExists(dir_ / "a/model.ckpt-5.index"));
+  const Finished probe = RunProgram({"/bin/sh", "-c", "command -v mpirun"});
+  if (probe.status != 0) GTEST_SKIP() << "no mpirun here";
+  EXPECT_EQ(values("c", "1", 2), want);
+  EXPECT_EQ(values("d", "1", 4), want);
 }
 
 TEST_F(TrainTest, TwoRanksTrainAsOneDoes) {
@@ -158,7 +215,8 @@ TEST_F(TrainTest, TwoRanksTrainAsOneDoes) {
   const Finished run = Train(both, /*ranks=*/2);
   ASSERT_EQ(run.status, 0) << run.err;
   EXPECT_THAT(run.out, HasSubstr("ranks: 2"));
-  const auto one = Values("one/model.ckpt-28"), two = Values("two/model.ckpt-28");
+  const auto one = Values("one/model.ckpt-28"),
+             two = Values("two/model.ckpt-28");
   ASSERT_EQ(one.size(), two.size());
   for (size_t i = 0; i < one.size(); ++i) EXPECT_NEAR(one[i], two[i], 1e-5);
 }

@@ -26,6 +26,7 @@ struct BenchOptions {
   int ranks = 1;
   int steps = 200;
   int warmup = 20;
+  int reproducible = 0;
   std::string device;
   bool json = false;
   bool plan = false;
@@ -98,6 +99,7 @@ Status RunBench(const BenchOptions& o, Job& job) {
   LS_RETURN_IF_ERROR(o.session.Apply("bench", *Env::Default(), &options));
   const int threads = o.threads > 0 ? o.threads : job.default_threads();
   options.intra_op_threads = threads;
+  options.reproducible = o.reproducible;
   if (!o.device.empty()) options.allow_soft_placement = true;
   job.Configure(model.feeds.empty() ? "" : model.feeds[0].name(), &options);
   LS_ASSIGN_OR_RETURN(auto session, Session::Create(model.graph, options));
@@ -141,6 +143,8 @@ int BenchMain(const std::vector<std::string>& args) {
       "warmup", po::value(&o.warmup)->default_value(o.warmup),
       "steps before them")("device", po::value(&o.device),
                            "where the model asks to be: /gpu:0")(
+      "reproducible", po::value(&o.reproducible),
+      "train with so many virtual replicas; 0: none")(
       "backend", po::value(&all_reduce.backends)->composing(),
       "of allreduce, may be repeated: shm, mpi; all there are")(
       "max-bytes",
