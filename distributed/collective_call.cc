@@ -10,6 +10,8 @@ std::string_view KindName(CallKind kind) {
   switch (kind) {
     case CallKind::kAllReduce: return "AllReduce";
     case CallKind::kReduceScatter: return "ReduceScatter";
+    case CallKind::kReduceSlice: return "ReduceSlice";
+    case CallKind::kGatherSlices: return "GatherSlices";
     case CallKind::kAllGather: return "AllGather";
     case CallKind::kBroadcast: return "Broadcast";
     case CallKind::kBarrier: return "Barrier";
@@ -28,7 +30,8 @@ uint32_t Fnv1a(std::string_view text) {
 }
 
 bool IsReduction(CallKind kind) {
-  return kind == CallKind::kAllReduce || kind == CallKind::kReduceScatter;
+  return kind == CallKind::kAllReduce || kind == CallKind::kReduceScatter ||
+         kind == CallKind::kReduceSlice;
 }
 
 }  // namespace
@@ -56,7 +59,7 @@ std::string CallHeader::Title() const {
   if (sequence > 0) title += StrCat(" #", sequence);
   if (name[0] != '\0') {
     title +=
-        StrCat(" '", std::string_view(name, strnlen(name, sizeof(name))), "'");
+        StrCat(" '", Name(), "'");
   }
   return title;
 }

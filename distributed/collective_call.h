@@ -6,6 +6,7 @@
 // as bytes.
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,8 @@ namespace lockstep {
 enum class CallKind : int32_t {
   kAllReduce,
   kReduceScatter,
+  kReduceSlice,
+  kGatherSlices,
   kAllGather,
   kBroadcast,
   kBarrier,
@@ -37,6 +40,9 @@ struct CallHeader {
   char name[64] = {};  // the end of a longer one
 
   void SetName(std::string_view full_name);
+  std::string_view Name() const {
+    return {name, strnlen(name, sizeof(name))};
+  }
   // "AllReduce", "Send to": static text.
   std::string_view Verb() const;
   // "AllReduce #12 'grads' of 100 float (sum)".

@@ -114,9 +114,9 @@ Status Communicator::Finish(const CollectiveCall& call, Status result) {
   // A failure that was announced already (by another rank, or by Abort) keeps
   // its own words; one of this call says where.
   if (failed()) return status();
-  return Fail(
-      result.WithContext(StrCat("[rank ", rank_, "] ", call.header.Title())),
-      /*announce=*/true);
+  return Fail(result.WithContext(
+                  StrCat("[rank ", label(rank_), "] ", call.header.Title())),
+              /*announce=*/true);
 }
 
 Status Communicator::Fail(const Status& why, bool announce) {
@@ -178,6 +178,47 @@ Status Communicator::Reduce(std::span<const Piece> pieces, DType dtype,
       NewCall(CallKind::kAllReduce, TotalCount(pieces), dtype, options);
   call.header.op = op;
   return Finish(call, DoAllReduce(call, pieces, factor, update));
+}
+
+Status Communicator::ReduceSlice(std::span<const Piece> pieces, DType dtype,
+                                 ReduceOp op, double factor, void* slice,
+                                 const CallOptions& options) {
+  for (const Piece& piece : pieces) {
+    LS_RETURN_IF_ERROR(CheckArray(piece.in, piece.count, dtype));
+  }
+  LS_RETURN_IF_ERROR(CheckReduction(dtype, factor));
+  if (failed()) return status();
+  const int64_t count = TotalCount(pieces);
+  if (local_) {
+    GatherPieces(pieces, DTypeSize(dtype), FindReduceKernels(dtype), factor, 0,
+                 count, slice);
+    return Ok();
+  }
+  CollectiveCall call = NewCall(CallKind::kReduceSlice, count, dtype, options);
+  call.header.op = op;
+  return Finish(call, DoReduceSlice(call, pieces, factor, slice));
+}
+
+Status Communicator::GatherSlices(std::span<const Piece> pieces, DType dtype,
+                                  const CallOptions& options) {
+  for (const Piece& piece : pieces) {
+    LS_RETURN_IF_ERROR(CheckArray(piece.out, piece.count, dtype));
+  }
+  if (failed()) return status();
+  if (local_) return Ok();
+  const CollectiveCall call =
+      NewCall(CallKind::kGatherSlices, TotalCount(pieces), dtype, options);
+  return Finish(call, DoGatherSlices(call, pieces));
+}
+
+Status Communicator::DoReduceSlice(const CollectiveCall&,
+                                   std::span<const Piece>, double, void*) {
+  return Unimplemented("slices, by backend ", backend());
+}
+
+Status Communicator::DoGatherSlices(const CollectiveCall&,
+                                    std::span<const Piece>) {
+  return Unimplemented("slices, by backend ", backend());
 }
 
 Status Communicator::ReduceScatter(const void* in, void* out, int64_t count,

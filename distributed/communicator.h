@@ -64,6 +64,14 @@ class Communicator {
   int rank() const { return rank_; }
   int size() const { return size_; }
   virtual std::string_view backend() const = 0;  // "local", "shm", "mpi"
+  // The numbers by which messages call the ranks, as those of a larger group;
+  // their own unless set.
+  virtual void set_labels(std::vector<int> labels) {
+    labels_ = std::move(labels);
+  }
+  int label(int rank) const {
+    return labels_.empty() ? rank : labels_[static_cast<size_t>(rank)];
+  }
   // Whether data goes through a network.
   virtual bool between_machines() const { return false; }
   uint64_t timeout_micros() const { return timeout_micros_; }
@@ -86,14 +94,25 @@ class Communicator {
   Status AllReduce(std::span<const Piece> pieces, DType dtype, ReduceOp op,
                    double factor, const CallOptions& options = {});
   // The same, but `update` makes the outputs (which it may also read) from the
-  // combined values: each element on one rank, rank r those of SliceOf(all, r,
-  // size()) of the pieces laid end to end, in every call with these counts.
-  // All ranks get the outputs. Several threads may call `update` at once, for
+  // combined values: each element on one rank of each machine, that with
+  // update_rank() r those of SliceOf(all, r, update_size()) of the pieces laid
+  // end to end, in every call with these counts. All ranks get the outputs. Several threads may call `update` at once, for
   // different parts.
   Status AllReduceUpdate(std::span<const Piece> pieces, DType dtype,
                          ReduceOp op, double factor,
                          const ElementUpdate& update,
                          const CallOptions& options = {});
+  virtual int update_rank() const { return rank_; }
+  virtual int update_size() const { return size_; }
+  // The two halves of an AllReduce, where ranks are on one machine (others:
+  // UNIMPLEMENTED). Rank r gets the combined elements SliceOf(all, r, size())
+  // at `slice`; outputs are not written. And: each rank's slice of its outputs
+  // goes to all ranks' outputs; inputs are not looked at.
+  Status ReduceSlice(std::span<const Piece> pieces, DType dtype, ReduceOp op,
+                     double factor, void* slice,
+                     const CallOptions& options = {});
+  Status GatherSlices(std::span<const Piece> pieces, DType dtype,
+                      const CallOptions& options = {});
   // `in` has size() * count elements; rank r gets the r-th part, combined.
   Status ReduceScatter(const void* in, void* out, int64_t count, DType dtype,
                        ReduceOp op = ReduceOp::kSum,
@@ -116,7 +135,7 @@ class Communicator {
   Result<std::unique_ptr<Communicator>> Split(int color, int key,
                                               const CallOptions& options = {});
 
-  // Where this process sees the state arrays of `rank` in the last
+  // Where this process sees the state arrays of update_rank() `rank` in the last
   // AllReduceUpdate, all pieces' in order; none where it does not see them.
   // They change in that call only, after all ranks have come to it.
   virtual std::span<const void* const> StateArrays(int rank) const {
@@ -160,6 +179,11 @@ class Communicator {
   virtual Status DoAllReduce(const CollectiveCall& call,
                              std::span<const Piece> pieces, double factor,
                              const ElementUpdate* update) = 0;
+  virtual Status DoReduceSlice(const CollectiveCall& call,
+                               std::span<const Piece> pieces, double factor,
+                               void* slice);
+  virtual Status DoGatherSlices(const CollectiveCall& call,
+                                std::span<const Piece> pieces);
   virtual Status DoReduceScatter(const CollectiveCall& call, const void* in,
                                  void* out) = 0;
   virtual Status DoAllGather(const CollectiveCall& call, const void* in,
@@ -195,6 +219,7 @@ class Communicator {
   const int rank_;
   const int size_;
   const bool local_;
+  std::vector<int> labels_;
   uint64_t timeout_micros_ = kDefaultTimeoutMicros;
   uint64_t sequence_ = 0;  // collectives so far
   FailureFn on_failure_;

@@ -193,12 +193,12 @@ void DivideSlots(KernelContext& k, UpdateState* state) {
 }
 
 void NoteSlots(const Communicator& ranks, UpdateState* state) {
-  for (int r = 0; r < ranks.size(); ++r) {
+  for (int r = 0; r < ranks.update_size(); ++r) {
     const std::span<const void* const> arrays = ranks.StateArrays(r);
     for (size_t s = 0; s < state->slots.size(); ++s) {
       SlotSlices::Slot& slot = *state->slots[s].slot;
       slot.was_divided = true;
-      slot.arrays.resize(static_cast<size_t>(ranks.size()));
+      slot.arrays.resize(static_cast<size_t>(ranks.update_size()));
       slot.arrays[static_cast<size_t>(r)] = arrays[s];
     }
   }

@@ -46,8 +46,10 @@ class MpiCommunicator : public Communicator {
     if (failed()) transport_.runtime().KeepUntilEnd(staging_);
   }
   std::string_view backend() const override { return "mpi"; }
-  bool between_machines() const override {
-    return between_machines_;
+  bool between_machines() const override { return between_machines_; }
+  void set_labels(std::vector<int> labels) override {
+    transport_.set_labels(labels);
+    Communicator::set_labels(std::move(labels));
   }
 
  protected:

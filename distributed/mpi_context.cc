@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "distributed/hierarchical_communicator.h"
 #include "distributed/lifeline.h"
 #include "distributed/local_communicator.h"
 #include "distributed/mpi_communicator.h"
@@ -37,7 +38,7 @@ std::string HostName() {
   return name;
 }
 
-enum Backend : int { kAuto, kShm, kMpi };
+enum Backend : int { kAuto, kShm, kHierarchical, kMpi };
 
 Result<Backend> ParseBackend(const std::string& wanted) {
   std::string name = wanted;
@@ -49,8 +50,10 @@ Result<Backend> ParseBackend(const std::string& wanted) {
   }
   if (name == "auto") return kAuto;
   if (name == "shm") return kShm;
+  if (name == "hierarchical") return kHierarchical;
   if (name == "mpi") return kMpi;
-  return InvalidArgument(source, " must be auto, shm or mpi, is '", name, "'");
+  return InvalidArgument(
+      source, " must be auto, shm, hierarchical or mpi, is '", name, "'");
 }
 
 Result<uint64_t> ParseTimeout(uint64_t wanted) {
@@ -88,6 +91,50 @@ Status AgreeOnBackend(MpiRuntime& runtime, const Result<Backend>& mine) {
         "everywhere (mpirun -x LOCKSTEP_COMM)");
   }
   return Ok();
+}
+
+// How many ranks each machine has; 0 when they differ.
+Result<int> RanksPerMachine(MpiRuntime& runtime,
+                            const CommunicatorOptions& options) {
+  const int here = options.ranks_per_machine > 0
+                       ? options.ranks_per_machine
+                       : static_cast<int>(runtime.node_masks().size());
+  int highest_and_minus_lowest[2] = {here, -here};
+  const std::lock_guard<std::mutex> lock(runtime.mutex());
+  LS_MPI(MPI_Allreduce, MPI_IN_PLACE, highest_and_minus_lowest, 2, MPI_INT,
+         MPI_MAX, runtime.world());
+  const bool equal =
+      highest_and_minus_lowest[0] == -highest_and_minus_lowest[1];
+  return equal && runtime.size() % here == 0 ? here : 0;
+}
+
+// All ranks have just met: the splits do not block for long.
+Result<RankGroups> MakeGroups(const std::shared_ptr<MpiRuntime>& runtime,
+                              MPI_Comm comm,
+                              const CommunicatorOptions& options) {
+  MPI_Comm machine = MPI_COMM_NULL;
+  MPI_Comm across = MPI_COMM_NULL;
+  {
+    const std::lock_guard<std::mutex> lock(runtime->mutex());
+    int number = runtime->node_rank();
+    if (options.ranks_per_machine > 0) {
+      number = runtime->rank() % options.ranks_per_machine;
+      LS_MPI(MPI_Comm_split, comm, runtime->rank() / options.ranks_per_machine,
+             runtime->rank(), &machine);
+    } else {
+      LS_MPI(MPI_Comm_dup, runtime->node(), &machine);
+    }
+    LS_MPI(MPI_Comm_split, comm, number, runtime->rank(), &across);
+  }
+  RankGroups groups;
+  LS_ASSIGN_OR_RETURN(
+      groups.machine,
+      MakeSharedMemoryCommunicator(runtime, machine, options.chunk_bytes));
+  LS_ASSIGN_OR_RETURN(
+      groups.across, MakeMpiCommunicator(runtime, across, options.chunk_bytes));
+  LS_ASSIGN_OR_RETURN(groups.world,
+                      MakeMpiCommunicator(runtime, comm, options.chunk_bytes));
+  return groups;
 }
 
 }  // namespace
@@ -137,9 +184,23 @@ Result<std::unique_ptr<Communicator>> MpiContext::MakeCommunicator(
     const std::lock_guard<std::mutex> lock(runtime_->mutex());
     LS_MPI(MPI_Comm_dup, runtime_->world(), &comm);
   }
+  LS_ASSIGN_OR_RETURN(const int per_machine,
+                      RanksPerMachine(*runtime_, options));
+  const bool hierarchical = per_machine > 1 && per_machine < size_;
+  if (*backend == kHierarchical && !hierarchical) {
+    return InvalidArgument(
+        "backend hierarchical needs several machines with as many ranks each, "
+        "at least 2; ",
+        local_size_, " of ", size_, " are on ", host_);
+  }
   Result<std::unique_ptr<Communicator>> made =
       FailedPrecondition("no communicator yet");
-  if (*backend != kMpi && one_node) {
+  if (*backend == kHierarchical || (*backend == kAuto && hierarchical)) {
+    LS_ASSIGN_OR_RETURN(RankGroups groups, MakeGroups(runtime_, comm, options));
+    groups.machine->set_timeout_micros(limit);
+    groups.across->set_timeout_micros(limit);
+    made = MakeHierarchicalCommunicator(std::move(groups));
+  } else if (*backend != kMpi && one_node) {
     made = MakeSharedMemoryCommunicator(runtime_, comm, options.chunk_bytes);
     if (!made.ok() && *backend == kAuto &&
         made.code() == Code::kResourceExhausted) {

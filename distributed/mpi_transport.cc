@@ -13,12 +13,6 @@ namespace {
 // What a rank sent before it left may arrive after the notice.
 constexpr uint64_t kGraceMicros = 500'000;
 
-std::string Describe(const std::vector<int>& ranks) {
-  std::vector<std::string> parts;
-  for (const int r : ranks) parts.push_back(StrCat("rank ", r));
-  return Join(parts, ", ");
-}
-
 }  // namespace
 
 MpiTransport::MpiTransport(std::shared_ptr<MpiRuntime> runtime, MPI_Comm comm,
@@ -97,9 +91,16 @@ Status MpiTransport::ExchangePackets(const CollectiveCall& call,
   LS_RETURN_IF_ERROR(Wait(call, requests_, awaited));
   LS_RETURN_IF_ERROR(ReadNotices());  // others gave up before we came
   for (int r = 0; r < size_; ++r) {
-    LS_RETURN_IF_ERROR(CheckAgreement(rank_, call.header, r, packet(r).header));
+    LS_RETURN_IF_ERROR(
+        CheckAgreement(label(rank_), call.header, label(r), packet(r).header));
   }
   return Ok();
+}
+
+std::string MpiTransport::Describe(const std::vector<int>& ranks) const {
+  std::vector<std::string> parts;
+  for (const int r : ranks) parts.push_back(StrCat("rank ", label(r)));
+  return Join(parts, ", ");
 }
 
 Status MpiTransport::CheckPeers(const CollectiveCall& call,

@@ -36,6 +36,9 @@ class MpiTransport {
                std::function<void(const Status&)> adopt);
   ~MpiTransport();
 
+  // See Communicator::set_labels.
+  void set_labels(std::vector<int> labels) { labels_ = std::move(labels); }
+
   MpiRuntime& runtime() { return *runtime_; }
   const std::shared_ptr<MpiRuntime>& shared_runtime() { return runtime_; }
   MPI_Comm comm() const { return comm_; }
@@ -69,6 +72,10 @@ class MpiTransport {
     char message[1024] = {};
   };
   Status ReadNotices();
+  int label(int rank) const {
+    return labels_.empty() ? rank : labels_[static_cast<size_t>(rank)];
+  }
+  std::string Describe(const std::vector<int>& ranks) const;
   Status CheckPeers(const CollectiveCall& call,
                     const std::vector<int>& awaited);
 
@@ -78,6 +85,7 @@ class MpiTransport {
   int size_;
   std::function<Status()> failed_;
   std::function<void(const Status&)> adopt_;
+  std::vector<int> labels_;
   std::vector<MpiPacket> packets_;
   std::vector<MPI_Request> requests_;     // of ExchangePackets
   std::vector<uint64_t> left_at_micros_;  // 0: the rank has not left

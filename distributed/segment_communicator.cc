@@ -150,9 +150,9 @@ Status SegmentCommunicator::CheckPeers(const CollectiveCall& call,
 std::string SegmentCommunicator::Describe(const std::vector<int>& ranks) const {
   std::vector<std::string> parts;
   for (const int r : ranks) {
-    parts.push_back(group_.processes ? StrCat("rank ", r, " (process ",
+    parts.push_back(group_.processes ? StrCat("rank ", label(r), " (process ",
                                               Block(r).process, ")")
-                                     : StrCat("rank ", r));
+                                     : StrCat("rank ", label(r)));
   }
   return Join(parts, ", ");
 }
@@ -190,7 +190,7 @@ Status SegmentCommunicator::CheckHeaders(const CollectiveCall& call) {
   for (int r = 0; r < size(); ++r) {
     if (r == rank()) continue;
     LS_RETURN_IF_ERROR(CheckAgreement(
-        rank(), call.header, r, Block(r).headers[call.header.sequence % 2]));
+        label(rank()), call.header, label(r), Block(r).headers[call.header.sequence % 2]));
   }
   return Ok();
 }

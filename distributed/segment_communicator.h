@@ -120,6 +120,11 @@ class SegmentCommunicator : public Communicator {
 
   Status DoAllReduce(const CollectiveCall& call, std::span<const Piece> pieces,
                      double factor, const ElementUpdate* update) override;
+  Status DoReduceSlice(const CollectiveCall& call,
+                       std::span<const Piece> pieces, double factor,
+                       void* slice) override;
+  Status DoGatherSlices(const CollectiveCall& call,
+                        std::span<const Piece> pieces) override;
   Status DoReduceScatter(const CollectiveCall& call, const void* in,
                          void* out) override;
   Status DoAllGather(const CollectiveCall& call, const void* in,
@@ -156,7 +161,9 @@ class SegmentCommunicator : public Communicator {
                         std::span<const double> factors, int64_t begin,
                         int64_t end) const;
   Status ReduceSmall(const Reduction& reduction);
+  Status Reduce(const Reduction& reduction);
   Status ReduceThroughHalves(const Reduction& reduction);
+  Status ReduceRound(const Reduction& reduction, int64_t round, int64_t most);
   Status CombineRound(const Reduction& reduction, const Slice& mine,
                       int64_t most);
   // Whose half holds the slice that `rank` combined.

@@ -31,11 +31,16 @@ constexpr uint64_t kAwaitWritersMicros = 2'000'000;
 
 }  // namespace
 
+// An AllReduce, or one half of it.
 struct SegmentCommunicator::Reduction {
   const CollectiveCall& call;
   std::span<const Piece> pieces;
-  double factor;
-  const ElementUpdate* update;  // may be null
+  double factor = 1;
+  const ElementUpdate* update = nullptr;
+  std::byte* slice = nullptr;  // of ReduceSlice
+
+  bool combines() const { return call.header.kind != CallKind::kGatherSlices; }
+  bool gives() const { return call.header.kind != CallKind::kReduceSlice; }
 
   size_t element() const { return call.element_bytes(); }
   int64_t count() const { return call.header.count; }
@@ -54,13 +59,29 @@ Status SegmentCommunicator::DoAllReduce(const CollectiveCall& call,
                                         std::span<const Piece> pieces,
                                         double factor,
                                         const ElementUpdate* update) {
-  const Reduction reduction{call, pieces, factor, update};
+  const Reduction reduction{call, pieces, factor, update, nullptr};
   const size_t bytes =
       static_cast<size_t>(call.header.count) * call.element_bytes();
   const size_t small = group_.bases.empty() ? kSmallBytes : kSmallBytesInPlace;
   if (bytes <= std::min(small, group_.half_bytes) && update == nullptr) {
     return ReduceSmall(reduction);
   }
+  return Reduce(reduction);
+}
+
+Status SegmentCommunicator::DoReduceSlice(const CollectiveCall& call,
+                                          std::span<const Piece> pieces,
+                                          double factor, void* slice) {
+  return Reduce(
+      {call, pieces, factor, nullptr, static_cast<std::byte*>(slice)});
+}
+
+Status SegmentCommunicator::DoGatherSlices(const CollectiveCall& call,
+                                           std::span<const Piece> pieces) {
+  return Reduce({call, pieces});
+}
+
+Status SegmentCommunicator::Reduce(const Reduction& reduction) {
   if (!group_.bases.empty()) {
     bool done = false;
     LS_RETURN_IF_ERROR(TryInPlace(reduction, &done));
@@ -94,7 +115,9 @@ Status SegmentCommunicator::PublishPlaces(const Reduction& reduction) {
   }
   bool shared = sources_.size() <= kMaxRanksInPlace;
   for (const Piece& piece : reduction.pieces) {
-    shared = shared && publish(piece.in, piece) && publish(piece.out, piece);
+    shared = shared &&
+             publish(reduction.combines() ? piece.in : piece.out, piece) &&
+             publish(reduction.gives() ? piece.out : piece.in, piece);
   }
   Block(rank()).in_place = shared ? 1 : 0;
   Block(rank()).factor = reduction.factor;
@@ -134,7 +157,7 @@ Status SegmentCommunicator::TryInPlace(const Reduction& reduction, bool* done) {
     result = CheckFailure();
   }
   *done = result.ok() && AllInPlace();
-  if (result.ok() && reduction.update != nullptr) {
+  if (result.ok() && reduction.combines()) {
     LearnStateArrays(reduction.num_states());
   }
   if (*done) result = CombineMine(reduction);
@@ -194,6 +217,11 @@ Status SegmentCommunicator::CombineInPlace(const Reduction& reduction,
   const size_t states = reduction.num_states();
   std::array<const void*, kMaxRanksInPlace> sources;
   alignas(64) std::byte block[kBlock * kMaxReducedBytes];
+  std::byte* slice = reduction.slice;
+  if (slice != nullptr) {
+    slice = At(slice, begin - SliceOf(reduction.count(), rank(), size()).begin,
+               element);
+  }
   Status first;
   ForEachPart(reduction.pieces, begin, end, kBlock, [&](const Part& part) {
     if (!first.ok()) return;
@@ -203,15 +231,21 @@ Status SegmentCommunicator::CombineInPlace(const Reduction& reduction,
     const auto output = [&](int r) {
       return ArrayAt(r, Table(r)[number + 1], offset);
     };
-    for (int r = 0; r < size(); ++r) {
-      sources[static_cast<size_t>(r)] = ArrayAt(r, Table(r)[number], offset);
+    std::byte* combined = slice != nullptr              ? slice
+                          : reduction.update != nullptr ? block
+                                                        : output(rank());
+    if (reduction.combines()) {
+      for (int r = 0; r < size(); ++r) {
+        sources[static_cast<size_t>(r)] = ArrayAt(r, Table(r)[number], offset);
+      }
+      kernels.combine(reduction.op(), {sources.data(), ranks}, factors,
+                      combined, part.count);
     }
-    std::byte* out = output(rank());
-    kernels.combine(reduction.op(), {sources.data(), ranks}, factors,
-                    reduction.update == nullptr ? out : block, part.count);
-    if (reduction.update != nullptr) first = (*reduction.update)(part, block);
-    for (int r = 0; r < size(); ++r) {
-      if (r != rank()) std::memcpy(output(r), out, bytes);
+    if (reduction.update != nullptr)
+      first = (*reduction.update)(part, combined);
+    if (slice != nullptr) slice += bytes;
+    for (int r = 0; r < size() && reduction.gives(); ++r) {
+      if (r != rank()) std::memcpy(output(r), output(rank()), bytes);
     }
   });
   return first;
@@ -235,15 +269,26 @@ Status SegmentCommunicator::ReduceSmall(const Reduction& reduction) {
 
 // In each round a half has a part of each rank's slice, at r * most.
 Status SegmentCommunicator::ReduceThroughHalves(const Reduction& reduction) {
-  const size_t element = reduction.element();
-  const int64_t most = static_cast<int64_t>(group_.half_bytes / element /
-                                            static_cast<size_t>(size())) /
-                       kSliceAlignment * kSliceAlignment;
+  const int64_t most =
+      static_cast<int64_t>(group_.half_bytes / reduction.element() /
+                           static_cast<size_t>(size())) /
+      kSliceAlignment * kSliceAlignment;
   const int64_t rounds = RoundsFor(reduction.count(), size(), most);
   for (int64_t round = 0; round < rounds; ++round) {
-    const auto part = [&](int r) {
-      return RoundOf(SliceOf(reduction.count(), r, size()), round, most);
-    };
+    LS_RETURN_IF_ERROR(ReduceRound(reduction, round, most));
+    NextHalf();
+  }
+  return Ok();
+}
+
+Status SegmentCommunicator::ReduceRound(const Reduction& reduction,
+                                        int64_t round, int64_t most) {
+  const size_t element = reduction.element();
+  const auto part = [&](int r) {
+    return RoundOf(SliceOf(reduction.count(), r, size()), round, most);
+  };
+  const Slice mine = part(rank());
+  if (reduction.combines()) {
     for (int r = 0; r < size(); ++r) {
       if (r == rank()) continue;
       GatherPieces(reduction.pieces, element, &reduction.kernels(),
@@ -251,14 +296,17 @@ Status SegmentCommunicator::ReduceThroughHalves(const Reduction& reduction) {
                    At(Half(rank()), r * most, element));
     }
     LS_RETURN_IF_ERROR(Sync(reduction.call));
-    LS_RETURN_IF_ERROR(CombineRound(reduction, part(rank()), most));
-    LS_RETURN_IF_ERROR(Sync(reduction.call));
-    for (int r = 0; r < size(); ++r) {
-      if (r == rank()) continue;
-      ScatterPieces(reduction.pieces, element, part(r).begin, part(r).end,
-                    At(Half(HolderOf(r)), r * most, element));
-    }
-    NextHalf();
+    LS_RETURN_IF_ERROR(CombineRound(reduction, mine, most));
+    if (!reduction.gives()) return Ok();
+  } else {
+    CollectOutputs(reduction.pieces, element, mine.begin, mine.end,
+                   At(Half(HolderOf(rank())), rank() * most, element));
+  }
+  LS_RETURN_IF_ERROR(Sync(reduction.call));
+  for (int r = 0; r < size(); ++r) {
+    if (r == rank()) continue;
+    ScatterPieces(reduction.pieces, element, part(r).begin, part(r).end,
+                  At(Half(HolderOf(r)), r * most, element));
   }
   return Ok();
 }
@@ -284,6 +332,12 @@ Status SegmentCommunicator::CombineRound(const Reduction& reduction,
     }
     std::byte* combined = At(Half(HolderOf(rank())), place, element);
     kernels.combine(reduction.op(), sources_, {}, combined, end - at);
+    if (reduction.slice != nullptr) {
+      const Slice whole = SliceOf(reduction.count(), rank(), size());
+      std::memcpy(At(reduction.slice, at - whole.begin, element), combined,
+                  static_cast<size_t>(end - at) * element);
+      continue;
+    }
     LS_RETURN_IF_ERROR(DeliverPieces(reduction.pieces, element, at, end,
                                      combined, reduction.update));
     if (reduction.update != nullptr) {

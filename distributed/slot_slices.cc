@@ -25,9 +25,9 @@ void SlotSlices::Complete(Variable* variable) {
   Tensor& mine = variable->value();
   const int64_t count = mine.NumElements();
   const size_t element = DTypeSize(mine.dtype());
-  for (int r = 0; r < ranks_->size(); ++r) {
-    if (r == ranks_->rank()) continue;
-    const Slice theirs = SliceOf(division.total, r, ranks_->size());
+  for (int r = 0; r < ranks_->update_size(); ++r) {
+    if (r == ranks_->update_rank()) continue;
+    const Slice theirs = SliceOf(division.total, r, ranks_->update_size());
     const int64_t begin = std::max<int64_t>(0, theirs.begin - division.first);
     const int64_t end = std::min(count, theirs.end - division.first);
     if (begin >= end) continue;

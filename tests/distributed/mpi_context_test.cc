@@ -60,7 +60,7 @@ TEST(MpiContextTest, AnUnknownBackendIsRefused) {
   auto comm = TestContext().MakeCommunicator();
   EXPECT_EQ(comm.code(), Code::kInvalidArgument);
   EXPECT_THAT(comm.status().message(),
-              HasSubstr("LOCKSTEP_COMM must be auto, shm or mpi"));
+              HasSubstr("LOCKSTEP_COMM must be auto, shm, hierarchical or mpi"));
 }
 
 TEST(MpiContextTest, ATimeoutThatIsNoNumberIsRefused) {

@@ -17,7 +17,10 @@ MpiContext* context = nullptr;
 }  // namespace
 
 std::vector<RankSetup> RankSetups() {
-  return {{"shm", context->size()}, {"mpi", context->size()}};
+  std::vector<RankSetup> setups = {{"shm", context->size()},
+                                   {"mpi", context->size()}};
+  if (context->size() == 4) setups.push_back({"hierarchical", 4});
+  return setups;
 }
 
 void RunRanks(const RankSetup& setup,
@@ -26,7 +29,9 @@ void RunRanks(const RankSetup& setup,
   auto comm =
       context->MakeCommunicator({.backend = setup.backend,
                                  .timeout_micros = options.timeout_micros,
-                                 .chunk_bytes = options.half_bytes});
+                                 .chunk_bytes = options.half_bytes,
+                                 .ranks_per_machine =
+                                     setup.backend == "hierarchical" ? 2 : 0});
   ASSERT_TRUE(comm.ok()) << comm.status().ToString();
   f(**comm);
 }

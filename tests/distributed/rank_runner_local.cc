@@ -1,16 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "distributed/hierarchical_communicator.h"
 #include "tests/distributed/rank_runner.h"
 #include "tests/testing/spawn_ranks.h"
 
 namespace lockstep {
 
 std::vector<RankSetup> RankSetups() {
-  return {{"local", 1}, {"local", 2}, {"local", 3}, {"local", 4}, {"local", 5}};
+  return {{"local", 1}, {"local", 2},        {"local", 3},
+          {"local", 4}, {"local", 5},        {"hierarchical", 4},
+          {"hierarchical", 6}};
 }
+
+namespace {
+
+// Machines of two ranks; both are threads, and "across" goes through memory.
+std::unique_ptr<Communicator> Hierarchy(std::shared_ptr<Communicator> world) {
+  constexpr int kPerMachine = 2;
+  const int rank = world->rank();
+  auto machine = world->Split(rank / kPerMachine, rank);
+  auto across = world->Split(rank % kPerMachine, rank);
+  EXPECT_TRUE(machine.ok()) << machine.status().ToString();
+  EXPECT_TRUE(across.ok()) << across.status().ToString();
+  auto made = MakeHierarchicalCommunicator(
+      {std::move(world), *std::move(machine), *std::move(across)});
+  EXPECT_TRUE(made.ok()) << made.status().ToString();
+  return *std::move(made);
+}
+
+}  // namespace
 
 void RunRanks(const RankSetup& setup,
               const std::function<void(Communicator&)>& f,
               const RankOptions& options) {
+  if (setup.backend == "hierarchical") {
+    SpawnRanksShared(
+        setup.size,
+        [&](std::shared_ptr<Communicator> world) {
+          const uint64_t timeout = world->timeout_micros();
+          const auto ranks = Hierarchy(std::move(world));
+          ranks->set_timeout_micros(timeout);
+          f(*ranks);
+        },
+        {.half_bytes = options.half_bytes,
+         .timeout_micros = options.timeout_micros});
+    return;
+  }
   SpawnRanks(setup.size, f,
              {.half_bytes = options.half_bytes,
               .timeout_micros = options.timeout_micros});
