@@ -9,6 +9,7 @@
 
 #include "distributed/communicator.h"
 #include "distributed/divided_updates.h"
+#include "distributed/gradient_facts.h"
 #include "distributed/slot_slices.h"
 #include "distributed/step_estimate.h"
 #include "runtime/core/env.h"
@@ -76,10 +77,11 @@ class Rewriter {
     LS_RETURN_IF_ERROR(CheckBatchName());
     LS_ASSIGN_OR_RETURN(std::vector<Gradient> gradients, FindGradients());
     LS_RETURN_IF_ERROR(BroadcastAssigned());
-    if (!gradients.empty()) {
-      LS_RETURN_IF_ERROR(ShareBatch());
-      LS_RETURN_IF_ERROR(Exchange(gradients));
-    }
+    const bool rows = std::ranges::any_of(
+        graph_.nodes(), [](const Node* n) { return RowsOf(*n).values >= 0; });
+    if (rows || !gradients.empty()) LS_RETURN_IF_ERROR(ShareBatch());
+    if (rows) LS_RETURN_IF_ERROR(ExchangeRows());
+    if (!gradients.empty()) LS_RETURN_IF_ERROR(Exchange(gradients));
     if (options_.divide_updates) LS_RETURN_IF_ERROR(CompleteSlots(context_));
     ChainSynchronizing();
     return graph_.TopologicalOrder().status();
@@ -89,6 +91,7 @@ class Rewriter {
   Status CheckBatchName() const;
   Output FindBatch() const;
   Result<std::vector<Gradient>> FindGradients() const;
+  Status ExchangeRows();
   Status BroadcastAssigned();
   Status ShareBatch();
   Status Exchange(const std::vector<Gradient>& gradients);
@@ -141,73 +144,12 @@ Output Rewriter::FindBatch() const {
   return node == nullptr ? Output{} : node->output(original->index);
 }
 
-namespace {
-
-// Calls visit(node) for all that the output is made from, until it is false.
-template <class F>
-bool AllAbove(Output o, F visit) {
-  std::unordered_set<const Node*> seen = {o.node};
-  std::vector<const Node*> stack = {o.node};
-  while (!stack.empty()) {
-    const Node* n = stack.back();
-    stack.pop_back();
-    if (!visit(*n)) return false;
-    for (const Output& in : n->inputs()) {
-      if (seen.insert(in.node).second) stack.push_back(in.node);
-    }
-  }
-  return true;
-}
-
-bool DependsOnFeed(Output o) {
-  return !AllAbove(o, [](const Node& n) { return n.op() != "_Feed"; });
-}
-
-// What is computed from variables alone is the same on all ranks: powers of a
-// decay, counters of steps.
-bool FollowsFromVariables(Output o) {
-  bool variables = false;
-  return AllAbove(o,
-                  [&](const Node& n) {
-                    variables = variables || n.traits().variable;
-                    return n.traits().variable ||
-                           (!n.traits().stateful && !n.traits().random &&
-                            n.op() != "_Feed");
-                  }) &&
-         variables;
-}
-
-// Gradient descent on rows is written as an addition to them: what each rank
-// adds comes of its own samples.
-Status RefuseUpdateOfRows(const Node& n) {
-  const bool adds =
-      n.op().ends_with("ScatterAdd") || n.op().ends_with("ScatterSub");
-  if (!adds || n.num_inputs() != 3 || !IsFloating(n.input(2).dtype()) ||
-      !DependsOnFeed(n.input(2))) {
-    return Ok();
-  }
-  return Unimplemented("node '", n.name(), "': an update of some rows (",
-                       n.op(),
-                       ") by what is fed cannot be averaged over "
-                       "ranks");
-}
-
-}  // namespace
-
 Result<std::vector<Gradient>> Rewriter::FindGradients() const {
   std::unordered_map<Output, size_t, OutputHash> index;
   std::vector<Gradient> gradients;
   for (Node* node : graph_.nodes()) {
-    LS_RETURN_IF_ERROR(RefuseUpdateOfRows(*node));
     const int input = node->traits().applies_gradient;
-    if (input < 0) continue;
-    if (std::ranges::any_of(node->def().inputs, [](const ArgDef& arg) {
-          return arg.name == "indices";
-        })) {
-      return Unimplemented("node '", node->name(),
-                           "': a gradient of some rows (", node->op(),
-                           ") cannot be averaged over ranks");
-    }
+    if (input < 0 || RowsOf(*node).values >= 0) continue;
     const Output output = node->input(input);
     const DType dtype = BaseOf(output.dtype());
     if (!IsFloating(dtype)) {
@@ -230,6 +172,33 @@ Result<std::vector<Gradient>> Rewriter::FindGradients() const {
     return std::pair(g.position, g.first_use);
   });
   return gradients;
+}
+
+Status Rewriter::ExchangeRows() {
+  std::unordered_set<Output, OutputHash> added_at;
+  for (Node* node : graph_.nodes()) {
+    const RowInputs inputs = RowsOf(*node);
+    if (inputs.values < 0) continue;
+    // TensorFlow's Adam adds the squares of a gradient to a slot: their average
+    // is not the square of the gradients' average.
+    if (node->traits().applies_gradient < 0 &&
+        !added_at.insert(node->input(inputs.indices)).second) {
+      return Unimplemented("node '", node->name(), "': rows that several ops (",
+                           node->op(),
+                           ") update by what is fed cannot be averaged over "
+                           "ranks");
+    }
+    LS_ASSIGN_OR_RETURN(Node * exchange,
+                        Add({.name = StrCat("_row_exchange/", node->name()),
+                             .op = "_RowExchange",
+                             .inputs = {node->input(inputs.values),
+                                        node->input(inputs.indices)},
+                             .attrs = {{"weighted", share_ != nullptr}}},
+                            order_.OfInput(node, inputs.values)));
+    graph_.SetInput(node, inputs.values, exchange->output(0));
+    graph_.SetInput(node, inputs.indices, exchange->output(1));
+  }
+  return Ok();
 }
 
 Status Rewriter::BroadcastAssigned() {

@@ -17,7 +17,9 @@
 //   ones;
 // - all of this happens in one order, which the graph alone decides.
 // A plan that neither trains nor assigns (evaluation) needs no other rank.
-// Not for gradients that reach variables by other ops than Apply*, or sparsely.
+// Gradients of some rows (IndexedSlices) are gathered, one row for each index.
+// Not for gradients that reach variables by other ops than Apply* and, for rows,
+// ScatterAdd and ScatterSub.
 //
 // Threading: Run is const and may be called by several sessions at once; the
 // sessions of one communicator must not run at the same time.

@@ -181,6 +181,9 @@ namespace {
 
 Status CompleteFor(PassContext& context, Node* slot, Node* user) {
   Graph& graph = context.graph;
+  const bool update = IsUpdate(*user);
+  std::vector<Node*> after;
+  if (!update) after = user->control_inputs();
   LS_ASSIGN_OR_RETURN(
       Node * complete,
       graph.AddNode({.name = graph.UniqueName(slot->name() + "/_complete"),
@@ -188,8 +191,15 @@ Status CompleteFor(PassContext& context, Node* slot, Node* user) {
                                ? "_CompleteResourceSlot"
                                : "_CompleteSlot",
                      .inputs = {slot->output(0)},
-                     .control_inputs = user->control_inputs()}));
+                     .control_inputs = std::move(after)}));
   graph.AddControlEdge(complete, user);
+  // An update in full: no rank makes it before all have whole slots.
+  if (update) {
+    Node* exchange = user->input(user->traits().applies_gradient).node;
+    if (exchange->traits().synchronizes) {
+      graph.AddControlEdge(complete, exchange);
+    }
+  }
   return Ok();
 }
 
@@ -211,7 +221,10 @@ Status CompleteSlots(PassContext& context) {
     }
     const Consumers consumers(graph);
     for (const auto& [user, input] : consumers.Of(slot->output(0))) {
-      if (IsUpdate(*user) || user->op() == "_GradientUpdate") continue;
+      if (user->op() == "_GradientUpdate" ||
+          (IsUpdate(*user) && !UpdatesInput(*user, input))) {
+        continue;
+      }
       LS_RETURN_IF_ERROR(CompleteFor(context, slot, user));
     }
   }

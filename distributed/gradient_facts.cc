@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "distributed/gradient_facts.h"
+
+#include <algorithm>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+namespace lockstep {
+namespace {
+
+// Calls visit(node) for all that the output is made from, until it is false.
+template <class F>
+bool AllAbove(Output o, F visit) {
+  std::unordered_set<const Node*> seen = {o.node};
+  std::vector<const Node*> stack = {o.node};
+  while (!stack.empty()) {
+    const Node* n = stack.back();
+    stack.pop_back();
+    if (!visit(*n)) return false;
+    for (const Output& in : n->inputs()) {
+      if (seen.insert(in.node).second) stack.push_back(in.node);
+    }
+  }
+  return true;
+}
+
+bool DependsOnFeed(Output o) {
+  return !AllAbove(o, [](const Node& n) { return n.op() != "_Feed"; });
+}
+
+}  // namespace
+
+bool FollowsFromVariables(Output o) {
+  bool variables = false;
+  return AllAbove(o,
+                  [&](const Node& n) {
+                    variables = variables || n.traits().variable;
+                    return n.traits().variable ||
+                           (!n.traits().stateful && !n.traits().random &&
+                            n.op() != "_Feed");
+                  }) &&
+         variables;
+}
+
+RowInputs RowsOf(const Node& n) {
+  const bool adds =
+      n.op().ends_with("ScatterAdd") || n.op().ends_with("ScatterSub");
+  if (adds && n.num_inputs() == 3 && IsFloating(n.input(2).dtype()) &&
+      DependsOnFeed(n.input(2))) {
+    return {.values = 2, .indices = 1};
+  }
+  if (n.traits().applies_gradient < 0) return {};
+  const auto& inputs = n.def().inputs;
+  const auto indices =
+      std::ranges::find(inputs, std::string_view("indices"), &ArgDef::name);
+  if (indices == inputs.end()) return {};
+  return {.values = n.traits().applies_gradient,
+          .indices = static_cast<int>(indices - inputs.begin())};
+}
+
+}  // namespace lockstep
