@@ -105,7 +105,15 @@ void Communicator::Record(const CollectiveCall& call) {
        .group = trace_group_});
 }
 
+void Communicator::NoteArrival(const CollectiveCall& call) {
+  totals_.micros_waited += Env::Default()->SteadyMicros() - call.start_micros;
+}
+
 Status Communicator::Finish(const CollectiveCall& call, Status result) {
+  ++totals_.calls;
+  totals_.bytes +=
+      static_cast<uint64_t>(call.header.count) * call.element_bytes();
+  totals_.micros += Env::Default()->SteadyMicros() - call.start_micros;
   // Who fails is seen waiting until the failure is told.
   const EndOfWait end;
   if (trace_ != nullptr) Record(call);

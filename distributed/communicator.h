@@ -161,6 +161,15 @@ class Communicator {
   void Abort(const Status& why);
   // The first failure, OK when there is none.
   Status status() const;
+
+  // What the calls so far took. To be read between calls.
+  struct Totals {
+    uint64_t calls = 0;
+    uint64_t bytes = 0;          // of one rank's arrays
+    uint64_t micros = 0;         // from call to return
+    uint64_t micros_waited = 0;  // of these, until all ranks had come
+  };
+  const Totals& totals() const { return totals_; }
   // Called once, with the first failure, on the thread that meets it; `told`:
   // another rank announced it. Set before the first call; parts that Split
   // makes have it too.
@@ -199,6 +208,8 @@ class Communicator {
   // Tells the other ranks of the first failure. At most once, from any thread.
   virtual void Announce(const Status& why) = 0;
 
+  // All ranks have come to `call`: the rest of it is work.
+  void NoteArrival(const CollectiveCall& call);
   // Set once by the first failure; polled by waits.
   bool failed() const { return failed_.load(std::memory_order_acquire); }
   // Passes the call's `result` on; an error ends the communicator.
@@ -220,6 +231,7 @@ class Communicator {
   const int size_;
   const bool local_;
   std::vector<int> labels_;
+  Totals totals_;
   uint64_t timeout_micros_ = kDefaultTimeoutMicros;
   uint64_t sequence_ = 0;  // collectives so far
   FailureFn on_failure_;

@@ -436,6 +436,29 @@ Result<LinkCost> MeasureLink(Communicator& communicator) {
   return LinkCost{.latency_micros = link[0], .bytes_per_micro = link[1]};
 }
 
+std::string CommunicationSummary(const Communicator& communicator,
+                                 const Communicator::Totals& since,
+                                 double seconds, double overlapped_seconds) {
+  const Communicator::Totals& now = communicator.totals();
+  const double all = static_cast<double>(now.micros - since.micros) * 1e-6;
+  const double waited =
+      static_cast<double>(now.micros_waited - since.micros_waited) * 1e-6;
+  const double exposed = overlapped_seconds < 0 ? all : overlapped_seconds;
+  const double share = seconds > 0 ? 100 * exposed / seconds : 0;
+  const char* limit = share < 1          ? "computing"
+                      : waited > all / 2 ? "ranks that come late"
+                                         : "the exchange itself";
+  char text[256];
+  std::snprintf(text, sizeof(text),
+                "communication (%s): %llu calls, %s, %.3f s of %.3f s exposed "
+                "(%.1f %%), %.3f s waiting for late ranks; limited by %s",
+                std::string(communicator.backend()).c_str(),
+                static_cast<unsigned long long>(now.calls - since.calls),
+                HumanBytes(now.bytes - since.bytes).c_str(), exposed, seconds, share,
+                waited, limit);
+  return text;
+}
+
 void UseDataParallel(std::shared_ptr<Communicator> communicator,
                      DataParallelOptions options, SessionOptions* session) {
   session->batch = options.batch;

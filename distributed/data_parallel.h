@@ -33,12 +33,11 @@
 #include <string>
 
 #include "distributed/bucketing.h"
+#include "distributed/communicator.h"
 #include "runtime/exec/session_options.h"
 #include "runtime/graph/passes/pass.h"
 
 namespace lockstep {
-
-class Communicator;
 
 struct DataParallelOptions {
   // A tensor whose dimension 0 counts the samples of a rank, such as the
@@ -75,6 +74,14 @@ class DataParallel : public GraphPass {
   int ranks_;
   DataParallelOptions options_;
 };
+
+// One line for the end of a run that took `seconds`: how much of the time went
+// into talking to other ranks instead of computing, and what limits it. Of
+// calls after `since`. `overlapped_seconds`: what a session with a lane for it
+// waited; negative: no such.
+std::string CommunicationSummary(const Communicator& communicator,
+                                 const Communicator::Totals& since,
+                                 double seconds, double overlapped_seconds);
 
 // What messages between the ranks cost, by a few sums of two sizes; rank 0's
 // measurement, on all ranks, which all have to call this.

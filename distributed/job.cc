@@ -8,6 +8,7 @@
 #include "runtime/core/env.h"
 #include "runtime/core/progress.h"
 #include "runtime/core/threads.h"
+#include "runtime/exec/communication_wait.h"
 
 // By CMake, when the build has MPI.
 #ifdef LOCKSTEP_WITH_MPI
@@ -49,6 +50,12 @@ struct Job::State {
   std::unique_ptr<MpiContext> mpi;
   // Shared with the session, which uses it during its runs.
   std::shared_ptr<Communicator> communicator;
+  // Shared with sessions.
+  std::shared_ptr<CommunicationWait> wait =
+      std::make_shared<CommunicationWait>();
+  bool overlaps = false;
+  Communicator::Totals before;  // of CommunicationSummary
+  uint64_t configured_micros = 0;
   std::shared_ptr<Trace> trace;  // shared with both
 };
 
@@ -173,6 +180,22 @@ void Job::Configure(const std::string& batch, SessionOptions* options) {
   options->batch = batch;
   if (size() == 1) return;
   UseDataParallel(state_->communicator, {.batch = batch}, options);
+  options->services.push_back([wait = state_->wait](SessionResources& session) {
+    session.SetService(wait);
+  });
+  state_->overlaps = options->communication_lane;
+  state_->before = state_->communicator->totals();
+  state_->configured_micros = Env::Default()->SteadyMicros();
+}
+
+std::string Job::CommunicationSummary() const {
+  if (size() == 1 || state_->configured_micros == 0) return {};
+  const double seconds = 1e-6 * static_cast<double>(
+                                    Env::Default()->SteadyMicros() -
+                                    state_->configured_micros);
+  return lockstep::CommunicationSummary(
+      *state_->communicator, state_->before, seconds,
+      state_->overlaps ? 1e-6 * static_cast<double>(state_->wait->micros) : -1);
 }
 
 Status Job::ConfigureTasks(SessionOptions* options) {
@@ -217,6 +240,7 @@ Status Job::StartTrace(const std::string& asked) {
 }
 Trace* Job::trace() const { return state_->trace.get(); }
 std::string Job::transport() const { return {}; }
+std::string Job::CommunicationSummary() const { return {}; }
 
 #endif
 

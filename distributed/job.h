@@ -64,6 +64,9 @@ class Job {
   // The session averages gradients over the ranks, weighted by the examples
   // that each feeds to the tensor `batch`, such as "images:0".
   void Configure(const std::string& batch, SessionOptions* options);
+  // One line for the end of a run: what talking to the other ranks took since
+  // Configure, and what limits it. Empty for one rank.
+  std::string CommunicationSummary() const;
   // The session's graph is one over the ranks, if it asks for tasks: see
   // distributed/task_channel.h.
   Status ConfigureTasks(SessionOptions* options);

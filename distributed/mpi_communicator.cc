@@ -68,6 +68,12 @@ class MpiCommunicator : public Communicator {
   void Announce(const Status& why) override { transport_.SendNotices(why); }
 
  private:
+  // All ranks come, and call the same.
+  Status Meet(const CollectiveCall& call, const MpiPacket& mine) {
+    LS_RETURN_IF_ERROR(transport_.ExchangePackets(call, mine));
+    NoteArrival(call);
+    return Ok();
+  }
   // Whether the call's data travels in the packets.
   static bool FitsInline(const CollectiveCall& call) {
     return static_cast<uint64_t>(call.header.count) * call.element_bytes() <=
@@ -100,7 +106,7 @@ Status MpiCommunicator::DoAllReduce(const CollectiveCall& call,
   if (FitsInline(call) && update == nullptr) {
     return ReduceInline(call, pieces, factor);
   }
-  LS_RETURN_IF_ERROR(transport_.ExchangePackets(call, {call.header}));
+  LS_RETURN_IF_ERROR(Meet(call, {call.header}));
   const int64_t most = std::max<int64_t>(
       1, static_cast<int64_t>(chunk_bytes_ / call.element_bytes() /
                               static_cast<size_t>(size())));
@@ -120,7 +126,7 @@ Status MpiCommunicator::ReduceInline(const CollectiveCall& call,
       FindReduceKernels(static_cast<DType>(call.header.dtype));
   MpiPacket mine{call.header};
   GatherPieces(pieces, element, kernels, factor, 0, count, mine.inline_data);
-  LS_RETURN_IF_ERROR(transport_.ExchangePackets(call, mine));
+  LS_RETURN_IF_ERROR(Meet(call, mine));
   for (int r = 0; r < size(); ++r) {
     sources_[static_cast<size_t>(r)] = transport_.packet(r).inline_data;
   }
@@ -187,7 +193,7 @@ Status MpiCommunicator::ReduceRound(const CollectiveCall& call,
 
 Status MpiCommunicator::DoReduceScatter(const CollectiveCall& call,
                                         const void* in, void* out) {
-  LS_RETURN_IF_ERROR(transport_.ExchangePackets(call, {call.header}));
+  LS_RETURN_IF_ERROR(Meet(call, {call.header}));
   const size_t element = call.element_bytes();
   const int64_t count = call.header.count;
   const int64_t step = static_cast<int64_t>(chunk_bytes_ / element /
@@ -224,7 +230,7 @@ Status MpiCommunicator::DoAllGather(const CollectiveCall& call, const void* in,
   if (in_packet && count > 0) {
     std::memcpy(mine.inline_data, in, static_cast<size_t>(count) * element);
   }
-  LS_RETURN_IF_ERROR(transport_.ExchangePackets(call, mine));
+  LS_RETURN_IF_ERROR(Meet(call, mine));
   const auto put = [&](int r, int64_t begin, const void* from, size_t bytes) {
     if (bytes == 0) return;
     std::memcpy(At(static_cast<std::byte*>(out), r * count + begin, element),
@@ -267,7 +273,7 @@ Status MpiCommunicator::DoBroadcast(const CollectiveCall& call, void* data) {
   if (in_packet && rank() == root && total > 0) {
     std::memcpy(mine.inline_data, bytes, total);
   }
-  LS_RETURN_IF_ERROR(transport_.ExchangePackets(call, mine));
+  LS_RETURN_IF_ERROR(Meet(call, mine));
   if (in_packet) {
     if (rank() != root && total > 0) {
       std::memcpy(bytes, transport_.packet(root).inline_data, total);
@@ -352,7 +358,7 @@ Status MpiCommunicator::DoRecv(const CollectiveCall& call, void* data) {
 }
 
 Status MpiCommunicator::DoBarrier(const CollectiveCall& call) {
-  return transport_.ExchangePackets(call, {call.header});
+  return Meet(call, {call.header});
 }
 
 Result<std::unique_ptr<Communicator>> MpiCommunicator::DoSplit(

@@ -182,6 +182,7 @@ Status SegmentCommunicator::Sync(const CollectiveCall& call) {
     return late;
   };
   LS_RETURN_IF_ERROR(Wait(call, done, awaited));
+  if (first) NoteArrival(call);
   return first ? CheckHeaders(call) : Ok();
 }
 

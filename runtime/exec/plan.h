@@ -101,6 +101,7 @@ class Plan final : public PlanText {
   void RunLane(int lane);
   Status RunLaneSteps(int lane);
   Status RunRow(LaneStep* first, Queue& queue, bool* failed);
+  void AwaitLane(const LaneWait& wait, std::atomic<int>& done);
   Status AwaitLanes(const std::vector<LaneWait>& waits, Queue& queue);
   void Fail(int step, Status status);
   void BindFeeds(std::span<const Tensor> feeds);

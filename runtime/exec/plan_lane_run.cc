@@ -6,6 +6,8 @@
 #include <climits>
 #include <utility>
 
+#include "runtime/core/env.h"
+#include "runtime/exec/communication_wait.h"
 #include "runtime/exec/lanes.h"
 #include "runtime/exec/plan.h"
 
@@ -109,6 +111,19 @@ Status Plan::RunRow(LaneStep* first, Queue& queue, bool* failed) {
   return Ok();
 }
 
+void Plan::AwaitLane(const LaneWait& wait, std::atomic<int>& done) {
+  auto* counted = wait.lane == lanes_->Communication()
+                      ? resources_->Service<CommunicationWait>()
+                      : nullptr;
+  const uint64_t begin = counted ? Env::Default()->SteadyMicros() : 0;
+  int have = done.load(std::memory_order_acquire);
+  while (have < wait.done) {
+    done.wait(have, std::memory_order_acquire);
+    have = done.load(std::memory_order_acquire);
+  }
+  if (counted) counted->micros += Env::Default()->SteadyMicros() - begin;
+}
+
 Status Plan::AwaitLanes(const std::vector<LaneWait>& waits, Queue& queue) {
   for (const LaneWait& w : waits) {
     std::atomic<int>& done = progress_[static_cast<size_t>(w.lane)].done;
@@ -116,10 +131,7 @@ Status Plan::AwaitLanes(const std::vector<LaneWait>& waits, Queue& queue) {
     for (int i = 0; have < w.done && i < kSpins; ++i) {
       have = done.load(std::memory_order_acquire);
     }
-    while (have < w.done) {
-      done.wait(have, std::memory_order_acquire);
-      have = done.load(std::memory_order_acquire);
-    }
+    if (have < w.done) AwaitLane(w, done);
     if (failed_.load(std::memory_order_acquire)) return Ok();
     LS_RETURN_IF_ERROR(queue.WaitFor(lanes_->queue(w.lane), w.event));
   }

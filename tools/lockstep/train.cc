@@ -37,6 +37,9 @@ int Run(Job& job, const std::vector<std::string>& args) {
   if (!trainer.ok()) return FailOnce(trainer.status(), kExitBadInput);
   job.TakeStopSignals();
   const Status trained = (*trainer)->Train();
+  if (trained.ok() && job.speaks() && job.size() > 1) {
+    std::printf("%s\n", job.CommunicationSummary().c_str());
+  }
   if (!trained.ok()) return FailOnce(trained, kExitFailed);
   return (*trainer)->stopped() ? kExitStopped : 0;
 }
