@@ -14,6 +14,7 @@
 #include "distributed/mpi_runtime.h"
 #include "distributed/process_state.h"
 #include "distributed/shared_memory_communicator.h"
+#include "runtime/core/cpu_quota.h"
 #include "runtime/core/env.h"
 #include "runtime/core/logging.h"
 #include "runtime/core/threads.h"
@@ -154,6 +155,11 @@ Result<std::unique_ptr<MpiContext>> MpiContext::Init(int* argc, char*** argv) {
   context->local_size_ = static_cast<int>(runtime.node_masks().size());
   context->thread_share_ =
       lockstep::ThreadShare(runtime.node_masks(), runtime.node_rank());
+  // A container's limit is for all its ranks.
+  if (const int quota = CpuQuota(); quota > 0) {
+    context->thread_share_ = std::clamp(quota / context->local_size_, 1,
+                                        context->thread_share_);
+  }
   if (context->size_ > 1) SetLogPrefix(StrCat("rank ", context->rank_));
   return context;
 }

@@ -8,9 +8,12 @@
 #include <memory>
 #include <thread>
 
-namespace lockstep {
+#include "runtime/core/cpu_quota.h"
 
-int AffinityCount() {
+namespace lockstep {
+namespace {
+
+int MaskCount() {
   // The kernel refuses a mask smaller than its own with EINVAL.
   for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
     const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> mask(
@@ -23,6 +26,13 @@ int AffinityCount() {
     if (errno != EINVAL) break;
   }
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace
+
+int AffinityCount() {
+  const int quota = CpuQuota();
+  return quota > 0 ? std::min(MaskCount(), quota) : MaskCount();
 }
 
 int SetThreads(int count) {

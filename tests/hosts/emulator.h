@@ -7,7 +7,9 @@
 //
 // A frame goes out at the sender's rate, travels for `delay`, and comes in at
 // the receiver's rate; each port sends and receives at once. Frames keep their
-// order. A port that is cut loses everything.
+// order. A port that is cut loses everything. A host whose line is busy is not
+// asked for more, so that its own queues fill up and slow its senders down, as
+// those of a network card do.
 //
 // Threading: SetCut and SetLink from any thread while it runs.
 //
@@ -31,7 +33,7 @@ struct LinkOptions {
   double delay_us = 0;    // one way
   double mbit = 0;        // of each port, each way; 0: as fast as it goes
   double loss = 0;        // part of the frames
-  double queue_ms = 500;  // a sender's frames that wait longer are lost
+  double queue_ms = 500;  // a frame that would wait longer to get in is lost
   uint64_t seed = 1;
 };
 
@@ -51,6 +53,7 @@ class NetworkEmulator {
   uint64_t lost() const { return lost_; }
 
  private:
+  static constexpr int64_t kAheadNanos = 10'000'000;
   using Frame = std::vector<char>;
   struct Due {
     int64_t at_ns = 0;
@@ -65,8 +68,13 @@ class NetworkEmulator {
   };
 
   void Run();
-  // Everything that waits at the port's device.
-  bool TakeFrom(size_t port);
+  // The sender's line needs more frames soon. On a busy machine "soon" is when
+  // this thread runs next.
+  static bool Ready(const Port& port, int64_t now) {
+    return port.sends_until - now <= kAheadNanos;
+  }
+  // What waits at the port's device, as far as its line takes it.
+  void TakeFrom(size_t port);
   void Forward(size_t from, const char* frame, size_t bytes);
   void Enqueue(size_t from, size_t to, const char* frame, size_t bytes,
                int64_t sent_ns);

@@ -123,8 +123,22 @@ Status HostSet::Add(int host, int mtu) {
   LS_RETURN_IF_ERROR(Ip(StrCat(at, "link set ", tap, " name eth0")));
   LS_RETURN_IF_ERROR(
       Ip(StrCat(at, "link set eth0 address ", mac, " mtu ", mtu, " up")));
+  // A full queue of a TAP device loses frames instead of slowing senders down.
+  LS_RETURN_IF_ERROR(Ip(StrCat(at, "link set eth0 txqueuelen 10000")));
+  // What clusters have, whatever this machine does: BBR, for one, takes seconds
+  // to find out that a line is its own again.
+  LS_RETURN_IF_ERROR(
+      Ip(StrCat("netns exec ", name,
+                " sysctl -qw net.ipv4.tcp_congestion_control=reno "
+                "net.ipv4.tcp_slow_start_after_idle=0")));
   LS_RETURN_IF_ERROR(Ip(StrCat(at, "link set lo up")));
-  return Ip(StrCat(at, "addr add ", Address(host), "/24 dev eth0"));
+  LS_RETURN_IF_ERROR(
+      Ip(StrCat(at, "addr add ", Address(host), "/24 dev eth0")));
+  // Where nothing is lost, what waits in a long queue is not sent again; no
+  // acknowledgement is kept back for 40 ms.
+  return Ip(StrCat(at, "route replace 10.77.0.0/24 dev eth0 src ",
+                   Address(host), " quickack 1",
+                   lossless_ ? " rto_min 2s" : ""));
 }
 
 std::vector<std::string> HostSet::Prefix(int host) const {

@@ -39,13 +39,15 @@ class HostSet {
   NetworkEmulator& network() { return network_; }
 
  private:
-  explicit HostSet(const LinkOptions& link) : network_(link) {}
+  explicit HostSet(const LinkOptions& link)
+      : network_(link), lossless_(link.loss == 0) {}
   Status Add(int host, int mtu);
   Status WriteAgent();
   // What has to stand in front of a command on that host.
   std::vector<std::string> Prefix(int host) const;
 
   NetworkEmulator network_;
+  const bool lossless_;
   std::vector<std::string> names_;  // of the namespaces
   std::string agent_;
 };

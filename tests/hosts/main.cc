@@ -40,6 +40,7 @@ struct Options {
   int mtu = 9000;
   LinkOptions link;
   std::string control;
+  bool count = false;
   bool one = false;
   bool check = false;
 };
@@ -106,6 +107,12 @@ Result<int> Run(const Options& o, const std::vector<std::string>& command) {
     status = (*hosts)->Run(0, all);
     stop = true;
     listener.join();
+    if (o.count) {
+      const NetworkEmulator& net = (*hosts)->network();
+      std::fprintf(stderr, "hosts: %llu frames, %llu lost\n",
+                   static_cast<unsigned long long>(net.frames()),
+                   static_cast<unsigned long long>(net.lost()));
+    }
     hosts->reset();
   }
   std::filesystem::remove_all(scratch);
@@ -128,6 +135,7 @@ int Main(int argc, char** argv) {
       ("seed", po::value(&o.link.seed), "of what is lost")                   //
       ("mtu", po::value(&o.mtu)->default_value(o.mtu), "bytes of a frame")   //
       ("control", po::value(&o.control), "a FIFO to take commands from")     //
+      ("count", po::bool_switch(&o.count), "tell how many frames went")      //
       ("one", po::bool_switch(&o.one), "the command on host 0, no mpirun")   //
       ("check", po::bool_switch(&o.check), "only tell whether it can be done");
   po::variables_map values;

@@ -156,6 +156,21 @@ TEST(TraceTimesTest, TheSlowRankIsNamedAndWaitingIsNoCommunication) {
   }
 }
 
+TEST(TraceTimesTest, AnInitialiserThatTookLongIsNotTheStep) {
+  FakeJob job{.ranks = 2, .steps = 20, .offsets = {0, 0}, .drifts = {0, 0},
+              .clocks = {1, 1}};
+  std::vector<TraceLog> logs = job.Run();
+  for (TraceLog& log : logs) {
+    log.names.push_back({TraceKind::kRun, false, "Run", "init"});
+    log.events.insert(log.events.begin(),
+                      {.begin_ns = -kSecond, .end_ns = -1, .bytes = 1,
+                       .number = 1000, .name = 5, .kind = TraceKind::kRun});
+  }
+  const TraceTimes times = TimesOf(MergeTraces(logs));
+  EXPECT_EQ(times.step_name, "train");
+  EXPECT_EQ(times.ranks[0].steps, 20u);
+}
+
 TEST(TraceTimesTest, OpsOfSomeRunsCountForAll) {
   FakeJob job{
       .ranks = 2, .offsets = {0, 0}, .drifts = {0, 0}, .clocks = {1, 1}};

@@ -8,6 +8,7 @@
 #include "distributed/job.h"
 #include "runtime/core/threads.h"
 #include "runtime/exec/session.h"
+#include "runtime/graph/graph_def.h"
 #include "tools/lockstep/bench_allreduce.h"
 #include "tools/lockstep/bench_models.h"
 #include "tools/lockstep/command.h"
@@ -30,6 +31,7 @@ struct BenchOptions {
   std::string device;
   bool json = false;
   bool plan = false;
+  std::string write_graph;
   SessionFlags session;
 };
 
@@ -95,12 +97,17 @@ Status RunBench(const BenchOptions& o, Job& job) {
     LS_ASSIGN_OR_RETURN(model,
                         MakeBenchModel(o.name, batch / job.size(), o.device));
   }
+  if (!o.write_graph.empty()) {
+    LS_ASSIGN_OR_RETURN(const std::string bytes, ToGraphDef(model.graph));
+    return Env::Default()->WriteFileAtomically(o.write_graph, bytes);
+  }
   SessionOptions options;
   LS_RETURN_IF_ERROR(o.session.Apply("bench", *Env::Default(), &options));
   const int threads = o.threads > 0 ? o.threads : job.default_threads();
   options.intra_op_threads = threads;
   options.reproducible = o.reproducible;
   if (!o.device.empty()) options.allow_soft_placement = true;
+  LS_RETURN_IF_ERROR(job.StartTrace(options.trace_dir));
   job.Configure(model.feeds.empty() ? "" : model.feeds[0].name(), &options);
   LS_ASSIGN_OR_RETURN(auto session, Session::Create(model.graph, options));
   LS_ASSIGN_OR_RETURN(Times times, TimeSteps(model, *session, o));
@@ -151,7 +158,9 @@ int BenchMain(const std::vector<std::string>& args) {
       po::value(&all_reduce.max_bytes)->default_value(all_reduce.max_bytes),
       "the largest of allreduce")("json", po::bool_switch(&o.json),
                                   "one line of JSON")(
-      "plan", po::bool_switch(&o.plan), "list the plan's steps and memory");
+      "plan", po::bool_switch(&o.plan), "list the plan's steps and memory")(
+      "write-graph", po::value(&o.write_graph)->value_name("FILE"),
+      "write the model's GraphDef there and time nothing");
   o.session.AddTo(line.options);
   line.positional.add("name", 1);
   if (Status parsed = line.Parse(args); !parsed.ok()) {

@@ -61,7 +61,7 @@ class Maker {
   void Train(ops::Optimizer& optimizer, Output loss) {
     m_.fetches = {loss};
     m_.train = optimizer.Minimize(root_, loss, variables_);
-    m_.init = ops::VariablesInitializer(root_);
+    m_.init = ops::VariablesInitializer(root_.WithName("init"));
   }
   Output CrossEntropy(Output logits, Output labels) {
     return ops::Mean(

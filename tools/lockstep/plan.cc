@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
 
 #include "runtime/device/device_name.h"
 #include "runtime/exec/session_config.h"
@@ -12,6 +13,7 @@
 #include "runtime/graph/meta_graph.h"
 #include "runtime/graph/placer.h"
 #include "tools/lockstep/command.h"
+#include "tools/lockstep/plan_ranks.h"
 #include "tools/lockstep/plan_report.h"
 #include "tools/lockstep/session_flags.h"
 
@@ -35,6 +37,7 @@ struct PlanOptions {
   bool explain = false;
   bool json = false;
   SessionFlags session;
+  RanksFlags ranks;
 };
 
 // As if the whole graph had been built in that device scope.
@@ -145,6 +148,31 @@ Result<Json> MakeReport(Env& env, const PlanOptions& o, MetaGraph& meta) {
   return ReportJson(report);
 }
 
+// One rank is measured for it.
+Result<Json> PredictRun(Env& env, const PlanOptions& o, MetaGraph& meta) {
+  SessionOptions options;
+  LS_RETURN_IF_ERROR(o.session.Apply("plan", env, &options));
+  CalibrationRun run{.fetches = o.fetches,
+                     .targets = o.targets,
+                     .init = o.ranks.init,
+                     .steps = o.ranks.steps};
+  LS_ASSIGN_OR_RETURN(run.feeds, Feeds(meta.graph, o));
+  for (Session::Feed& feed : run.feeds) {
+    if (!IsPod(feed.second.dtype())) continue;
+    std::memset(feed.second.data(), 0, feed.second.bytes());
+  }
+  if (run.init.empty() && meta.graph.Find("init") != nullptr) run.init = "init";
+  LS_ASSIGN_OR_RETURN(StepProfile profile,
+                      Calibrate(meta.graph, options, run));
+  LS_ASSIGN_OR_RETURN(const auto session, Session::Create(meta.graph, options));
+  LS_ASSIGN_OR_RETURN(const PlanInfo info,
+                      session->Explain(run.feeds, run.fetches, run.targets));
+  for (const DeviceNeed& need : info.devices) {
+    profile.memory_bytes += static_cast<int64_t>(need.total_bytes);
+  }
+  return PredictRanks(profile, o.ranks);
+}
+
 }  // namespace
 
 int PlanMain(const std::vector<std::string>& args) {
@@ -167,6 +195,7 @@ int PlanMain(const std::vector<std::string>& args) {
       ("tasks", po::value(&o.tasks)->value_name("N"),
        "place as on N ranks; no run is planned [1]")  //
       ("json", po::bool_switch(&o.json), "as JSON, with everything");
+  o.ranks.AddTo(line.options);
   o.session.AddTo(line.options);
   Status status = line.Parse(args);
   if (line.help()) return line.ShowHelp();
@@ -177,16 +206,27 @@ int PlanMain(const std::vector<std::string>& args) {
         "--tasks must be 1 to 1024, and 1 with --fetch and --target, got ",
         o.tasks));
   }
+  if (o.ranks.asked()) {
+    status.Update(o.ranks.Ranks().status());
+    status.Update(o.ranks.Schedule().status());
+    if (!run) status.Update(InvalidArgument("--ranks needs a --target"));
+  }
   if (!status.ok()) return Fail("plan", status, kExitBadInput);
   Env& env = *Env::Default();
   Result<MetaGraph> meta = ReadGraphFile(env, o.graph);
   if (!meta.ok()) return Fail("plan", meta.status(), kExitBadInput);
-  const Result<Json> report = MakeReport(env, o, *meta);
+  Result<Json> report = MakeReport(env, o, *meta);
   if (!report.ok()) return Fail("plan", report.status(), kExitFailed);
+  if (o.ranks.asked()) {
+    const Result<Json> ranks = PredictRun(env, o, *meta);
+    if (!ranks.ok()) return Fail("plan", ranks.status(), kExitFailed);
+    (*report)["ranks"] = *ranks;
+  }
   if (o.json) {
     std::printf("%s\n", DumpJson(*report, 1).c_str());
   } else {
     PrintReport(*report, o.explain);
+    if (o.ranks.asked()) PrintRanks((*report)["ranks"]);
   }
   return 0;
 }

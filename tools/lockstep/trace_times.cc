@@ -16,6 +16,7 @@ double Ns(int64_t ns) { return static_cast<double>(ns); }
 struct RunSums {
   double total_ns = 0;
   double recorded_ns = 0;  // of those whose ops are recorded
+  double longest_ns = 0;
   double scale() const { return recorded_ns > 0 ? total_ns / recorded_ns : 0; }
 };
 
@@ -59,18 +60,28 @@ class Analysis {
       if (e.kind != TraceKind::kRun) continue;
       RunSums& sums = runs_[r][log(r).NameOf(e.name).name];
       sums.total_ns += Ns(e.duration_ns());
+      sums.longest_ns = std::max(sums.longest_ns, Ns(e.duration_ns()));
       if (e.bytes != 0) sums.recorded_ns += Ns(e.duration_ns());
     }
   }
 
+  // The longest run of each name, which is its first as a rule and made the
+  // plan, says nothing: an initialiser may take longer than some steps.
   void FindStep() {
-    std::map<std::string, double> totals;
+    std::map<std::string, double> later, all;
     for (const auto& runs : runs_) {
-      for (const auto& [name, sums] : runs) totals[name] += sums.total_ns;
+      for (const auto& [name, sums] : runs) {
+        later[name] += sums.total_ns - sums.longest_ns;
+        all[name] += sums.total_ns;
+      }
     }
-    const auto most = std::ranges::max_element(
-        totals, {}, [](const auto& t) { return t.second; });
-    if (most != totals.end()) times_.step_name = most->first;
+    for (const auto& [name, total] : all) {
+      const std::string& best = times_.step_name;
+      if (best.empty() || std::pair(later[name], total) >
+                              std::pair(later[best], all[best])) {
+        times_.step_name = name;
+      }
+    }
   }
 
   // Who came last, what the others waited, and how long it took from there.
