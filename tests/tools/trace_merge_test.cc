@@ -156,6 +156,27 @@ TEST(TraceTimesTest, TheSlowRankIsNamedAndWaitingIsNoCommunication) {
   }
 }
 
+// The exchange is on a lane of its own; the ops' lane waits for it.
+TEST(TraceTimesTest, WaitingForALaneThatExchangesIsCommunication) {
+  FakeJob job{.ranks = 2, .slow = 1, .offsets = {0, 0}, .drifts = {0, 0},
+              .clocks = {1, 1}};
+  std::vector<TraceLog> logs = job.Run();
+  const TraceTimes before = TimesOf(MergeTraces(logs));
+  for (TraceLog& log : logs) {
+    for (TraceEvent& e : log.events) {
+      if (e.kind != TraceKind::kOp || e.name != 3) continue;
+      e.kind = TraceKind::kWait;
+      e.name = 0;
+    }
+  }
+  const TraceTimes times = TimesOf(MergeTraces(logs));
+  for (size_t r = 0; r < 2; ++r) {
+    EXPECT_NEAR(times.ranks[r].exposed_ns, before.ranks[r].exposed_ns, 1);
+    EXPECT_NEAR(times.ranks[r].straggler_ns, before.ranks[r].straggler_ns, 1);
+    EXPECT_NEAR(times.ranks[r].lanes_ns, 0, 1);
+  }
+}
+
 TEST(TraceTimesTest, AnInitialiserThatTookLongIsNotTheStep) {
   FakeJob job{.ranks = 2, .steps = 20, .offsets = {0, 0}, .drifts = {0, 0},
               .clocks = {1, 1}};

@@ -128,16 +128,20 @@ class Analysis {
     }
   }
 
-  // What of the span was spent waiting for later ranks.
+  // What of the span was spent waiting for later ranks, or in collectives.
   double Straggling(size_t r, const TraceEvent& e) const {
+    return Within(r, e, &Waiting::last);
+  }
+  double Within(size_t r, const TraceEvent& e, int64_t Waiting::*until) const {
     const std::vector<Waiting>& waits = waits_[r];
     // Those before it may reach into it, when several are under way.
     auto at = std::ranges::lower_bound(waits, e.begin_ns, {}, &Waiting::begin);
     for (int i = 0; i < 8 && at != waits.begin(); ++i) --at;
     int64_t sum = 0, from = e.begin_ns;
     for (; at != waits.end() && at->begin < e.end_ns; ++at) {
-      sum += Overlap(std::max(from, at->begin), at->last, from, e.end_ns);
-      from = std::max(from, at->last);
+      const int64_t end = (*at).*until;
+      sum += Overlap(std::max(from, at->begin), end, from, e.end_ns);
+      from = std::max(from, end);
     }
     return Ns(sum);
   }
@@ -193,7 +197,11 @@ class Analysis {
       t.straggler_ns += straggling;
       t.exposed_ns += took - straggling;
     } else if (e.kind == TraceKind::kWait) {
-      t.lanes_ns += took;
+      // For a lane that exchanges, or for another.
+      const double exchanging = Within(r, e, &Waiting::end) * scale;
+      t.straggler_ns += straggling;
+      t.exposed_ns += exchanging - straggling;
+      t.lanes_ns += took - exchanging;
     } else {
       t.compute_ns += took;
     }
