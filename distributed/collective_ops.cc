@@ -21,27 +21,65 @@ Status EachUnchangedShape(ShapeContext& c) {
 //   gradients: N tensors of T; outputs: their shapes
 // The weight is the rank's part of the global batch (see _BatchShare) when
 // `weighted`, else 1 / ranks. A rank without samples contributes zeros.
+// With `compress` floats travel as bfloat16, rounded after they are weighted;
+// they are added in float, and the sum is rounded once more.
 struct ExchangeState {
   std::vector<Piece> pieces;
   bool weighted = false;
+  bool compress = false;
 };
 
 Status PrepareExchange(PrepareContext& p) {
   auto& state = p.MakeState<ExchangeState>();
   state.pieces.resize(static_cast<size_t>(p.num_inputs()));
   state.weighted = p.Attr<bool>("weighted");
+  state.compress = p.Attr<bool>("compress") && p.input_dtype(0) == kFloat;
+  int64_t count = 0;
+  for (int i = 0; i < p.num_inputs(); ++i) {
+    count += p.input_shape(i).NumElements();
+  }
+  if (state.compress) {
+    p.RequestScratch(static_cast<size_t>(count) * sizeof(BFloat16));
+  }
   return CheckCommunicator(p);
+}
+
+Status ExchangeCompressed(KernelContext& k, std::span<const Piece> pieces,
+                          float weight) {
+  Communicator& ranks = *k.resources().Service<Communicator>();
+  auto* const packed = static_cast<BFloat16*>(k.scratch());
+  BFloat16* at = packed;
+  for (const Piece& piece : pieces) {
+    const auto* in = static_cast<const float*>(piece.in);
+    // Zero, whatever the gradient is, for a rank without samples.
+    for (int64_t i = 0; i < piece.count; ++i) {
+      *at++ = weight == 0 ? BFloat16(0.0f) : BFloat16(weight * in[i]);
+    }
+  }
+  LS_RETURN_IF_ERROR(ranks.AllReduce(packed, packed, at - packed, kBfloat16,
+                                     ReduceOp::kSum, CollectiveOptions(k)));
+  at = packed;
+  for (const Piece& piece : pieces) {
+    auto* out = static_cast<float*>(piece.out);
+    for (int64_t i = 0; i < piece.count; ++i) {
+      out[i] = static_cast<float>(*at++);
+    }
+  }
+  return Ok();
 }
 
 Status ExchangeCpu(KernelContext& k) {
   Communicator& ranks = *k.resources().Service<Communicator>();
-  auto& [pieces, weighted] = k.state<ExchangeState>();
+  auto& [pieces, weighted, compress] = k.state<ExchangeState>();
   for (int i = 0; i < k.num_inputs(); ++i) {
     pieces[static_cast<size_t>(i)] = {k.input(i).data(), k.output(i).data(),
                                       k.input(i).NumElements()};
   }
-  return ranks.AllReduce(pieces, k.input(0).dtype(), ReduceOp::kSum,
-                         GradientWeight(k, weighted, ranks),
+  const double weight = GradientWeight(k, weighted, ranks);
+  if (compress) {
+    return ExchangeCompressed(k, pieces, static_cast<float>(weight));
+  }
+  return ranks.AllReduce(pieces, k.input(0).dtype(), ReduceOp::kSum, weight,
                          CollectiveOptions(k));
 }
 
@@ -51,6 +89,7 @@ LOCKSTEP_OP("_GradientExchange")
     .Attr("N: int >= 1")
     .Attr("T: {half, bfloat16, float, double}")
     .Attr("weighted: bool")
+    .Attr("compress: bool = false")
     .Shape(EachUnchangedShape)
     .NoGradient()
     .Stateful()

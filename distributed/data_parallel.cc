@@ -370,7 +370,9 @@ Status Rewriter::AddExchange(std::span<const Gradient> bucket,
       Add({.name = StrCat("_gradient_exchange/", bucket[0].first_use),
            .op = "_GradientExchange",
            .inputs = std::move(inputs),
-           .attrs = {{"N", count}, {"weighted", share_ != nullptr}}},
+           .attrs = {{"N", count},
+                     {"weighted", share_ != nullptr},
+                     {"compress", options_.compress}}},
           bucket.back().position));
   for (size_t i = 0; i < bucket.size(); ++i) {
     for (const auto& [node, input] : bucket[i].uses) {
@@ -454,8 +456,8 @@ std::string CommunicationSummary(const Communicator& communicator,
                 "(%.1f %%), %.3f s waiting for late ranks; limited by %s",
                 std::string(communicator.backend()).c_str(),
                 static_cast<unsigned long long>(now.calls - since.calls),
-                HumanBytes(now.bytes - since.bytes).c_str(), exposed, seconds, share,
-                waited, limit);
+                HumanBytes(now.bytes - since.bytes).c_str(), exposed, seconds,
+                share, waited, limit);
   return text;
 }
 
@@ -477,8 +479,8 @@ void UseDataParallel(std::shared_ptr<Communicator> communicator,
       options.link = *link;
     }
   }
-  options.divide_updates =
-      options.divide_updates && communicator->sees_arrays();
+  options.divide_updates = options.divide_updates && !options.compress &&
+                           communicator->sees_arrays();
   session->passes.push_back(
       std::make_shared<DataParallel>(communicator->size(), std::move(options)));
   session->services.push_back(

@@ -56,6 +56,10 @@ struct DataParallelOptions {
   // What a message costs, for the choice of buckets, equal on all ranks; see
   // MeasureLink. UseDataParallel measures it if it has to know.
   LinkCost link = {.latency_micros = 20, .bytes_per_micro = 5000};
+  // Float gradients travel as bfloat16: half the bytes, 8 bits of precision;
+  // variables and updates stay float. Updates are not divided then. For slow
+  // networks.
+  bool compress = false;
   // Each rank updates its slice of the variables and gives it to the others,
   // instead of all ranks updating all: equal values. Where ranks do not see
   // each other's arrays (Communicator::sees_arrays), it is not done.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <string_view>
 
 #include "distributed/stop_signal.h"
 #include "runtime/core/env.h"
@@ -179,7 +180,12 @@ void Job::Configure(const std::string& batch, SessionOptions* options) {
   HandOn(state_->trace, options);
   options->batch = batch;
   if (size() == 1) return;
-  UseDataParallel(state_->communicator, {.batch = batch}, options);
+  const char* compression = std::getenv("LOCKSTEP_COMPRESSION");
+  UseDataParallel(state_->communicator,
+                  {.batch = batch,
+                   .compress = compression != nullptr &&
+                               std::string_view(compression) == "bfloat16"},
+                  options);
   options->services.push_back([wait = state_->wait](SessionResources& session) {
     session.SetService(wait);
   });
@@ -190,9 +196,9 @@ void Job::Configure(const std::string& batch, SessionOptions* options) {
 
 std::string Job::CommunicationSummary() const {
   if (size() == 1 || state_->configured_micros == 0) return {};
-  const double seconds = 1e-6 * static_cast<double>(
-                                    Env::Default()->SteadyMicros() -
-                                    state_->configured_micros);
+  const double seconds =
+      1e-6 * static_cast<double>(Env::Default()->SteadyMicros() -
+                                 state_->configured_micros);
   return lockstep::CommunicationSummary(
       *state_->communicator, state_->before, seconds,
       state_->overlaps ? 1e-6 * static_cast<double>(state_->wait->micros) : -1);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -203,6 +204,27 @@ TEST(DataParallelTest, GradientsAreExchangedWhileTheBackwardPassGoesOn) {
     EXPECT_EQ(Floats((*values)[0]), (std::vector<float>{1 - 9, 2 - 16}));
     EXPECT_EQ(Floats((*values)[1]), (std::vector<float>{1 + 3, 2 + 4}));
   });
+}
+
+TEST(DataParallelTest, CompressedGradientsTrainAlmostAlike) {
+  const Model model;
+  const std::vector<float> want = Train(*Open(model.graph), 0, kSamples);
+  for (const bool compress : {false, true}) {
+    SpawnRanksShared(2, [&](std::shared_ptr<Communicator> comm) {
+      auto session =
+          Open(model.graph, comm, {.batch = "x:0", .compress = compress});
+      const int64_t begin = comm->rank() == 0 ? 0 : 7;
+      const int64_t end = comm->rank() == 0 ? 7 : kSamples;
+      const std::vector<float> got = Train(*session, begin, end);
+      ASSERT_EQ(got.size(), want.size());
+      bool equal = true;
+      for (size_t i = 0; i < want.size(); ++i) {
+        EXPECT_NEAR(got[i], want[i], compress ? 5e-3 : 2e-6);
+        equal = equal && std::abs(got[i] - want[i]) < 2e-6;
+      }
+      EXPECT_EQ(equal, !compress);  // so it is done at all
+    });
+  }
 }
 
 TEST(DataParallelTest, OneRankIsLeftAlone) {
