@@ -54,20 +54,23 @@ Status Plan::RunOnce(std::span<const Tensor> feeds,
   run_ = outer ? *outer : RunInfo{};
   run_.random_step = resources_->random_step();
   if (random_) resources_->set_random_step(run_.random_step + 1);
-  return RunAll(fetches);
-}
-
-Status Plan::RunPart(std::span<const Tensor> feeds,
-                     std::vector<Tensor>* fetches, const RunInfo& part) {
-  BindFeeds(feeds);
-  run_ = part;
-  return RunAll(fetches);
-}
-
-Status Plan::RunAll(std::vector<Tensor>* fetches) {
   LS_RETURN_IF_ERROR(RunSteps());
   LS_RETURN_IF_ERROR(TakeFetches(fetches));
   initialized_ = conditions_.empty();  // else some steps did not run
+  return Ok();
+}
+
+Status Plan::RunPart(std::span<const Tensor> feeds,
+                     std::vector<const Tensor*>* fetches, const RunInfo& part) {
+  BindFeeds(feeds);
+  run_ = part;
+  LS_RETURN_IF_ERROR(RunSteps());
+  fetches->clear();
+  for (const Fetch& f : fetches_) {
+    LS_RETURN_IF_ERROR(CheckFetch(f));
+    fetches->push_back(f.value);
+  }
+  initialized_ = conditions_.empty();
   return Ok();
 }
 
@@ -141,16 +144,20 @@ Status TakeFetch(const Tensor& value, Hardware* hardware, Tensor* out) {
 
 }  // namespace
 
+Status Plan::CheckFetch(const Fetch& fetch) const {
+  if (!Holds(fetch.only_if)) {
+    return InvalidArgument("tensor '", fetch.name,
+                           "' has no value: it is on the "
+                           "branch that was not taken");
+  }
+  return fetch.variable ? CheckInitialized(*fetch.variable) : Ok();
+}
+
 Status Plan::TakeFetches(std::vector<Tensor>* fetches) {
   fetches->resize(fetches_.size());
   for (size_t i = 0; i < fetches_.size(); ++i) {
     const Fetch& f = fetches_[i];
-    if (!Holds(f.only_if)) {
-      return InvalidArgument("tensor '", f.name,
-                             "' has no value: it is on the "
-                             "branch that was not taken");
-    }
-    if (f.variable) LS_RETURN_IF_ERROR(CheckInitialized(*f.variable));
+    LS_RETURN_IF_ERROR(CheckFetch(f));
     LS_RETURN_IF_ERROR(TakeFetch(*f.value, f.hardware, &(*fetches)[i]));
   }
   return Ok();

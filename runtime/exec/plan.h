@@ -41,9 +41,10 @@ class Plan final : public PlanText {
   Status Run(std::span<const Tensor> feeds, std::vector<Tensor>* fetches,
              const RunInfo* outer = nullptr);
   // As a part of another plan's run, beside others: with its random step and
-  // its place in the global batch.
-  Status RunPart(std::span<const Tensor> feeds, std::vector<Tensor>* fetches,
-                 const RunInfo& part);
+  // its place in the global batch. The fetches are where the plan has them,
+  // until it runs again. Of plans on the host.
+  Status RunPart(std::span<const Tensor> feeds,
+                 std::vector<const Tensor*>* fetches, const RunInfo& part);
   // Has the virtual replicas of reproducible mode.
   bool has_replicas() const { return has_replicas_; }
   std::vector<FeedSpec> FeedSpecs() const;
@@ -89,7 +90,7 @@ class Plan final : public PlanText {
                  const RunInfo* outer);
   Status RunTraced(std::span<const Tensor> feeds, std::vector<Tensor>* fetches,
                    const RunInfo* outer);
-  Status RunAll(std::vector<Tensor>* fetches);
+  Status CheckFetch(const Fetch& fetch) const;
   Status RunSteps();
   Status RunInOrder();
   Status RunInOrderTraced();

@@ -45,11 +45,8 @@ class OneThread {
   const int before_;
 };
 
-// Part of a sum, still to be multiplied by its weight.
-struct Part {
-  std::vector<Tensor> values;
-  double weight = 1;
-};
+// A sum for each value that is one; others undefined.
+using Sums = std::vector<Tensor>;
 
 class ReplicaStep final : public StepRunner {
  public:
@@ -86,19 +83,25 @@ class ReplicaStep final : public StepRunner {
     PlanEnvironment environment;
     std::unique_ptr<Plan> plans[2];  // of sizes_.small and one more
     std::vector<Tensor> feeds;
-    std::vector<Tensor> fetches;
-    std::vector<Part> parts;  // by depth below a subtree
+    std::vector<const Tensor*> values;  // of the replica run last
+    Sums zeros;
+    std::vector<Sums> parts;  // by depth below a subtree
     Status status;
   };
 
   int PlanOf(int replica) const { return replica < sizes_.larger ? 1 : 0; }
   Status FindPlace();
   Status MakeOutputs(std::span<Tensor* const> outputs);
-  Status MakeZeros(Part* sum);
-  Status RunReplica(Worker& worker, int replica, Part* sum);
-  void TakeEach(Worker& worker, int replica);
-  Status Sum(Worker& worker, int first, int count, size_t depth, Part* sum);
-  void Fold(Part* left, const Part& right) const;
+  void TakeEach(const Worker& worker, int replica);
+  Status RunReplica(Worker& worker, int replica);
+  Status MakeZeros(Worker& worker);
+  double WeightOf(int replica) const;
+  Status Begin(const Worker& worker, int replica, Sums* sum);
+  void Add(const Worker& worker, int replica, Sums* sum) const;
+  void Fold(const Sums& left, const Sums& right,
+            std::span<Tensor* const> to) const;
+  Status Sum(Worker& worker, int first, int count, size_t depth, Sums* sum);
+  static std::vector<Tensor*> Pointers(Sums& sums);
   void Finish();
 
   SessionOptions options_;
@@ -117,7 +120,7 @@ class ReplicaStep final : public StepRunner {
   bool exchanges_ = false;  // sums go on over the ranks
   int subtrees_ = 1;        // shared out among the workers
   std::vector<Worker> workers_;
-  std::vector<Part> sums_;  // of the subtrees
+  std::vector<Sums> sums_;  // of the subtrees
   // Of the run at hand.
   std::span<Tensor* const> inputs_;
   std::span<Tensor* const> outputs_;
@@ -202,9 +205,9 @@ Status ReplicaStep::MakeOutputs(std::span<Tensor* const> outputs) {
   return Ok();
 }
 
-void ReplicaStep::TakeEach(Worker& worker, int replica) {
+void ReplicaStep::TakeEach(const Worker& worker, int replica) {
   for (size_t i = 0; i < uses_.size(); ++i) {
-    const Tensor& from = worker.fetches[i];
+    const Tensor& from = *worker.values[i];
     Tensor& to = *outputs_[i];
     if (uses_[i] == ReplicaUse::kFirst && replica == 0) {
       if (to.data() == nullptr || to.shape() != from.shape()) {
@@ -221,24 +224,11 @@ void ReplicaStep::TakeEach(Worker& worker, int replica) {
   }
 }
 
-// What a replica without samples adds.
-Status ReplicaStep::MakeZeros(Part* sum) {
-  for (size_t i = 0; i < uses_.size(); ++i) {
-    if (uses_[i] != ReplicaUse::kSum) continue;
-    Tensor& to = sum->values[i];
-    if (!to.unique()) {
-      LS_ASSIGN_OR_RETURN(to, Tensor::Make(types_[i], shapes_[i]));
-    }
-    std::memset(to.data(), 0, to.bytes());
-  }
-  return Ok();
-}
-
-Status ReplicaStep::RunReplica(Worker& worker, int replica, Part* sum) {
+// What the replica computes is in worker.values, until the next one runs;
+// of no samples: zeros.
+Status ReplicaStep::RunReplica(Worker& worker, int replica) {
   const int64_t size = sizes_.At(replica);
-  sum->weight = 1;
-  sum->values.resize(uses_.size());
-  if (size == 0) return MakeZeros(sum);
+  if (size == 0) return MakeZeros(worker);
   worker.feeds.clear();
   for (size_t i = 0; i < inputs_.size(); ++i) {
     const Tensor& whole = *inputs_[i];
@@ -257,61 +247,116 @@ Status ReplicaStep::RunReplica(Worker& worker, int replica, Part* sum) {
   info.sample_offset = first_sample_ + sizes_.Offset(replica);
   info.local_samples = size;
   info.global_samples = global_samples_;
-  worker.fetches.resize(uses_.size());
-  for (size_t i = 0; i < uses_.size(); ++i) {
-    if (uses_[i] == ReplicaUse::kSum) {
-      std::swap(worker.fetches[i], sum->values[i]);  // to be overwritten
-    }
-  }
   LS_RETURN_IF_ERROR(worker.plans[PlanOf(replica)]->RunPart(
-      worker.feeds, &worker.fetches, info));
+      worker.feeds, &worker.values, info));
   TakeEach(worker, replica);
-  for (size_t i = 0; i < uses_.size(); ++i) {
-    if (uses_[i] == ReplicaUse::kSum) {
-      std::swap(worker.fetches[i], sum->values[i]);
-    }
-  }
-  sum->weight =
-      static_cast<double>(size) / static_cast<double>(global_samples_);
   return Ok();
 }
 
-void ReplicaStep::Fold(Part* left, const Part& right) const {
+Status ReplicaStep::MakeZeros(Worker& worker) {
+  worker.zeros.resize(uses_.size());
+  worker.values.resize(uses_.size());
   for (size_t i = 0; i < uses_.size(); ++i) {
     if (uses_[i] != ReplicaUse::kSum) continue;
-    Tensor& to = left->values[i];
-    FoldReplicas(to.dtype(), to.data(), left->weight, right.values[i].data(),
-                 right.weight, to.data(), to.NumElements());
+    Tensor& zeros = worker.zeros[i];
+    if (!zeros.defined()) {
+      LS_ASSIGN_OR_RETURN(zeros, Tensor::Make(types_[i], shapes_[i]));
+      std::memset(zeros.data(), 0, zeros.bytes());
+    }
+    worker.values[i] = &zeros;
   }
-  left->weight = 1;
+  return Ok();
+}
+
+double ReplicaStep::WeightOf(int replica) const {
+  const auto size = static_cast<double>(sizes_.At(replica));
+  return global_samples_ == 0 ? 0.0
+                              : size / static_cast<double>(global_samples_);
+}
+
+// The sum begins with what the replica has computed.
+Status ReplicaStep::Begin(const Worker& worker, int replica, Sums* sum) {
+  sum->resize(uses_.size());
+  for (size_t i = 0; i < uses_.size(); ++i) {
+    if (uses_[i] != ReplicaUse::kSum) continue;
+    const Tensor& from = *worker.values[i];
+    Tensor& to = (*sum)[i];
+    if (!to.unique() || to.shape() != from.shape()) {
+      LS_ASSIGN_OR_RETURN(to, Tensor::Make(from.dtype(), from.shape()));
+    }
+    WeighReplica(from.dtype(), from.data(), WeightOf(replica), to.data(),
+                 from.NumElements());
+  }
+  return Ok();
+}
+
+// And goes on with another.
+void ReplicaStep::Add(const Worker& worker, int replica, Sums* sum) const {
+  for (size_t i = 0; i < uses_.size(); ++i) {
+    if (uses_[i] != ReplicaUse::kSum) continue;
+    Tensor& to = (*sum)[i];
+    FoldReplicas(to.dtype(), to.data(), 1, worker.values[i]->data(),
+                 WeightOf(replica), to.data(), to.NumElements());
+  }
+}
+
+void ReplicaStep::Fold(const Sums& left, const Sums& right,
+                       std::span<Tensor* const> to) const {
+  for (size_t i = 0; i < uses_.size(); ++i) {
+    if (uses_[i] != ReplicaUse::kSum) continue;
+    FoldReplicas(left[i].dtype(), left[i].data(), 1, right[i].data(), 1,
+                 to[i]->data(), left[i].NumElements());
+  }
 }
 
 // Of replicas first ... first + count - 1, a subtree.
 Status ReplicaStep::Sum(Worker& worker, int first, int count, size_t depth,
-                        Part* sum) {
-  if (count == 1) return RunReplica(worker, first, sum);
+                        Sums* sum) {
+  if (count == 1) {
+    LS_RETURN_IF_ERROR(RunReplica(worker, first));
+    return Begin(worker, first, sum);
+  }
   const int half = count / 2;
   LS_RETURN_IF_ERROR(Sum(worker, first, half, depth, sum));
-  Part& other = worker.parts[depth];
+  if (half == 1) {
+    LS_RETURN_IF_ERROR(RunReplica(worker, first + 1));
+    Add(worker, first + 1, sum);
+    return Ok();
+  }
+  Sums& other = worker.parts[depth];
   LS_RETURN_IF_ERROR(Sum(worker, first + half, half, depth + 1, &other));
-  Fold(sum, other);
+  Fold(*sum, other, Pointers(*sum));
   return Ok();
+}
+
+std::vector<Tensor*> ReplicaStep::Pointers(Sums& sums) {
+  std::vector<Tensor*> pointers;
+  for (Tensor& t : sums) pointers.push_back(&t);
+  return pointers;
 }
 
 // The rest of the tree, by all threads.
 void ReplicaStep::Finish() {
-  for (size_t step = 1; step < sums_.size(); step *= 2) {
-    for (size_t s = 0; s + step < sums_.size(); s += 2 * step) {
-      Fold(&sums_[s], sums_[s + step]);
-    }
-  }
   for (size_t i = 0; i < uses_.size(); ++i) {
     if (uses_[i] != ReplicaUse::kSum) continue;
-    const Tensor& from = sums_[0].values[i];
+    const Tensor& from = sums_[0][i];
     Tensor& to = *outputs_[i];
     if (to.data() == nullptr || to.shape() != from.shape()) to = from.Clone();
-    WeighReplica(from.dtype(), from.data(), sums_[0].weight, to.data(),
-                 from.NumElements());
+  }
+  for (size_t step = 1; step < sums_.size(); step *= 2) {
+    const bool last = 2 * step >= sums_.size();
+    for (size_t s = 0; s + step < sums_.size(); s += 2 * step) {
+      if (last) {
+        Fold(sums_[s], sums_[s + step], outputs_);
+      } else {
+        Fold(sums_[s], sums_[s + step], Pointers(sums_[s]));
+      }
+    }
+  }
+  if (sums_.size() > 1) return;
+  for (size_t i = 0; i < uses_.size(); ++i) {
+    if (uses_[i] != ReplicaUse::kSum) continue;
+    std::memcpy(outputs_[i]->data(), sums_[0][i].data(), sums_[0][i].bytes());
   }
 }
 
