@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <regex>
 
 #include "runtime/core/strings.h"
 #include "tests/examples/run_mnist.h"
@@ -94,6 +95,22 @@ TEST(MnistPipeline, TwoStagesFollowOneRankBitForBit) {
     EXPECT_EQ(LossLines(RunMnist(Plus(parts, {"--pipeline", "2"}), 2)), alone);
     ExpectClose(Losses(RunMnist(parts)), Losses(RunMnist(args)), 1e-3);
   }
+}
+
+// Gradients of micro-batches are added up before they are exchanged.
+TEST(MnistMicroBatches, RanksExchangeOnceForAllOfThem) {
+  const Args args = {"--data",    "digits", "--model",   "mlp",
+                     "--batch",   "48",     "--steps",   "8",
+                     "--threads", "1",      "--log-every", "1"};
+  const Finished whole = RunMnist(args, 2);
+  const Finished parts = RunMnist(Plus(args, {"--micro-batches", "3"}), 2);
+  ExpectClose(Losses(parts), Losses(whole), 1e-3);
+  EXPECT_EQ(Losses(parts).size(), 8u);
+  const std::regex calls("communication \\(shm\\): (\\d+) calls");
+  std::smatch first, second;
+  ASSERT_TRUE(std::regex_search(whole.out, first, calls)) << whole.out;
+  ASSERT_TRUE(std::regex_search(parts.out, second, calls)) << parts.out;
+  EXPECT_EQ(first[1], second[1]);
 }
 
 TEST(MnistPipeline, ScoresCountOnceAndCheckpointsAreOfTheWholeModel) {
