@@ -144,6 +144,12 @@ class Communicator {
   }
   // Whether it would see them, in arrays of host().
   virtual bool sees_arrays() const { return false; }
+  // Parts of a state array that other ranks keep need no memory here: after
+  // this they hold zeros, or what they did.
+  virtual void ForgetState(void* data, size_t bytes) const {
+    (void)data;
+    (void)bytes;
+  }
   // Owners of state arrays (sessions) come in one order on all ranks; each gets
   // a number. The arrays that one hands over when it ends live until it has
   // ended on all ranks: another one may still read them.

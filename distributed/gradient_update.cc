@@ -192,15 +192,22 @@ void DivideSlots(KernelContext& k, UpdateState* state) {
   }
 }
 
-void NoteSlots(const Communicator& ranks, UpdateState* state) {
-  for (int r = 0; r < ranks.update_size(); ++r) {
-    const std::span<const void* const> arrays = ranks.StateArrays(r);
-    for (size_t s = 0; s < state->slots.size(); ++s) {
-      SlotSlices::Slot& slot = *state->slots[s].slot;
-      slot.was_divided = true;
-      slot.arrays.resize(static_cast<size_t>(ranks.update_size()));
-      slot.arrays[static_cast<size_t>(r)] = arrays[s];
+// Arrays seldom move: most steps find what they know.
+void NoteSlots(KernelContext& k, const Communicator& ranks,
+               const UpdateState& state) {
+  auto* slices = k.resources().Service<SlotSlices>();
+  const int size = ranks.update_size();
+  for (size_t s = 0; s < state.slots.size(); ++s) {
+    const auto array = [&](int r) { return ranks.StateArrays(r)[s]; };
+    SlotSlices::Slot& slot = *state.slots[s].slot;
+    bool known = static_cast<int>(slot.arrays.size()) == size;
+    for (int r = 0; r < size && known; ++r) {
+      known = slot.arrays[static_cast<size_t>(r)] == array(r);
     }
+    if (known) continue;
+    std::vector<const void*> arrays;
+    for (int r = 0; r < size; ++r) arrays.push_back(array(r));
+    slices->NoteArrays(state.slots[s].variable, &slot, std::move(arrays));
   }
 }
 
@@ -217,7 +224,7 @@ Status UpdateCpu(KernelContext& k) {
   LS_RETURN_IF_ERROR(ranks.AllReduceUpdate(
       state.pieces, dtype, ReduceOp::kSum,
       GradientWeight(k, state.weighted, ranks), update, CollectiveOptions(k)));
-  NoteSlots(ranks, &state);
+  NoteSlots(k, ranks, state);
   return Ok();
 }
 

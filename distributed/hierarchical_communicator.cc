@@ -26,6 +26,9 @@ class HierarchicalCommunicator : public Communicator {
     return machine_->StateArrays(rank);
   }
   bool sees_arrays() const override { return machine_->sees_arrays(); }
+  void ForgetState(void* data, size_t bytes) const override {
+    machine_->ForgetState(data, bytes);
+  }
   uint64_t OpenOwner() override { return machine_->OpenOwner(); }
   void CloseOwner(uint64_t number, std::vector<Tensor> arrays) override {
     machine_->CloseOwner(number, std::move(arrays));

@@ -57,6 +57,10 @@ std::shared_ptr<Hardware> SegmentCommunicator::host() const {
   return group_.host;
 }
 
+void SegmentCommunicator::ForgetState(void* data, size_t bytes) const {
+  if (group_.host != nullptr) group_.host->Forget(data, bytes);
+}
+
 uint64_t SegmentCommunicator::OpenOwner() {
   owner_ended_.push_back(false);
   return owner_ended_.size() - 1;

@@ -109,6 +109,7 @@ class SegmentCommunicator : public Communicator {
   ~SegmentCommunicator() override;
   std::shared_ptr<Hardware> host() const override;
   bool sees_arrays() const override { return !group_.bases.empty(); }
+  void ForgetState(void* data, size_t bytes) const override;
   uint64_t OpenOwner() override;
   void CloseOwner(uint64_t number, std::vector<Tensor> arrays) override;
   std::span<const void* const> StateArrays(int rank) const override {

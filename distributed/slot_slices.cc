@@ -40,6 +40,27 @@ void SlotSlices::Complete(Variable* variable) {
   arrays.clear();
 }
 
+void SlotSlices::NoteArrays(Variable* variable, Slot* slot,
+                            std::vector<const void*> arrays) {
+  const bool divided = !slot->arrays.empty();
+  slot->arrays = std::move(arrays);
+  slot->was_divided = true;
+  if (divided) return;
+  Tensor& mine = variable->value();
+  const size_t element = DTypeSize(mine.dtype());
+  const Slice slice = SliceOf(slot->division.total, ranks_->update_rank(),
+                              ranks_->update_size());
+  const int64_t count = mine.NumElements();
+  const int64_t begin =
+      std::clamp<int64_t>(slice.begin - slot->division.first, 0, count);
+  const int64_t end =
+      std::clamp<int64_t>(slice.end - slot->division.first, 0, count);
+  auto* data = static_cast<char*>(mine.data());
+  ranks_->ForgetState(data, static_cast<size_t>(begin) * element);
+  ranks_->ForgetState(data + static_cast<size_t>(end) * element,
+                      static_cast<size_t>(count - end) * element);
+}
+
 void SlotSlices::Divide(Variable* variable, Slot* slot,
                         const Division& division) {
   if (slot->division == division) [[likely]]

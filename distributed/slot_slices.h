@@ -49,6 +49,10 @@ class SlotSlices {
 
   // Makes the variable's array whole. Nothing to do where it is.
   void Complete(Variable* variable);
+  // After an update: where each update_rank() keeps the slot. Memory for the
+  // other ranks' slices is given back.
+  void NoteArrays(Variable* variable, Slot* slot,
+                  std::vector<const void*> arrays);
   // Before it is divided otherwise than it is.
   void Divide(Variable* variable, Slot* slot, const Division& division);
 

@@ -124,8 +124,8 @@ size_t SharedHost::Take(size_t bytes, size_t alignment) {
   return 0;
 }
 
-void SharedHost::GiveBack(size_t offset, size_t bytes) {
-  // Whole pages go back to the system; on kernels that cannot, they stay.
+// On kernels that cannot, the pages stay.
+void SharedHost::Punch(size_t offset, size_t bytes) {
   const size_t first = RoundUp(offset, kPage);
   const size_t last = (offset + bytes) / kPage * kPage;
   if (first < last) {
@@ -133,6 +133,14 @@ void SharedHost::GiveBack(size_t offset, size_t bytes) {
                     static_cast<off_t>(first),
                     static_cast<off_t>(last - first));
   }
+}
+
+void SharedHost::Forget(void* data, size_t bytes) {
+  if (Contains(data, bytes)) Punch(Offset(data), bytes);
+}
+
+void SharedHost::GiveBack(size_t offset, size_t bytes) {
+  Punch(offset, bytes);
   const std::lock_guard<std::mutex> lock(mutex_);
   auto it = free_.emplace(offset, bytes).first;
   if (const auto next = std::next(it);

@@ -34,6 +34,10 @@ class SharedHost final : public HostBacked,
   void Free(void* data, size_t bytes) override;
   Result<std::unique_ptr<Arena>> MakeArena(size_t limit) override;
 
+  // Gives the whole pages of the range back to the system; they read as zeros
+  // when they are next used. Nothing else changes.
+  void Forget(void* data, size_t bytes);
+
   char* base() const { return base_; }
   int file() const { return file_; }
   // A random number that the file begins with.
@@ -48,6 +52,7 @@ class SharedHost final : public HostBacked,
   // The offset of a free range of the file; 0 when there is none.
   size_t Take(size_t bytes, size_t alignment);
   void GiveBack(size_t offset, size_t bytes);
+  void Punch(size_t offset, size_t bytes);
 
   const int file_;
   char* const base_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Divided updates over every communicator: the values are those of updates that
 // all ranks make in full. rank_runner.h says which run it.
+#include <sys/stat.h>
+
 #include <algorithm>
 
 #include "ops/array/array.h"
@@ -9,6 +11,7 @@
 #include "ops/reduce/reduce.h"
 #include "ops/state/state.h"
 #include "ops/training/optimizer.h"
+#include "runtime/device/shared_host.h"
 #include "tests/distributed/communicator_suite.h"
 #include "tests/distributed/linear_model.h"
 
@@ -145,6 +148,51 @@ TEST_P(DividedUpdatesTest, AreMadeWhereRanksSeeEachOthersArrays) {
           return step.find("_GradientUpdate(") != std::string::npos;
         });
     EXPECT_EQ(made, comm.size() > 1 && comm.sees_arrays() ? 1 : 0);
+  });
+}
+
+// Bytes that the machine gave to this rank's memory that others see.
+int64_t SharedBytes(const Communicator& comm) {
+  const auto host = std::dynamic_pointer_cast<SharedHost>(comm.host());
+  struct stat info = {};
+  if (host == nullptr || fstat(host->file(), &info) != 0) return -1;
+  return int64_t{info.st_blocks} * 512;
+}
+
+TEST_P(DividedUpdatesTest, SlotsTakeMemoryOncePerMachine) {
+  Run([&](Communicator& comm) {
+    if (comm.size() == 1 || SharedBytes(comm) < 0) return;
+    constexpr int64_t kCount = int64_t{1} << 20;  // 4 MiB, and two slots
+    Graph graph;
+    const Scope root(&graph);
+    const Output w = ops::InitializedVariable(
+        root.WithName("w"), ops::Fill(root, {int32_t{kCount}}, 1.0f));
+    const Output x = ops::Placeholder(root.WithName("x"), kFloat, Shape{-1});
+    const Output loss =
+        ops::Mean(root, ops::Mul(root, ops::Square(root, w),
+                                 ops::Sum(root, x, {0})), {0});
+    ops::AdamOptimizer adam(0.01f);
+    const std::string train = adam.Minimize(root, loss, {w})->name();
+    ops::VariablesInitializer(root.WithName("init"));
+    const std::shared_ptr<Communicator> borrowed(&comm, [](Communicator*) {});
+    auto session = Open(graph, borrowed, {.batch = "x:0"});
+    const std::vector<Session::Feed> feeds = {
+        {"x:0", Tensor::Of<float>({1}, {1})}};
+    EXPECT_OK(session->RunTargets({"init"}));
+    EXPECT_OK(session->Explain(feeds, {}, {train}).status());
+    const int64_t before = SharedBytes(comm);
+    EXPECT_OK(session->RunTargets({train}, feeds));
+    // The step's own memory, at most three times the variable, may have come.
+    const int64_t slots = 2 * 4 * kCount;
+    const int64_t most = before + 3 * 4 * kCount - slots +
+                         slots / comm.update_size() + (1 << 20);
+    EXPECT_LE(SharedBytes(comm), most) << "before: " << before;
+    const auto m = session->RunOne({}, adam.Slot(w, "m").name());
+    ASSERT_TRUE(m.ok()) << m.status().ToString();
+    const auto values = m->flat<float>();
+    EXPECT_EQ(std::ranges::count(values, values[0]), kCount);
+    EXPECT_NE(values[0], 0.0f);
+    EXPECT_OK(comm.Barrier());
   });
 }
 
