@@ -400,6 +400,11 @@ void Rewriter::ChainSynchronizing() {
 
 Status DataParallel::Run(PassContext& context) const {
   if (ranks_ <= 1) return Ok();
+  if (options_.compress && context.reproducible) {
+    return InvalidArgument(
+        "compressed gradients are rounded rank by rank: not in reproducible "
+        "mode");
+  }
   LS_ASSIGN_OR_RETURN(OriginalOrder order,
                       OriginalOrder::Make(context.original));
   return Rewriter(context, ranks_, options_, std::move(order)).Run();

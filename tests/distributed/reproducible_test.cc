@@ -325,6 +325,20 @@ TEST(Reproducible, AnUpdateBySamplesThatIsNoGradientIsRefusedByName) {
   EXPECT_THAT(s.message(), HasSubstr("node 'update' (AssignAdd)"));
 }
 
+TEST(Reproducible, CompressedGradientsAreRefused) {
+  SpawnRanksShared(2, [](std::shared_ptr<Communicator> comm) {
+    const Model model;
+    SessionOptions options;
+    options.reproducible = 2;
+    UseDataParallel(comm, {.batch = "x:0", .compress = true}, &options);
+    const auto session = Open(model.graph, std::move(options));
+    ASSERT_NE(session, nullptr);
+    const Status s = session->RunTargets({"train"}, Batch(0, 6));
+    EXPECT_EQ(s.code(), Code::kInvalidArgument) << s.ToString();
+    EXPECT_THAT(s.message(), HasSubstr("compressed gradients"));
+  });
+}
+
 TEST(Reproducible, GpusAreRefusedByName) {
   const Model model;
   SessionOptions options;

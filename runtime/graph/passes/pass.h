@@ -26,6 +26,7 @@ struct PassContext {
   // still unknown), by node name; null when the node is new.
   const Graph& original;
   bool has_gpus = false;  // of the session
+  bool reproducible = false;  // so is its mode
 };
 
 class GraphPass {
