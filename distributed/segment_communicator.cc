@@ -136,14 +136,21 @@ Status SegmentCommunicator::CheckPeers(const CollectiveCall& call,
   for (const int r : awaited) {
     if (Block(r).left.load(std::memory_order_acquire) != 0) gone.push_back(r);
   }
-  if (!gone.empty()) return Unavailable(Describe(gone), " has left the job");
+  // Who fails says so before it leaves: that is the cause.
+  if (!gone.empty()) {
+    LS_RETURN_IF_ERROR(CheckFailure());
+    return Unavailable(Describe(gone), " has left the job");
+  }
   const uint64_t now = Env::Default()->SteadyMicros();
   if (group_.processes && now >= next_liveness_check_) {
     next_liveness_check_ = now + kLivenessMicros;
     for (const int r : awaited) {
       if (!ProcessIsAlive(Block(r).process)) gone.push_back(r);
     }
-    if (!gone.empty()) return Unavailable(Describe(gone), " is dead");
+    if (!gone.empty()) {
+      LS_RETURN_IF_ERROR(CheckFailure());
+      return Unavailable(Describe(gone), " is dead");
+    }
   }
   if (now < call.deadline_micros) return Ok();
   const double waited = static_cast<double>(now - call.start_micros) * 1e-6;

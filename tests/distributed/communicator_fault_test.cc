@@ -72,6 +72,22 @@ TEST_P(CommunicatorFaultTest, DifferentCallsAreFoundOutOnEveryRank) {
   });
 }
 
+// However soon the rank that failed is gone, its error is the one that counts.
+TEST_P(CommunicatorFaultTest, AFailureIsTheCauseThoughItsRankLeftAtOnce) {
+  if (GetParam().backend != "local" || size() < 2) GTEST_SKIP() << "threads";
+  for (int i = 0; i < 200; ++i) {
+    Run([](Communicator& comm) {
+      float x = 0;
+      if (comm.rank() == 1) {
+        comm.Abort(DataLoss("no disk"));
+        return;
+      }
+      const Status s = comm.Recv(&x, 1, kFloat, 1, 0);
+      EXPECT_EQ(s.code(), Code::kDataLoss) << s.ToString();
+    });
+  }
+}
+
 TEST_P(CommunicatorFaultTest, DifferentSizesAreFoundOut) {
   Run([](Communicator& comm) {
     std::vector<float> x(9000);
