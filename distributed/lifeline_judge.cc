@@ -10,6 +10,9 @@ namespace {
 
 // Of a rank that a deadline passed for.
 constexpr uint64_t kStillMicros = 500'000;
+// So many times the stall timeout a rank may take for one node while others,
+// whose program said that they have patience, wait: it may write a checkpoint.
+constexpr uint64_t kPatientStalls = 4;
 
 std::string Seconds(uint64_t micros) {
   char text[32];
@@ -37,7 +40,7 @@ std::string Ranks(const std::vector<int>& ranks) {
 
 bool LifelineCore::Judge(bool at_once) {
   const uint64_t stall = options_.stall_micros;
-  bool impatient = at_once;
+  bool impatient = at_once, waits_long = false, in_node = false;
   bool all_wait = true;
   int suspect = -1, left = -1, slowest = -1;
   for (int r = 0; r < size(); ++r) {
@@ -52,11 +55,13 @@ bool LifelineCore::Judge(bool at_once) {
           s.beat.patience_micros > 0 ? s.beat.patience_micros : stall;
       const bool long_enough = s.beat.waited_micros >= limit;
       impatient |= long_enough;
+      waits_long |= s.beat.waited_micros >= kPatientStalls * stall;
       all_wait &= long_enough;
       if (slowest < 0 || s.beat.runs < seen(slowest).beat.runs) slowest = r;
       continue;
     }
     all_wait = false;
+    in_node |= !s.beat.where.empty() && s.still >= kPatientStalls * stall;
     if (at_once && r == pending_.origin) continue;
     const uint64_t least = at_once ? kStillMicros : stall - stall / 10;
     if (s.known && s.still >= least &&
@@ -64,7 +69,7 @@ bool LifelineCore::Judge(bool at_once) {
       suspect = r;
     }
   }
-  if (!impatient) return false;
+  if (!impatient && !(waits_long && in_node)) return false;
   if (suspect >= 0) {
     Convict(suspect, FaultKind::kStalled);
   } else if (left >= 0) {

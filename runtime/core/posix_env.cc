@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "runtime/core/env.h"
+#include "runtime/core/progress.h"
 
 namespace lockstep {
 namespace {
@@ -54,6 +55,7 @@ class PosixWritableFile : public WritableFile {
   }
 
   Status Append(std::string_view bytes) override {
+    NoteProgress();
     LS_RETURN_IF_ERROR(CheckUsable("write"));
     if (buffer_.size() + bytes.size() < kBufferBytes) {
       buffer_ += bytes;
@@ -73,6 +75,7 @@ class PosixWritableFile : public WritableFile {
   }
 
   Status Sync() override {
+    NoteProgress();
     LS_RETURN_IF_ERROR(Flush());
     if (Retry([&] { return fsync(fd_); }) != 0) return Fail("fsync");
     return Ok();

@@ -171,6 +171,7 @@ struct SlotReader {
   }
   uint64_t at() const { return slot.at_.load(std::memory_order_relaxed); }
   uint64_t runs() const { return slot.runs_.load(std::memory_order_relaxed); }
+  uint64_t parts() const { return slot.parts_.load(std::memory_order_relaxed); }
   uint64_t waits() const {
     return slot.wait_sequence_.load(std::memory_order_relaxed);
   }
@@ -195,7 +196,8 @@ ProgressReport ReadProgress() {
       const SlotReader reader(slot);
       const uint64_t here = reader.at();
       report.runs += reader.runs();
-      for (const uint64_t part : {here, reader.runs(), reader.waits()}) {
+      for (const uint64_t part :
+           {here, reader.runs(), reader.parts(), reader.waits()}) {
         report.word = (report.word ^ part) * 0x9e3779b97f4a7c15ull;
         report.word ^= report.word >> 29;
       }

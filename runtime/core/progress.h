@@ -52,6 +52,7 @@ struct WaitInfo {
 class ProgressSlot {
  public:
   void BeginRun() { Bump(&runs_); }
+  void NotePart() { Bump(&parts_); }
   void Enter(uint32_t plan, uint32_t position) {
     at_.store(uint64_t{plan} << 32 | position, std::memory_order_relaxed);
   }
@@ -72,6 +73,7 @@ class ProgressSlot {
 
   alignas(64) std::atomic<uint64_t> at_{0};  // plan << 32 | position
   std::atomic<uint64_t> runs_{0};
+  std::atomic<uint64_t> parts_{0};
   // A sequence lock: odd while the words below it change.
   std::atomic<uint64_t> wait_sequence_{0};
   std::atomic<uint64_t> waiting_{0};  // 0 or 1
@@ -86,6 +88,9 @@ class ProgressSlot {
 // The calling thread's, for its whole life. Threads that ended leave theirs to
 // new ones.
 ProgressSlot& ThisThreadsProgress();
+
+// For what takes long in one step, such as writing a file: it moves on.
+inline void NoteProgress() { ThisThreadsProgress().NotePart(); }
 
 // Waiting for other ranks, as long as it lives.
 class WaitScope {

@@ -41,7 +41,10 @@ TEST(ProgressTest, AWatcherReadsWhereTheThreadIs) {
   EXPECT_FALSE(report.waits);
   EXPECT_EQ(ReadProgress().word, report.word);
   slot.Enter(plan.number(), 8);
-  EXPECT_NE(ReadProgress().word, report.word);
+  const uint64_t moved = ReadProgress().word;
+  EXPECT_NE(moved, report.word);
+  NoteProgress();
+  EXPECT_NE(ReadProgress().word, moved);
   slot.at().store(0);
   EXPECT_EQ(ReadProgress().where, "");
 }

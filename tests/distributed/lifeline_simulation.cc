@@ -185,6 +185,7 @@ Beat Simulation::Rank::Progress() {
           .word = word,
           .waits = waits,
           .waited_micros = waits ? sim->now() - wait_start : 0,
+          .patience_micros = waits ? sim->options_.patience : 0,
           .where = "node 'x' (Op)",
           .waiting = waits ? "AllReduce" : ""};
 }

@@ -31,6 +31,7 @@ struct SimulationOptions {
   std::vector<int> nodes;  // of each rank
   LifelineOptions lifeline;
   uint64_t collective_timeout = 0;  // 0: ranks wait for ever
+  uint64_t patience = 0;  // that the program says it has; 0: it says nothing
   // The longest that a rank is now and then not scheduled, as on a machine
   // with too many ranks.
   uint64_t starvation = 0;

@@ -33,12 +33,14 @@ std::vector<int> RandomNodes(std::mt19937_64& random) {
 
 struct Trial {
   explicit Trial(uint64_t seed, LifelineOptions lifeline = {},
-                 uint64_t timeout = 0, uint64_t starvation = 0)
+                 uint64_t timeout = 0, uint64_t starvation = 0,
+                 uint64_t patience = 0)
       : random(seed * 1000003),
         sim({.seed = seed,
              .nodes = RandomNodes(random),
              .lifeline = lifeline,
              .collective_timeout = timeout,
+             .patience = patience,
              .starvation = starvation}),
         victim(static_cast<int>(sim.Random(static_cast<uint64_t>(sim.size())))),
         instant(2 * kSecond + sim.Random(3 * kSecond)) {}
@@ -129,6 +131,16 @@ TEST(LifelineSimulationTest, RankThatLoopsIsNamed) {
     Trial t(seed, {.stall_micros = 5 * kSecond});
     t.sim.At(t.instant, [&] { t.sim.Loop(t.victim); });
     t.Expect(FaultKind::kStalled, 7 * kSecond);
+  }
+}
+
+TEST(LifelineSimulationTest, PatienceWithARankThatLoopsHasAnEnd) {
+  FOR_SEEDS(seed) {
+    Trial t(seed, {.stall_micros = 2 * kSecond}, 0, 0, 600 * kSecond);
+    t.sim.At(t.instant, [&] { t.sim.Loop(t.victim); });
+    t.sim.Run(t.instant + 7 * kSecond);
+    ASSERT_FALSE(t.sim.rank(0).verdict) << t.sim.rank(0).verdict->text;
+    t.Expect(FaultKind::kStalled, 9 * kSecond);
   }
 }
 
