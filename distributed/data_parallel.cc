@@ -486,6 +486,7 @@ void UseDataParallel(std::shared_ptr<Communicator> communicator,
   }
   options.divide_updates = options.divide_updates && !options.compress &&
                            communicator->sees_arrays();
+  CheckAgreement(communicator, std::move(options.declared), session);
   session->passes.push_back(
       std::make_shared<DataParallel>(communicator->size(), std::move(options)));
   session->services.push_back(

@@ -32,6 +32,7 @@
 #include <memory>
 #include <string>
 
+#include "distributed/agreement.h"
 #include "distributed/bucketing.h"
 #include "distributed/communicator.h"
 #include "runtime/exec/session_options.h"
@@ -64,6 +65,9 @@ struct DataParallelOptions {
   // instead of all ranks updating all: equal values. Where ranks do not see
   // each other's arrays (Communicator::sees_arrays), it is not done.
   bool divide_updates = true;
+  // What else the ranks' programs must have in common (agreement.h): settings,
+  // files.
+  std::vector<Fact> declared;
 };
 
 class DataParallel : public GraphPass {
@@ -91,7 +95,9 @@ std::string CommunicationSummary(const Communicator& communicator,
 // measurement, on all ranks, which all have to call this.
 Result<LinkCost> MeasureLink(Communicator& communicator);
 
-// Adds the pass, hands the communicator to the session's kernels, and sets the
+// Makes the ranks' sessions compare their graphs as they are made (all ranks
+// make theirs, in the same order), adds the pass, hands the communicator to the
+// session's kernels, and sets the
 // session's task. The communicator must be used by nothing else while the
 // session runs; between runs it may.
 void UseDataParallel(std::shared_ptr<Communicator> communicator,

@@ -57,6 +57,7 @@ struct Job::State {
   bool overlaps = false;
   Communicator::Totals before;  // of CommunicationSummary
   uint64_t configured_micros = 0;
+  std::vector<Fact> declared;
   std::shared_ptr<Trace> trace;  // shared with both
 };
 
@@ -126,6 +127,10 @@ Status Job::Share(Tensor* t) {
   return comm.Broadcast(t->data(), t->NumElements(), t->dtype(), 0);
 }
 
+void Job::Declare(const std::string& name, const std::string& value) {
+  state_->declared.push_back(MakeFact("the program", name, value));
+}
+
 void Job::TakeStopSignals() {
   if (Lifeline* line = state_->mpi->lifeline()) return line->TakeStopSignals();
   // Without a lifeline ranks cannot agree on a step.
@@ -184,7 +189,8 @@ void Job::Configure(const std::string& batch, SessionOptions* options) {
   UseDataParallel(state_->communicator,
                   {.batch = batch,
                    .compress = compression != nullptr &&
-                               std::string_view(compression) == "bfloat16"},
+                               std::string_view(compression) == "bfloat16",
+                   .declared = state_->declared},
                   options);
   options->services.push_back([wait = state_->wait](SessionResources& session) {
     session.SetService(wait);
@@ -224,6 +230,7 @@ Status Job::Agree(Status mine) { return mine; }
 Status Job::Sum(std::span<double>) { return Ok(); }
 Status Job::Share(Tensor*) { return Ok(); }
 void Job::Abort(const Status&) {}
+void Job::Declare(const std::string&, const std::string&) {}
 void Job::TakeStopSignals() { lockstep::TakeStopSignals(); }
 bool Job::StopAt(int64_t step) {
   SetProgressStep(step);

@@ -49,6 +49,10 @@ class Job {
   // Ends what the other ranks wait for with `why`: for an error that they do
   // not have, in the middle of a run.
   void Abort(const Status& why);
+  // Something that all ranks must have in common, such as a setting of the
+  // program or the size of a file; compared when the session is made. Before
+  // Configure.
+  void Declare(const std::string& name, const std::string& value);
   // For programs that train in steps and can go on from a checkpoint: SIGTERM,
   // or SIGUSR2, is the wish that all ranks stop. Before step `step`, whether to
   // stop instead of making it: all ranks hear the same.

@@ -38,6 +38,9 @@ class SessionImpl final : public Session {
     session->graph_ = graph.Clone();
     LS_RETURN_IF_ERROR(ApplyEnvironment(&options));
     LS_RETURN_IF_ERROR(CheckReplicas(options));
+    for (const auto& check : options.checks) {
+      LS_RETURN_IF_ERROR(check(session->graph_, options));
+    }
     LS_ASSIGN_OR_RETURN(session->devices_, MakeSessionDevices(options));
     session->lanes_ = std::make_unique<Lanes>(&session->devices_);
     LS_RETURN_IF_ERROR(session->lanes_->Open({{0}}));

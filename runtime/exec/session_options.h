@@ -17,6 +17,8 @@
 #include <vector>
 
 #include "runtime/device/virtual_gpu.h"
+#include "runtime/core/status.h"
+#include "runtime/graph/graph.h"
 #include "runtime/graph/passes/pass.h"
 #include "runtime/op/resource.h"
 
@@ -77,6 +79,10 @@ struct SessionOptions {
   std::string trace_dir;
   // Rewrites of every plan, in order; shared: they may serve many sessions.
   std::vector<std::shared_ptr<const GraphPass>> passes;
+  // Called once when the session is made, on its graph and with the options in
+  // force; the first error is that of Session::Create.
+  std::vector<std::function<Status(const Graph&, const SessionOptions&)>>
+      checks;
   // Called once on the new session's resources, to hand services to kernels.
   std::vector<std::function<void(SessionResources&)>> services;
 };
