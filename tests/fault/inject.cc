@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Linked into mnist it makes one rank misbehave, some time after its first
 // training step: LOCKSTEP_TEST_FAULT="KIND RANK MICROS". Before it does it
-// writes "fault: at MICROS" (of the monotonic clock) to standard error.
+// writes "fault: at MICROS" (of the monotonic clock) to standard error. Not
+// where the file LOCKSTEP_TEST_FAULT_ONCE exists; it is made then.
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -39,6 +41,11 @@ Fault ReadFault() {
   fault.kind = parts[0];
   fault.mine = parts[1] == rank;
   fault.after = std::strtoull(parts[2].c_str(), nullptr, 10);
+  if (const char* once = std::getenv("LOCKSTEP_TEST_FAULT_ONCE");
+      once != nullptr && fault.mine) {
+    const int file = open(once, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    fault.mine = file >= 0;
+  }
   return fault;
 }
 

@@ -11,6 +11,7 @@
 #include "tools/lockstep/check.h"
 #include "tools/lockstep/command.h"
 #include "tools/lockstep/inspect.h"
+#include "tools/lockstep/launch.h"
 #include "tools/lockstep/ops.h"
 #include "tools/lockstep/plan.h"
 #include "tools/lockstep/report.h"
@@ -30,6 +31,7 @@ constexpr Command kCommands[] = {
     {"bench", "step times of a reference model", BenchMain},
     {"check", "all of a graph that would not run, at once", CheckMain},
     {"inspect", "what a graph, checkpoint or event file holds", InspectMain},
+    {"launch", "ranks under mpirun, started again when one fails", LaunchMain},
     {"ops", "the ops there are, with types and gradients", OpsMain},
     {"plan", "where each op would run and why, and the memory it takes",
      PlanMain},

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// lockstep launch: restarts, what it shows, how it stops; and what it decides.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include "runtime/core/strings.h"
+#include "tests/testing/run_program.h"
+#include "tools/lockstep/launch_plan.h"
+
+namespace lockstep {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Args = std::vector<std::string>;
+
+class LaunchTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const std::string& setting : Split(MPI_ENVIRONMENT, ' ')) {
+      const size_t at = setting.find('=');
+      setenv(setting.substr(0, at).c_str(), setting.substr(at + 1).c_str(), 1);
+    }
+  }
+  static Finished Launch(Args own, Args mnist, Args environment = {}) {
+    Args argv = {WITH_DEADLINE, "100", "/usr/bin/env"};
+    argv.insert(argv.end(), environment.begin(), environment.end());
+    argv.insert(argv.end(), {LOCKSTEP_PROGRAM, "launch"});
+    argv.insert(argv.end(), own.begin(), own.end());
+    argv.insert(argv.end(), {"--", FAULTY_MNIST, "--data", "digits",
+                             "--threads", "1", "--batch", "80"});
+    argv.insert(argv.end(), mnist.begin(), mnist.end());
+    return RunProgram(std::move(argv));
+  }
+};
+
+TEST_F(LaunchTest, ShowsEachLineBehindItsRankAndEndsWithTheProgramsStatus) {
+  const Finished good = Launch({"-n", "2"}, {"--steps", "3"});
+  EXPECT_EQ(good.status, 0) << good.err;
+  EXPECT_THAT(good.out, HasSubstr("[0] test accuracy "));
+  const Finished bad =
+      Launch({"-n", "2", "--max-restarts", "2"}, {"--optimizer", "magic"});
+  EXPECT_EQ(bad.status, 2);
+  EXPECT_THAT(bad.err, HasSubstr("[0] mnist: "));
+  EXPECT_THAT(bad.err, Not(HasSubstr("restart 1")));
+}
+
+TEST_F(LaunchTest, AKilledRankIsToldOnceAndTheRunGoesOnFromItsCheckpoint) {
+  const ScratchFolder scratch;
+  const Finished run =
+      Launch({"-n", "3", "--max-restarts", "2"},
+             {"--epochs", "30", "--checkpoint-dir", scratch / "saved"},
+             {"LOCKSTEP_TEST_FAULT=kill 1 400000",
+              StrCat("LOCKSTEP_TEST_FAULT_ONCE=", scratch / "once")});
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(LinesWith(run.err, "rank 1 on ").size(), 1u) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("lockstep launch: restart 1 of 2 on 3 ranks, "
+                                 "from the last checkpoint"));
+  EXPECT_THAT(run.err, Not(HasSubstr("Primary job")));
+  EXPECT_THAT(run.out, HasSubstr("[0] resumed at step "));
+  EXPECT_THAT(run.out, HasSubstr("[0] test accuracy "));
+}
+
+TEST_F(LaunchTest, RestartsComeToAnEnd) {
+  const Finished run = Launch({"-n", "2", "--max-restarts", "1"}, {},
+                              {"LOCKSTEP_TEST_FAULT=kill 1 1000"});
+  EXPECT_NE(run.status, 0);
+  EXPECT_EQ(LinesWith(run.err, "rank 1 on ").size(), 2u) << run.err;
+  EXPECT_EQ(LinesWith(run.err, "restart 1 of 1").size(), 1u) << run.err;
+}
+
+// `timeout` sends SIGTERM to the launcher alone.
+TEST_F(LaunchTest, SigtermSavesACheckpointAndEndsWithStatusThree) {
+  const ScratchFolder scratch;
+  const Args command = {WITH_DEADLINE,
+                        "100",
+                        "/usr/bin/timeout",
+                        "--foreground",
+                        "--preserve-status",
+                        "4",
+                        LOCKSTEP_PROGRAM,
+                        "launch",
+                        "-n",
+                        "2",
+                        "--max-restarts",
+                        "3",
+                        "--",
+                        FAULTY_MNIST,
+                        "--data",
+                        "digits",
+                        "--threads",
+                        "1",
+                        "--batch",
+                        "80",
+                        "--epochs",
+                        "1000000",
+                        "--checkpoint-dir",
+                        scratch / "saved"};
+  const Finished run = RunProgram(command);
+  EXPECT_EQ(run.status, 3) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("[0] stopped at step "));
+  EXPECT_TRUE(std::filesystem::exists(scratch / "saved/checkpoint"));
+  EXPECT_THAT(run.err, Not(HasSubstr("restart")));
+}
+
+TEST(LaunchPlanTest, TheCommandGoesOnFromACheckpointOnce) {
+  LaunchOptions options{.ranks = 4, .program = {"mnist", "--epochs", "3"}};
+  EXPECT_THAT(LaunchCommand(options, 2, {"a", "b:3"}, true),
+              ElementsAre("mpirun", "--tag-output", "-n", "2", "--host",
+                          "a,b:3", "mnist", "--epochs", "3", "--resume"));
+  options.program.push_back("--resume");
+  EXPECT_THAT(LaunchCommand(options, 4, {}, true),
+              ElementsAre("mpirun", "--tag-output", "-n", "4", "mnist",
+                          "--epochs", "3", "--resume"));
+}
+
+TEST(LaunchPlanTest, FewerHostsFewerRanks) {
+  const LaunchOptions options{
+      .ranks = 8, .min_ranks = 3, .hosts = {"a:4", "b:2", "c"}};
+  EXPECT_EQ(RanksLeft(options, {"a:4", "b:2", "c"}), 8);
+  EXPECT_EQ(RanksLeft(options, {"b:2", "c"}), 5);
+  EXPECT_EQ(RanksLeft(options, {"c"}), 3);
+  EXPECT_EQ(RanksLeft(options, {"b:2"}), 0);
+}
+
+TEST(LaunchPlanTest, VerdictsAreKeptAndTalkIsDropped) {
+  OutputSorter sorter;
+  EXPECT_EQ(sorter.Take("[1,0]<stdout>:epoch 1", false), "[0] epoch 1");
+  EXPECT_EQ(sorter.Take("[1,2]<stderr>:lockstep: [rank 2 on n, process 7] "
+                        "stopped because rank 1 on m.x (process 6) died",
+                        true),
+            "");
+  EXPECT_EQ(sorter.Take("----------", true), "");
+  EXPECT_EQ(sorter.Take("mpirun noticed that process rank 1 with PID 0", true),
+            "");
+  EXPECT_EQ(sorter.Take("[1,0]<stderr>:mnist: odd", true), "[0] mnist: odd");
+  EXPECT_EQ(sorter.Cause(), "rank 1 on m.x (process 6) died");
+  EXPECT_EQ(sorter.CulpritHost(), "m.x");
+}
+
+TEST(LaunchPlanTest, MistakesAreNamed) {
+  EXPECT_THAT(ParseLaunchOptions({"-n", "2"}).status().message(),
+              HasSubstr("no program"));
+  EXPECT_THAT(ParseLaunchOptions({"-n", "0", "--", "p"}).status().message(),
+              HasSubstr("-n 0"));
+  EXPECT_THAT(ParseLaunchOptions({"-n", "2", "--min-ranks", "3", "--", "p"})
+                  .status()
+                  .message(),
+              HasSubstr("--min-ranks"));
+  EXPECT_THAT(ParseLaunchOptions({"-n", "2", "--hosts", "a:x", "--", "p"})
+                  .status()
+                  .message(),
+              HasSubstr("'a:x'"));
+  EXPECT_EQ(CheckpointDir({"p", "--checkpoint-dir=x/y"}), "x/y");
+  EXPECT_EQ(CheckpointDir({"p", "--checkpoint-dir", "z"}), "z");
+  EXPECT_TRUE(WorthRestart(1));
+  EXPECT_TRUE(WorthRestart(137));
+  EXPECT_FALSE(WorthRestart(2));
+  EXPECT_FALSE(WorthRestart(3));
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/lockstep/launch.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "runtime/core/env.h"
+#include "runtime/io/checkpoint_state.h"
+#include "tools/lockstep/command.h"
+#include "tools/lockstep/launch_plan.h"
+
+extern char** environ;
+
+namespace lockstep {
+namespace {
+
+std::atomic<pid_t> the_child{0};
+std::atomic<int> stops{0};
+
+// The first time all ranks are asked to stop, by the signal that mpirun hands
+// on; the second time mpirun ends them.
+void PassOn(int) {
+  const int saved = errno;
+  const pid_t child = the_child;
+  const int signal = stops.fetch_add(1) == 0 ? SIGUSR2 : SIGTERM;
+  if (child > 0) kill(child, signal);
+  errno = saved;
+}
+
+// One of the attempt's two streams, cut into lines.
+struct Stream {
+  int fd = -1;
+  bool error = false;
+  std::string rest;
+};
+
+void Show(OutputSorter* sorter, const Stream& stream, std::string_view line) {
+  const std::string text = sorter->Take(line, stream.error);
+  if (text.empty()) return;
+  std::FILE* to = stream.error ? stderr : stdout;
+  std::fprintf(to, "%s\n", text.c_str());
+  std::fflush(to);
+}
+
+// False at the end of the stream.
+bool ReadSome(Stream* stream, OutputSorter* sorter) {
+  std::array<char, 8192> bytes;
+  const ssize_t n = read(stream->fd, bytes.data(), bytes.size());
+  if (n < 0 && errno == EINTR) return true;
+  if (n > 0) stream->rest.append(bytes.data(), static_cast<size_t>(n));
+  size_t end = 0;
+  while ((end = stream->rest.find('\n')) != std::string::npos) {
+    Show(sorter, *stream, std::string_view(stream->rest).substr(0, end));
+    stream->rest.erase(0, end + 1);
+  }
+  if (n > 0) return true;
+  if (!stream->rest.empty()) Show(sorter, *stream, stream->rest);
+  close(stream->fd);
+  stream->fd = -1;
+  return false;
+}
+
+void ReadAll(std::array<Stream, 2>* streams, OutputSorter* sorter) {
+  while (true) {
+    std::array<pollfd, 2> wait;
+    for (size_t i = 0; i < 2; ++i) {
+      wait[i] = {.fd = (*streams)[i].fd, .events = POLLIN, .revents = 0};
+    }
+    if (wait[0].fd < 0 && wait[1].fd < 0) return;
+    if (poll(wait.data(), wait.size(), -1) < 0) continue;  // a signal
+    for (size_t i = 0; i < 2; ++i) {
+      if (wait[i].revents != 0) (void)ReadSome(&(*streams)[i], sorter);
+    }
+  }
+}
+
+// Runs the command to its end; its exit status, 128 + n after signal n.
+Result<int> RunAttempt(const std::vector<std::string>& command,
+                       OutputSorter* sorter) {
+  std::array<int, 2> out, err;
+  if (pipe2(out.data(), O_CLOEXEC) != 0 || pipe2(err.data(), O_CLOEXEC) != 0) {
+    return Unavailable("pipe: ", std::strerror(errno));
+  }
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+  posix_spawn_file_actions_adddup2(&actions, err[1], 2);
+  // A group of its own: a Ctrl-C at the terminal is ours to pass on.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  std::vector<char*> words;
+  for (const std::string& w : command) {
+    words.push_back(const_cast<char*>(w.c_str()));  // not written to
+  }
+  words.push_back(nullptr);
+  pid_t child = 0;
+  const int failed = posix_spawnp(&child, words[0], &actions, &attributes,
+                                  words.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  close(out[1]);
+  close(err[1]);
+  std::array<Stream, 2> streams = {Stream{.fd = out[0]},
+                                   Stream{.fd = err[0], .error = true}};
+  if (failed != 0) {
+    close(out[0]);
+    close(err[0]);
+    return NotFound("cannot start '", command[0], "': ", std::strerror(failed));
+  }
+  the_child = child;
+  if (stops > 0) kill(child, SIGTERM);  // it came before there was a child
+  ReadAll(&streams, sorter);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  the_child = 0;
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+bool HasCheckpoint(const LaunchOptions& options) {
+  const std::string dir = CheckpointDir(options.program);
+  return !dir.empty() && LatestCheckpoint(*Env::Default(), dir).ok();
+}
+
+// Whether a host still answers: this one does, others by a command of the
+// remote shell that mpirun uses.
+bool Answers(const std::string& host) {
+  char name[256] = {};
+  gethostname(name, sizeof(name) - 1);
+  if (host == name || host == "localhost" || host == "127.0.0.1") return true;
+  const char* agent = std::getenv("OMPI_MCA_plm_rsh_agent");
+  std::vector<std::string> command = {agent != nullptr ? agent : "ssh"};
+  if (agent == nullptr) {
+    command.insert(command.end(),
+                   {"-o", "BatchMode=yes", "-o", "ConnectTimeout=5"});
+  }
+  command.insert(command.end(), {host, "true"});
+  OutputSorter unheard;
+  const Result<int> status = RunAttempt(command, &unheard);
+  return status.ok() && *status == 0;
+}
+
+void Say(const std::string& text) {
+  std::fprintf(stderr, "lockstep launch: %s\n", text.c_str());
+}
+
+int Launch(const LaunchOptions& options) {
+  std::vector<std::string> hosts = options.hosts;
+  int ranks = options.ranks;
+  bool resumes = false;
+  for (int attempt = 0;; ++attempt) {
+    OutputSorter sorter;
+    const Result<int> ran =
+        RunAttempt(LaunchCommand(options, ranks, hosts, resumes), &sorter);
+    if (!ran.ok()) return Fail("launch", ran.status(), kExitFailed);
+    if (*ran == 0) return 0;
+    const std::string cause = sorter.Cause();
+    Say(StrCat("ended with status ", *ran, cause.empty() ? "" : ": ", cause));
+    if (stops > 0 || !WorthRestart(*ran)) return *ran;
+    if (attempt >= options.max_restarts) return *ran;
+    std::erase_if(hosts, [](const std::string& host) {
+      const std::string name = host.substr(0, host.rfind(':'));
+      if (Answers(name)) return false;
+      Say(StrCat("host ", name, " does not answer and is left out"));
+      return true;
+    });
+    ranks = RanksLeft(options, hosts);
+    if (ranks == 0) {
+      Say(StrCat("the hosts that are left have no room for ", options.min_ranks,
+                 " ranks"));
+      return *ran;
+    }
+    resumes = HasCheckpoint(options);
+    Say(StrCat("restart ", attempt + 1, " of ", options.max_restarts, " on ",
+               ranks, " ranks, ",
+               resumes ? "from the last checkpoint" : "from the beginning"));
+  }
+}
+
+}  // namespace
+
+int LaunchMain(const std::vector<std::string>& args) {
+  const Result<LaunchOptions> options = ParseLaunchOptions(args);
+  if (!options.ok()) return Fail("launch", options.status(), kExitBadInput);
+  if (options->help) return ShowLaunchHelp();
+  struct sigaction action = {};
+  action.sa_handler = PassOn;
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, nullptr);
+  return Launch(*options);
+}
+
+}  // namespace lockstep

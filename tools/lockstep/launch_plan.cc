@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/lockstep/launch_plan.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "tools/lockstep/command.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::string_view kVerdict = "lockstep: [rank ";
+constexpr std::string_view kBecause = "stopped because ";
+constexpr std::string_view kEnds = "ends the job: ";
+
+CommandLine MakeCommandLine(LaunchOptions* options, std::string* hosts) {
+  CommandLine line(
+      "lockstep launch -n N [options] -- PROGRAM ...\n"
+      "Starts N ranks of a program under mpirun, shows what they say line by "
+      "line,\nand starts them again from the last checkpoint when they fail.");
+  line.options.add_options()("ranks,n", po::value(&options->ranks),
+                             "how many ranks")(
+      "hosts", po::value(hosts),
+      "where: a,b:4 (4 ranks on b at most); else this machine")(
+      "max-restarts", po::value(&options->max_restarts)->default_value(0),
+      "how often to start again after a failure")(
+      "min-ranks", po::value(&options->min_ranks)->default_value(0),
+      "fewer ranks, down to so many, when hosts are gone; 0: always all")(
+      "resume", po::value(&options->resume)->default_value("--resume"),
+      "what tells the program to go on from its checkpoint");
+  return line;
+}
+
+// "b:4" -> b, 4; without a number 0.
+std::pair<std::string, int> HostAndSlots(const std::string& host) {
+  const size_t colon = host.rfind(':');
+  int slots = 0;
+  if (colon == std::string::npos) return {host, slots};
+  const char* end = host.data() + host.size();
+  const auto read = std::from_chars(host.data() + colon + 1, end, slots);
+  if (read.ec != std::errc() || read.ptr != end) slots = -1;
+  return {host.substr(0, colon), slots};
+}
+
+// Lines of Open MPI about what the ranks have said better.
+bool IsLaunchersTalk(std::string_view line) {
+  static constexpr std::string_view kParts[] = {
+      "Primary job  terminated normally",
+      "a non-zero exit code. Per user",
+      "detected that one or more processes exited",
+      "the job to be terminated",
+      "  Process name: [[",
+      "  Exit code:    ",
+      "noticed that process rank",
+      "ORTE_ERROR_LOG",
+      "MPI_ABORT was invoked",
+      "with errorcode ",
+      "NOTE: invoking MPI_ABORT",
+      "You may or may not see output",
+      "exactly when Open MPI kills them"};
+  if (!line.empty() && line.find_first_not_of('-') == line.npos) return true;
+  return std::ranges::any_of(kParts, [&](std::string_view part) {
+    return line.find(part) != line.npos;
+  });
+}
+
+// mpirun --tag-output: "[1,3]<stderr>:text" -> 3, "text". -1: of no rank.
+std::pair<int, std::string_view> RankAndText(std::string_view line) {
+  const size_t end = line.find(">:");
+  if (!line.starts_with("[") || end == line.npos) return {-1, line};
+  const size_t comma = line.find(',');
+  int rank = -1;
+  const auto read =
+      std::from_chars(line.data() + comma + 1, line.data() + end, rank);
+  if (comma > end || read.ec != std::errc()) return {-1, line};
+  return {rank, line.substr(end + 2)};
+}
+
+}  // namespace
+
+Result<LaunchOptions> ParseLaunchOptions(const std::vector<std::string>& args) {
+  LaunchOptions options;
+  std::string hosts;
+  CommandLine line = MakeCommandLine(&options, &hosts);
+  const auto split = std::ranges::find(args, "--");
+  LS_RETURN_IF_ERROR(line.Parse({args.begin(), split}));
+  options.help = line.help();
+  if (options.help) return options;
+  if (split != args.end()) options.program.assign(split + 1, args.end());
+  if (options.program.empty()) {
+    return InvalidArgument("no program: lockstep launch -n N -- PROGRAM ...");
+  }
+  if (options.ranks < 1) {
+    return InvalidArgument("-n ", options.ranks, " must be at least 1");
+  }
+  if (options.max_restarts < 0 || options.min_ranks < 0 ||
+      options.min_ranks > options.ranks) {
+    return InvalidArgument(
+        options.max_restarts < 0 ? "--max-restarts" : "--min-ranks",
+        " must be at least 0, --min-ranks at most the ", options.ranks,
+        " ranks of -n");
+  }
+  if (!hosts.empty()) options.hosts = Split(hosts, ',');
+  for (const std::string& host : options.hosts) {
+    const auto [name, slots] = HostAndSlots(host);
+    if (name.empty() || slots < 0) {
+      return InvalidArgument("--hosts: '", host, "' is no host or host:slots");
+    }
+  }
+  if (options.min_ranks == 0) options.min_ranks = options.ranks;
+  return options;
+}
+
+int ShowLaunchHelp() {
+  LaunchOptions options;
+  std::string hosts;
+  return MakeCommandLine(&options, &hosts).ShowHelp();
+}
+
+std::vector<std::string> LaunchCommand(const LaunchOptions& options, int ranks,
+                                       const std::vector<std::string>& hosts,
+                                       bool resumes) {
+  std::vector<std::string> command = {"mpirun", "--tag-output", "-n",
+                                      StrCat(ranks)};
+  if (!hosts.empty()) {
+    command.insert(command.end(), {"--host", Join(hosts, ",")});
+  }
+  command.insert(command.end(), options.program.begin(), options.program.end());
+  const bool asked = std::ranges::find(options.program, options.resume) !=
+                     options.program.end();
+  if (resumes && !asked) command.push_back(options.resume);
+  return command;
+}
+
+std::string CheckpointDir(const std::vector<std::string>& program) {
+  constexpr std::string_view kOption = "--checkpoint-dir";
+  for (size_t i = 0; i < program.size(); ++i) {
+    const std::string_view word = program[i];
+    if (word == kOption && i + 1 < program.size()) return program[i + 1];
+    if (word.starts_with(kOption) && word.size() > kOption.size() &&
+        word[kOption.size()] == '=') {
+      return std::string(word.substr(kOption.size() + 1));
+    }
+  }
+  return {};
+}
+
+std::string OutputSorter::Take(std::string_view line, bool error) {
+  const auto [rank, text] = RankAndText(line);
+  if (error && text.starts_with(kVerdict)) {
+    for (const std::string_view words : {kBecause, kEnds}) {
+      const size_t at = text.find(words);
+      if (at != text.npos && verdict_.empty()) {
+        verdict_ = text.substr(at + words.size());
+      }
+    }
+    return {};
+  }
+  if (rank < 0) {
+    if (IsLaunchersTalk(text) || text.empty()) return {};
+    if (error && first_error_.empty()) first_error_ = text;
+    return std::string(text);
+  }
+  if (error && first_error_.empty() && !text.empty()) {
+    first_error_ = StrCat("rank ", rank, ": ", text);
+  }
+  return StrCat("[", rank, "] ", text);
+}
+
+std::string OutputSorter::Cause() const {
+  return verdict_.empty() ? first_error_ : verdict_;
+}
+
+std::string OutputSorter::CulpritHost() const {
+  if (!verdict_.starts_with("rank ")) return {};
+  const size_t on = verdict_.find(" on ");
+  const size_t end = verdict_.find(" (process ");
+  if (on == std::string::npos || end == std::string::npos || end < on + 4) {
+    return {};
+  }
+  return verdict_.substr(on + 4, end - on - 4);
+}
+
+bool WorthRestart(int status) {
+  return status != 0 && status != kExitBadInput && status != kExitStopped;
+}
+
+int RanksLeft(const LaunchOptions& options,
+              const std::vector<std::string>& hosts) {
+  if (options.hosts.empty()) return options.ranks;
+  int room = 0;
+  for (const std::string& host : hosts) {
+    const int slots = HostAndSlots(host).second;
+    // Who did not say gets its part of what was asked for.
+    const int hosts_asked = static_cast<int>(options.hosts.size());
+    room += slots > 0 ? slots : (options.ranks + hosts_asked - 1) / hosts_asked;
+  }
+  const int ranks = std::min(room, options.ranks);
+  return ranks >= options.min_ranks ? ranks : 0;
+}
+
+}  // namespace lockstep
