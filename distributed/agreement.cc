@@ -195,6 +195,8 @@ std::vector<Fact> FactsOf(const SessionOptions& options) {
   std::vector<std::string> passes;
   for (const auto& pass : options.passes) passes.push_back(pass->name());
   facts.push_back(MakeFact("the session", "passes", Join(passes, ", ")));
+  facts.push_back(MakeFact("the session", "virtual replicas",
+                           StrCat(options.reproducible)));
   return facts;
 }
 
