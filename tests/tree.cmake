@@ -9,6 +9,12 @@ add_test(NAME Setup.InstallsWhatIsMissingAndNothingElse
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/setup_test.sh
                  ${PROJECT_SOURCE_DIR}/tools/setup
                  ${CMAKE_CURRENT_BINARY_DIR}/setup)
+add_test(NAME Compare.KeepsMinimaAndSaysWhatIsMet
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/compare_test.sh
+                 ${PROJECT_SOURCE_DIR}/tools/compare
+                 ${CMAKE_CURRENT_BINARY_DIR}/compare)
+set_tests_properties(Compare.KeepsMinimaAndSaysWhatIsMet
+                     PROPERTIES LABELS cpu TIMEOUT 300 SKIP_RETURN_CODE 77)
 if(LOCKSTEP_SANITIZE)
   set(package_flags -fsanitize=${LOCKSTEP_SANITIZE})
 endif()
