@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "distributed/collective_kernel.h"
+#include "distributed/variable_digest.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
@@ -99,31 +100,48 @@ LOCKSTEP_OP("_GradientExchange")
 // _BatchShare: tells the run this rank's part of the global batch: how many
 // samples it has (dimension 0 of `batch`; a scalar is one), how many the ranks
 // before it have, and how many there are. Also makes the ranks draw the random
-// numbers of the same step, rank 0's: one of them may have evaluated alone.
+// numbers of the same step, rank 0's: one of them may have evaluated alone. And
+// compares a digest of the variables that the plan trains (variable_digest.h).
 struct Share {
   int64_t samples = 0;
   uint64_t random_step = 0;
+  uint64_t digest = 0;
 };
-static_assert(sizeof(Share) == 2 * sizeof(int64_t));
+constexpr int64_t kShareWords = 3;
+static_assert(sizeof(Share) == kShareWords * sizeof(int64_t));
 struct ShareState {
+  explicit ShareState(std::vector<std::string> variables)
+      : digest(std::move(variables)) {}
+  VariableDigest digest;
   std::vector<Share> shares;
+  std::vector<uint64_t> digests;
 };
 
 Status PrepareShare(PrepareContext& p) {
   LS_RETURN_IF_ERROR(CheckCommunicator(p));
-  p.MakeState<ShareState>().shares.resize(
-      static_cast<size_t>(p.resources().Service<Communicator>()->size()));
+  auto& state =
+      p.MakeState<ShareState>(p.Attr<std::vector<std::string>>("variables"));
+  const auto ranks =
+      static_cast<size_t>(p.resources().Service<Communicator>()->size());
+  state.shares.resize(ranks);
+  state.digests.resize(ranks);
   return Ok();
 }
 
 Status ShareCpu(KernelContext& k) {
   Communicator& ranks = *k.resources().Service<Communicator>();
-  std::vector<Share>& shares = k.state<ShareState>().shares;
+  auto& state = k.state<ShareState>();
+  std::vector<Share>& shares = state.shares;
   RunInfo& run = k.run();
   const Shape& batch = k.input(0).shape();
-  const Share mine{batch.rank() > 0 ? batch.dim(0) : 1, run.random_step};
-  LS_RETURN_IF_ERROR(
-      ranks.AllGather(&mine, shares.data(), 2, kInt64, CollectiveOptions(k)));
+  const Share mine{batch.rank() > 0 ? batch.dim(0) : 1, run.random_step,
+                   state.digest.Next(&k.resources().variables())};
+  LS_RETURN_IF_ERROR(ranks.AllGather(&mine, shares.data(), kShareWords, kInt64,
+                                     CollectiveOptions(k)));
+  for (size_t r = 0; r < shares.size(); ++r) {
+    state.digests[r] = shares[r].digest;
+  }
+  LS_RETURN_IF_ERROR(state.digest.Compare(state.digests));
   run.sample_offset = 0;
   run.local_samples = mine.samples;
   run.global_samples = 0;
@@ -142,6 +160,7 @@ Status ShareCpu(KernelContext& k) {
 LOCKSTEP_OP("_BatchShare")
     .Input("batch: T")
     .Attr("T: type")
+    .Attr("variables: list(string)")
     .Shape(NoOutputs)
     .NoGradient()
     .Stateful()

@@ -2,6 +2,7 @@
 #include "distributed/data_parallel.h"
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -88,6 +89,7 @@ class Rewriter {
   Result<std::vector<Gradient>> FindGradients() const;
   Status ExchangeRows();
   Status BroadcastAssigned();
+  std::vector<std::string> TrainedVariables() const;
   Status ShareBatch();
   Status Exchange(const std::vector<Gradient>& gradients);
   std::vector<std::span<const Gradient>> Compatible(
@@ -223,15 +225,33 @@ Status Rewriter::BroadcastAssigned() {
   return Ok();
 }
 
+// The names of the variables that the plan updates by gradients.
+std::vector<std::string> Rewriter::TrainedVariables() const {
+  std::set<std::string> names;
+  for (const Node* node : graph_.nodes()) {
+    if (node->traits().applies_gradient < 0 && RowsOf(*node).values < 0) {
+      continue;
+    }
+    const Output variable = VariableBehind(node->input(0));
+    if (!variable.defined()) continue;
+    const auto* shared =
+        GetIf<std::string>(variable.node->attrs(), "shared_name");
+    names.insert(shared && !shared->empty() ? *shared : variable.node->name());
+  }
+  return {names.begin(), names.end()};
+}
+
 // Also makes the random ops of the batch draw this rank's part of the global
 // batch: those whose size was not known when the graph was built.
 Status Rewriter::ShareBatch() {
   const Output batch = FindBatch();
   if (!batch.defined()) return Ok();
-  LS_ASSIGN_OR_RETURN(
-      share_,
-      Add({.name = "_batch_share", .op = "_BatchShare", .inputs = {batch}},
-          -1));
+  LS_ASSIGN_OR_RETURN(share_,
+                      Add({.name = "_batch_share",
+                           .op = "_BatchShare",
+                           .inputs = {batch},
+                           .attrs = {{"variables", TrainedVariables()}}},
+                          -1));
   for (Node* node : graph_.nodes()) {
     if (!node->traits().random || node->num_outputs() == 0) continue;
     graph_.AddControlEdge(share_, node);
