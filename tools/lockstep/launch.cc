@@ -20,6 +20,7 @@
 #include "runtime/io/checkpoint_state.h"
 #include "tools/lockstep/command.h"
 #include "tools/lockstep/launch_plan.h"
+#include "tools/lockstep/ranks.h"
 
 extern char** environ;
 
@@ -197,6 +198,7 @@ int LaunchMain(const std::vector<std::string>& args) {
   const Result<LaunchOptions> options = ParseLaunchOptions(args);
   if (!options.ok()) return Fail("launch", options.status(), kExitBadInput);
   if (options->help) return ShowLaunchHelp();
+  SetMpirunDefaults();
   struct sigaction action = {};
   action.sa_handler = PassOn;
   sigaction(SIGTERM, &action, nullptr);

@@ -14,8 +14,7 @@ bool IsRank() {
          std::getenv("PMIX_RANK") != nullptr;
 }
 
-Status BecomeRanks(int ranks, const std::vector<std::string>& args) {
-  // As tools/mpi_environment: what the user has set stays.
+void SetMpirunDefaults() {
   for (const auto& [name, value] :
        {std::pair("OMPI_ALLOW_RUN_AS_ROOT", "1"),
         std::pair("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
@@ -24,6 +23,10 @@ Status BecomeRanks(int ranks, const std::vector<std::string>& args) {
         std::pair("HWLOC_HIDE_ERRORS", "2")}) {
     setenv(name, value, /*replace=*/0);
   }
+}
+
+Status BecomeRanks(int ranks, const std::vector<std::string>& args) {
+  SetMpirunDefaults();
   std::vector<std::string> words = {"mpirun", "-np", std::to_string(ranks),
                                     "/proc/self/exe"};
   char self[4096] = {};

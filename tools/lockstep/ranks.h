@@ -13,6 +13,10 @@ namespace lockstep {
 // Whether a launcher started this process as one of several ranks.
 bool IsRank();
 
+// Lets Open MPI start ranks as root, in a container, and more of them than there
+// are processors, as tools/mpi_environment does. What the user has set stays.
+void SetMpirunDefaults();
+
 // Runs `lockstep ARGS` as `ranks` processes under mpirun, instead of this
 // process; returns only when that cannot be done: NOT_FOUND without mpirun.
 Status BecomeRanks(int ranks, const std::vector<std::string>& args);
