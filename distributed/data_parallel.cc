@@ -96,8 +96,6 @@ class Rewriter {
       std::span<const Gradient> gradients) const;
   std::vector<int> BucketsOf(std::span<const Gradient> row) const;
   Status AddExchange(std::span<const Gradient> bucket, DividedUpdates* updates);
-  static void MarkAfter(const Gradient& gradient, const Consumers& consumers,
-                        std::unordered_set<const Node*>* after);
   void ChainSynchronizing();
 
   // A synchronizing node of ours, at `position` of the common order.
@@ -265,26 +263,6 @@ Status Rewriter::ShareBatch() {
   return Ok();
 }
 
-// Everything that runs after what this gradient is applied by.
-void Rewriter::MarkAfter(const Gradient& gradient, const Consumers& consumers,
-                         std::unordered_set<const Node*>* after) {
-  std::vector<Node*> stack;
-  const auto visit = [&](Node* node) {
-    if (after->insert(node).second) stack.push_back(node);
-  };
-  for (const auto& [node, input] : gradient.uses) visit(node);
-  while (!stack.empty()) {
-    Node* node = stack.back();
-    stack.pop_back();
-    for (int i = 0; i < node->num_outputs(); ++i) {
-      for (const auto& [user, input] : consumers.Of(node->output(i))) {
-        visit(user);
-      }
-    }
-    for (Node* user : consumers.ControlledBy(node)) visit(user);
-  }
-}
-
 Status Rewriter::Exchange(const std::vector<Gradient>& gradients) {
   DividedUpdates updates(context_, gradients,
                          [this](const Node* n) { return PositionOf(n); });
@@ -320,7 +298,10 @@ std::vector<std::span<const Gradient>> Rewriter::Compatible(
       begin = i;
       after.clear();
     }
-    MarkAfter(gradient, consumers, &after);
+    for (const auto& [update, input] : gradient.uses) {
+      after.insert(update);
+      MarkUsers(update, consumers, &after);
+    }
   }
   rows.push_back(gradients.subspan(begin));
   return rows;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "distributed/gradient_facts.h"
 #include "runtime/exec/schedule.h"
 #include "runtime/graph/control_flow.h"
 
@@ -10,33 +11,6 @@ namespace lockstep {
 namespace {
 
 bool IsUpdate(const Node& n) { return n.traits().applies_gradient >= 0; }
-
-// All that runs after one of the nodes.
-std::unordered_set<const Node*> After(std::span<const Gradient> gradients,
-                                      const Consumers& consumers) {
-  std::unordered_set<const Node*> after;
-  std::vector<Node*> stack;
-  const auto push_users = [&](Node* node) {
-    const auto push = [&](Node* user) {
-      if (after.insert(user).second) stack.push_back(user);
-    };
-    for (int i = 0; i < node->num_outputs(); ++i) {
-      for (const auto& [user, input] : consumers.Of(node->output(i))) {
-        push(user);
-      }
-    }
-    for (Node* user : consumers.ControlledBy(node)) push(user);
-  };
-  for (const Gradient& gradient : gradients) {
-    for (const auto& [node, input] : gradient.uses) push_users(node);
-  }
-  while (!stack.empty()) {
-    Node* node = stack.back();
-    stack.pop_back();
-    push_users(node);
-  }
-  return after;
-}
 
 // Whether the update is handed the variable of its input, not the value.
 bool UpdatesInput(const Node& update, int input) {
@@ -96,7 +70,12 @@ DividedUpdates::DividedUpdates(PassContext& context,
     : context_(context), consumers_(context.graph) {
   int last = 0;
   for (const Gradient& g : gradients) last = std::max(last, g.last_use);
-  const auto after = After(gradients, consumers_);
+  std::unordered_set<const Node*> after;
+  for (const Gradient& g : gradients) {
+    for (const auto& [update, input] : g.uses) {
+      MarkUsers(update, consumers_, &after);
+    }
+  }
   independent_ =
       !context.has_gpus && OnlyUpdatesChangeSlots(context.original) &&
       std::ranges::none_of(after,

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 namespace lockstep {
@@ -41,6 +40,22 @@ bool FollowsFromVariables(Output o) {
                             n.op() != "_Feed");
                   }) &&
          variables;
+}
+
+void MarkUsers(Node* node, const Consumers& consumers,
+               std::unordered_set<const Node*>* users) {
+  std::vector<Node*> stack = {node};
+  const auto visit = [&](Node* user) {
+    if (users->insert(user).second) stack.push_back(user);
+  };
+  while (!stack.empty()) {
+    Node* at = stack.back();
+    stack.pop_back();
+    for (int i = 0; i < at->num_outputs(); ++i) {
+      for (const auto& [user, input] : consumers.Of(at->output(i))) visit(user);
+    }
+    for (Node* user : consumers.ControlledBy(at)) visit(user);
+  }
 }
 
 RowInputs RowsOf(const Node& n) {

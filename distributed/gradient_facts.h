@@ -3,6 +3,8 @@
 
 // What the data-parallel rewrite asks of nodes. Internal to distributed/.
 
+#include <unordered_set>
+
 #include "runtime/graph/graph.h"
 
 namespace lockstep {
@@ -10,6 +12,11 @@ namespace lockstep {
 // What is computed from variables alone is the same on all ranks: powers of a
 // decay, counters of steps.
 bool FollowsFromVariables(Output o);
+
+// Adds all that runs after `node` to `users`, which holds with each node that it
+// has all that runs after that one.
+void MarkUsers(Node* node, const Consumers& consumers,
+               std::unordered_set<const Node*>* users);
 
 // The inputs of an update of some rows: values and indices; -1: it is none.
 struct RowInputs {

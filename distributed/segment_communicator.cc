@@ -193,8 +193,9 @@ Status SegmentCommunicator::Sync(const CollectiveCall& call) {
     return late;
   };
   LS_RETURN_IF_ERROR(Wait(call, done, awaited));
-  if (first) NoteArrival(call);
-  return first ? CheckHeaders(call) : Ok();
+  if (!first) return Ok();
+  NoteArrival(call);
+  return CheckHeaders(call);
 }
 
 Status SegmentCommunicator::CheckHeaders(const CollectiveCall& call) {

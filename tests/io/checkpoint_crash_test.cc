@@ -10,8 +10,7 @@
 #include <vector>
 
 #include "runtime/io/checkpoint_manager.h"
-#include "runtime/io/checkpoint_reader.h"
-#include "runtime/io/checkpoint_state.h"
+#include "tests/io/saved_values.h"
 #include "tests/testing/fault_env.h"
 
 namespace lockstep {
@@ -19,28 +18,6 @@ namespace {
 
 constexpr Crash kCrashes[] = {Crash::kKill, Crash::kPowerLoss,
                               Crash::kNamesOutrun, Crash::kLastNameOnly};
-
-std::vector<NamedTensor> Values(int value) {
-  return {{"v", Tensor(value)},
-          {"s", Tensor::Of<std::string>({2}, {StrCat("word", value), "x"})},
-          {"w", Tensor::Of<float>({3}, {float(value), 2, 3})}};
-}
-
-// The value of the newest checkpoint, all of which must be consistent.
-Result<int> LatestValue(Env& env) {
-  LS_ASSIGN_OR_RETURN(const std::string prefix, LatestCheckpoint(env, "dir"));
-  LS_ASSIGN_OR_RETURN(const auto reader, CheckpointReader::Open(env, prefix));
-  LS_RETURN_IF_ERROR(reader->Verify());
-  LS_ASSIGN_OR_RETURN(const Tensor v, reader->Read("v"));
-  LS_ASSIGN_OR_RETURN(const Tensor w, reader->Read("w"));
-  LS_ASSIGN_OR_RETURN(const Tensor s, reader->Read("s"));
-  const int value = v.scalar<int32_t>();
-  if (w.flat<float>()[0] != static_cast<float>(value) ||
-      s.flat<std::string>()[0] != StrCat("word", value)) {
-    return DataLoss("values of different saves");
-  }
-  return int{value};
-}
 
 // A folder with checkpoints of the steps 1 and 2, values 1 and 2.
 std::unique_ptr<MemEnv> Before(int max_to_keep) {
