@@ -3,8 +3,9 @@
 // For compilers without libFuzzer, for sanitizer builds of the whole library,
 // and for making the seeds' files.
 //   fuzz_replay [--changes N] [--files FOLDER] [--write FOLDER] [TARGET …]
-// Before each input is run it is kept in a file of the working folder,
-// fuzz_<target>.input, so that what ends the program can be looked at.
+// Before each input is run it is kept in a file of the folder for temporary
+// files, fuzz_<target>.<process>.input, so that what ends the program can be
+// looked at. The file goes when the target's inputs have all been run.
 #include <unistd.h>
 
 #include <algorithm>
@@ -62,10 +63,18 @@ std::string Changed(std::string text, const std::vector<std::string>& seeds,
 class Keeper {
  public:
   explicit Keeper(const Target& target)
-      : file_(
-            std::fopen(StrCat("fuzz_", target.name, ".input").c_str(), "wb")) {}
+      : path_(std::filesystem::temp_directory_path() /
+              StrCat("fuzz_", target.name, ".", getpid(), ".input")),
+        file_(std::fopen(path_.c_str(), "wb")) {
+    std::printf("%-18s the input under way is in %s\n", target.name,
+                path_.c_str());
+    std::fflush(stdout);
+  }
   ~Keeper() {
-    if (file_ != nullptr) std::fclose(file_);
+    if (file_ == nullptr) return;
+    std::fclose(file_);
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
   }
   Keeper(const Keeper&) = delete;
   Keeper& operator=(const Keeper&) = delete;
@@ -80,6 +89,7 @@ class Keeper {
   }
 
  private:
+  std::filesystem::path path_;
   std::FILE* file_;
 };
 
