@@ -12,22 +12,11 @@
 
 #include "distributed/collective_kernel.h"
 #include "distributed/slot_slices.h"
-#include "runtime/op/kernel.h"
+#include "runtime/op/inner_update.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
 namespace {
-
-// One of the updates: its part of the inputs.
-struct Update {
-  const OpDef* def = nullptr;
-  AttrMap attrs;
-  int first = 0;  // input
-  int count = 0;
-  int gradient = 0;  // among its own
-  const KernelDef* kernel = nullptr;
-  std::shared_ptr<void> state;
-};
 
 // A slot of one of the updates.
 struct SlotOf {
@@ -37,7 +26,7 @@ struct SlotOf {
 };
 
 struct UpdateState {
-  std::vector<Update> updates;
+  std::vector<InnerUpdate> updates;
   std::vector<SlotOf> slots;
   std::vector<void*> slot_arrays;
   std::vector<Piece> pieces;
@@ -45,87 +34,18 @@ struct UpdateState {
   bool weighted = false;
 };
 
-// What one of the updates sees while it is prepared.
-class InnerPrepare final : public PrepareContext {
- public:
-  InnerPrepare(PrepareContext& outer, Update* update)
-      : outer_(outer), update_(*update) {}
-  std::string_view node_name() const override { return outer_.node_name(); }
-  const OpDef& def() const override { return *update_.def; }
-  const AttrMap& attrs() const override { return update_.attrs; }
-  int num_inputs() const override { return update_.count; }
-  int num_outputs() const override { return 0; }
-  DType input_dtype(int i) const override {
-    return outer_.input_dtype(update_.first + i);
-  }
-  DType output_dtype(int) const override { return kInvalidType; }
-  const Shape& input_shape(int i) const override {
-    return outer_.input_shape(update_.first + i);
-  }
-  const Shape& output_shape(int) const override {
-    return outer_.input_shape(0);
-  }
-  const Tensor* input_value(int i) const override {
-    return outer_.input_value(update_.first + i);
-  }
-  Variable* variable(int i) override {
-    return outer_.variable(update_.first + i);
-  }
-  SessionResources& resources() override { return outer_.resources(); }
-  const Device& device() const override { return outer_.device(); }
-  void RequestScratch(size_t bytes) override { outer_.RequestScratch(bytes); }
-
- protected:
-  void SetState(std::shared_ptr<void> state) override {
-    update_.state = std::move(state);
-  }
-
- private:
-  PrepareContext& outer_;
-  Update& update_;
-};
-
-Result<Update> FindUpdate(const FunctionRef& ref, int first) {
-  Update update{.def = OpRegistry::Global().Find(ref.name), .first = first};
-  if (update.def == nullptr) return NotFound("no op ", ref.name);
-  if (ref.attrs != nullptr) update.attrs = *ref.attrs;
-  update.count = static_cast<int>(update.def->inputs.size());
-  update.gradient = update.def->traits.applies_gradient;
-  update.kernel = update.def->FindKernel(kCpu, update.attrs);
-  if (update.gradient < 0 || update.kernel == nullptr ||
-      update.kernel->update == nullptr) {
-    return InvalidArgument(ref.name, " does not update element by element");
-  }
-  return update;
-}
-
-bool IsVariable(const ArgDef& arg) {
-  return arg.is_ref || arg.type == kResource;
-}
-
 Status PrepareUpdate(PrepareContext& p, const FunctionRef& ref, int first,
                      UpdateState* state) {
-  LS_ASSIGN_OR_RETURN(Update update, FindUpdate(ref, first));
-  if (first + update.count > p.num_inputs()) {
-    return InvalidArgument("the updates have more than ", p.num_inputs(),
-                           " inputs");
-  }
+  LS_ASSIGN_OR_RETURN(InnerUpdate update, InnerUpdate::Find(ref, first));
+  LS_RETURN_IF_ERROR(update.Prepare(p));
   auto* slices = p.resources().Service<SlotSlices>();
-  for (int i = 0; i < update.count; ++i) {
-    if (!IsVariable(update.def->inputs[static_cast<size_t>(i)])) continue;
-    Variable* variable = p.variable(first + i);
-    if (variable == nullptr)
-      return InvalidArgument("input ", i, " is no variable");
-    if (slices == nullptr) {
-      return FailedPrecondition("the session has no SlotSlices");
-    }
-    if (i == 0) continue;
-    state->slots.push_back(
-        {variable, &slices->Of(variable), state->updates.size()});
+  if (slices == nullptr) {
+    return FailedPrecondition("the session has no SlotSlices");
   }
-  InnerPrepare inner(p, &update);
-  if (update.kernel->prepare != nullptr) {
-    LS_RETURN_IF_ERROR(update.kernel->prepare(inner));
+  for (int i = first + 1; i < first + update.count(); ++i) {
+    if (!update.IsVariable(i)) continue;
+    Variable* slot = p.variable(i);
+    state->slots.push_back({slot, &slices->Of(slot), state->updates.size()});
   }
   state->updates.push_back(std::move(update));
   return Ok();
@@ -139,7 +59,7 @@ Status PrepareUpdates(PrepareContext& p) {
   for (const FunctionRef& ref : p.Attr<std::vector<FunctionRef>>("updates")) {
     Status prepared = PrepareUpdate(p, ref, first, &state);
     if (!prepared.ok()) return prepared.WithContext(ref.name);
-    first += state.updates.back().count;
+    first += state.updates.back().count();
   }
   state.slot_arrays.resize(state.slots.size());
   state.pieces.resize(state.updates.size());
@@ -150,12 +70,12 @@ Status PrepareUpdates(PrepareContext& p) {
 // Binds the updates and says what is exchanged.
 Status MakePieces(KernelContext& k, UpdateState* state) {
   for (size_t i = 0; i < state->updates.size(); ++i) {
-    const Update& u = state->updates[i];
-    state->contexts[i] = k.Inner(u.first, u.count, u.attrs, u.state.get());
-    const Tensor& gradient = k.input(u.first + u.gradient);
-    Tensor& value = k.variable(u.first).value();
+    const InnerUpdate& u = state->updates[i];
+    state->contexts[i] = u.Context(k);
+    const Tensor& gradient = k.input(u.gradient());
+    Tensor& value = k.variable(u.first()).value();
     if (value.shape() != gradient.shape()) {
-      return InvalidArgument("variable '", k.variable(u.first).name(),
+      return InvalidArgument("variable '", k.variable(u.first()).name(),
                              "' has shape ", value.shape(), ", its gradient ",
                              gradient.shape());
     }
@@ -217,10 +137,10 @@ Status UpdateCpu(KernelContext& k) {
   LS_RETURN_IF_ERROR(MakePieces(k, &state));
   DivideSlots(k, &state);
   const auto update = [&state](const Part& part, const void* gradient) {
-    return state.updates[part.piece].kernel->update(
-        state.contexts[part.piece], part.begin, part.count, gradient);
+    return state.updates[part.piece].Apply(state.contexts[part.piece],
+                                           part.begin, part.count, gradient);
   };
-  const DType dtype = k.input(state.updates[0].gradient).dtype();
+  const DType dtype = k.input(state.updates[0].gradient()).dtype();
   LS_RETURN_IF_ERROR(ranks.AllReduceUpdate(
       state.pieces, dtype, ReduceOp::kSum,
       GradientWeight(k, state.weighted, ranks), update, CollectiveOptions(k)));

@@ -3,6 +3,8 @@
 
 #include <new>
 
+#include "runtime/core/threads.h"
+
 namespace lockstep::detail {
 namespace {
 
@@ -39,6 +41,9 @@ Status DnnlStatus(const char* what, dnnl_status_t status, const char* message) {
                       static_cast<int>(status), ")");
   }
 }
+
+DnnlOneThread::DnnlOneThread() : threads_(Threads()) { SetThreads(1); }
+DnnlOneThread::~DnnlOneThread() { SetThreads(threads_); }
 
 DnnlProgram::DnnlProgram() : stream_(DnnlEngine()) {}
 

@@ -85,6 +85,28 @@ Result<dnnl::matmul::primitive_desc> MakeMatMul(const memory::desc& src,
   return pd;
 }
 
+Result<DnnlProgram> MatMulProgram(const memory::desc& src,
+                                  const memory::desc& weights,
+                                  const memory::desc& dst,
+                                  const memory::desc* bias, bool relu) {
+  LS_ASSIGN_OR_RETURN(const auto pd,
+                      MakeMatMul(src, weights, bias, dst, {.relu = relu}));
+  DnnlProgram program;
+  const auto a = program.Operand(src), b = program.Operand(weights),
+             c = program.Operand(dst);
+  if (bias == nullptr) {
+    LS_RETURN_IF_ERROR(program.Add(pd, {{DNNL_ARG_SRC, a},
+                                        {DNNL_ARG_WEIGHTS, b},
+                                        {DNNL_ARG_DST, c}}));
+  } else {
+    LS_RETURN_IF_ERROR(program.Add(pd, {{DNNL_ARG_SRC, a},
+                                        {DNNL_ARG_WEIGHTS, b},
+                                        {DNNL_ARG_DST, c},
+                                        {DNNL_ARG_BIAS, program.Operand(*bias)}}));
+  }
+  return program;
+}
+
 Result<dnnl::convolution_forward::primitive_desc> MakeConvForward(
     const memory::desc& src, const memory::desc& weights,
     const memory::desc* bias, const memory::desc& dst,

@@ -20,6 +20,14 @@ Result<dnnl::matmul::primitive_desc> MakeMatMul(
     const dnnl::memory::desc* bias, const dnnl::memory::desc& dst,
     const DnnlPostOps& post);
 
+// A matrix product with operands 0 and 1 (src, weights), 2 (dst) and, with
+// `bias`, 3; rows of dst are computed one sum after the other, whatever the
+// other rows and columns are.
+Result<DnnlProgram> MatMulProgram(const dnnl::memory::desc& src,
+                                  const dnnl::memory::desc& weights,
+                                  const dnnl::memory::desc& dst,
+                                  const dnnl::memory::desc* bias, bool relu);
+
 // Sizes along height and width. `dilations` are TensorFlow's: 1 is dense.
 struct DnnlConvGeometry {
   dnnl::memory::dims strides;

@@ -128,8 +128,7 @@ Status ApplyPrepare(PrepareContext& p) {
   return Ok();
 }
 
-Status CheckApply(KernelContext& k, const ApplyInputs& in, int slots,
-                  DType dtype) {
+Status CheckVariables(KernelContext& k, int slots, DType dtype) {
   const Shape& var = k.variable(0).value().shape();
   for (int i = 0; i <= slots; ++i) {
     Variable& v = k.variable(i);
@@ -143,6 +142,11 @@ Status CheckApply(KernelContext& k, const ApplyInputs& in, int slots,
                              var, " and ", v.value().shape());
     }
   }
+  return Ok();
+}
+
+Status CheckGradient(KernelContext& k, const ApplyInputs& in) {
+  const Shape& var = k.variable(0).value().shape();
   const Shape& grad = k.input(in.grad).shape();
   if (in.indices < 0) {
     if (grad == var) [[likely]]

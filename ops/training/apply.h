@@ -81,10 +81,10 @@ struct ApplyInputs {
 
 // The op without its kernels.
 OpBuilder ApplyBuilder(const ApplySpec& spec, bool resource, bool sparse);
-// Variables' dtype and shapes are only certain when the step runs. For sparse
-// forms also that each index is one of a row.
-Status CheckApply(KernelContext& k, const ApplyInputs& in, int slots,
-                  DType dtype);
+// Variables' dtype and shapes are only certain when the step runs.
+Status CheckVariables(KernelContext& k, int slots, DType dtype);
+// The gradient's shape, and for sparse forms that each index is one of a row.
+Status CheckGradient(KernelContext& k, const ApplyInputs& in);
 
 template <class Rule, class T>
 LS_SIMD_CLONES void UpdateRange(const Rule& rule, T* const* values,
@@ -130,7 +130,7 @@ Status ApplyUpdate(KernelContext& k, int64_t begin, int64_t count,
                    const void* grad) {
   using Rule = RuleOf<ArithmeticType<T>>;
   const ApplyInputs& in = k.state<ApplyInputs>();
-  LS_RETURN_IF_ERROR(CheckApply(k, in, Rule::kSlots, DTypeOf<T>::value));
+  LS_RETURN_IF_ERROR(CheckVariables(k, Rule::kSlots, DTypeOf<T>::value));
   T* values[Rule::kSlots + 1];
   for (int j = 0; j <= Rule::kSlots; ++j) values[j] = k.variable(j).data<T>();
   const FlushDenormals flush;
@@ -143,7 +143,8 @@ template <template <class> class RuleOf, class T>
 Status ApplyRun(KernelContext& k) {
   using Rule = RuleOf<ArithmeticType<T>>;
   const ApplyInputs& in = k.state<ApplyInputs>();
-  LS_RETURN_IF_ERROR(CheckApply(k, in, Rule::kSlots, DTypeOf<T>::value));
+  LS_RETURN_IF_ERROR(CheckVariables(k, Rule::kSlots, DTypeOf<T>::value));
+  LS_RETURN_IF_ERROR(CheckGradient(k, in));
   const Rule rule = RuleFor<RuleOf, T>(k, in);
   T* values[Rule::kSlots + 1];
   for (int j = 0; j <= Rule::kSlots; ++j) values[j] = k.variable(j).data<T>();

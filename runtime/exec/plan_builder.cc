@@ -102,12 +102,16 @@ Status PlanBuilder::Optimize() {
 
 Status PlanBuilder::RunPasses(PassContext& context) {
   const SessionOptions& options = *environment_.options;
-  if (options.optimize) LS_RETURN_IF_ERROR(ApplyRewrites(context));
+  if (options.optimize) {
+    LS_RETURN_IF_ERROR(ApplyRewrites(context, RewritePhase::kEarly));
+  }
   for (const auto& pass : options.passes) {
     Status s = pass->Run(context);
     if (!s.ok()) return s.WithContext(StrCat("pass ", pass->name()));
   }
-  return options.optimize ? MergeEqualNodes(context) : Ok();
+  if (!options.optimize) return Ok();
+  LS_RETURN_IF_ERROR(ApplyRewrites(context, RewritePhase::kLate));
+  return MergeEqualNodes(context);
 }
 
 // --- Values: where every output lives --------------------------------------

@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "runtime/core/trace.h"
+#include "runtime/graph/passes/pass.h"
 #include "runtime/io/trace_reader.h"
 
 namespace lockstep {
@@ -59,10 +60,27 @@ OpTimes TimesOf(const TraceLog& log, size_t steps) {
   return times;
 }
 
+// On several ranks gradients are exchanged before they are applied, so here
+// too each is made as a whole by a step of its own.
+class KeepGradients final : public GraphPass {
+ public:
+  std::string name() const override { return "keep gradients"; }
+  Status Run(PassContext& context) const override {
+    for (Node* n : context.graph.nodes()) {
+      const int gradient = n->traits().applies_gradient;
+      if (gradient >= 0) {
+        context.graph.AddControlEdge(n->input(gradient).node, n);
+      }
+    }
+    return Ok();
+  }
+};
+
 Result<TraceLog> RunTraced(const Graph& graph, SessionOptions options,
                            const CalibrationRun& run, const std::string& dir) {
   LS_ASSIGN_OR_RETURN(std::shared_ptr<Trace> trace,
                       Trace::Open({.dir = dir, .bytes = kTraceBytes}));
+  options.passes.push_back(std::make_shared<KeepGradients>());
   options.services.push_back(
       [trace](SessionResources& resources) { resources.SetService(trace); });
   {

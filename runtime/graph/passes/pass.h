@@ -7,7 +7,8 @@
 // and fed outputs and the targets are given as mutable lists, so that a pass
 // may replace what they point at. Passes run in a fixed order:
 //   prune -> specialise (shapes, constants) -> rules registered by ops ->
-//   passes of the session's configuration (data parallelism) -> CSE -> place.
+//   passes of the session's configuration (data parallelism) -> late rules of
+//   ops -> CSE -> place.
 // A session's own passes are shared by its plans; Run must be thread-safe.
 
 #include <string>

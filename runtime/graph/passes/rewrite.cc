@@ -2,6 +2,7 @@
 #include "runtime/graph/passes/rewrite.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "runtime/graph/memory_spaces.h"
@@ -10,16 +11,19 @@
 namespace lockstep {
 namespace {
 
-std::multimap<std::string, RewriteFn, std::less<>>& Rules() {
+using RuleMap = std::multimap<std::string, RewriteFn, std::less<>>;
+
+RuleMap& Rules(RewritePhase phase) {
   // Never destroyed, like the op registry.
-  static auto* rules = new std::multimap<std::string, RewriteFn, std::less<>>;
-  return *rules;
+  static auto* rules = new std::array<RuleMap, 2>;
+  return (*rules)[static_cast<size_t>(phase)];
 }
 
 }  // namespace
 
-RewriteRegistrar::RewriteRegistrar(std::string_view root_op, RewriteFn fn) {
-  Rules().emplace(std::string(root_op), fn);
+RewriteRegistrar::RewriteRegistrar(std::string_view root_op, RewriteFn fn,
+                                   RewritePhase phase) {
+  Rules(phase).emplace(std::string(root_op), fn);
 }
 
 Node* RewriteContext::Producer(Output output, std::string_view op) const {
@@ -62,17 +66,26 @@ void RewriteContext::Replace(Output from, Output to) {
   for (Output& f : pass_.fetches) {
     if (f == from) f = to;
   }
-  // Whoever waited for the old node waits for the new one.
-  for (Node* waiter : consumers_.ControlledBy(from.node)) {
-    pass_.graph.RemoveControlEdge(from.node, waiter);
-    pass_.graph.AddControlEdge(to.node, waiter);
+  MoveControlEdges(from.node, to.node);
+}
+
+void RewriteContext::ReplaceNode(Node* from, Node* to) {
+  MoveControlEdges(from, to);
+  std::ranges::replace(pass_.targets, from, to);
+}
+
+void RewriteContext::MoveControlEdges(Node* from, Node* to) {
+  for (Node* waiter : consumers_.ControlledBy(from)) {
+    pass_.graph.RemoveControlEdge(from, waiter);
+    pass_.graph.AddControlEdge(to, waiter);
   }
-  for (Node* before : from.node->control_inputs()) {
-    pass_.graph.AddControlEdge(before, to.node);
+  for (Node* before : from->control_inputs()) {
+    pass_.graph.AddControlEdge(before, to);
   }
 }
 
-Status ApplyRewrites(PassContext& context) {
+Status ApplyRewrites(PassContext& context, RewritePhase phase) {
+  const RuleMap& rules = Rules(phase);
   // Every rule moves the graph towards internal ops, so this ends; the bound
   // guards against a pair of rules that undo each other.
   for (int round = 0; round < 1000; ++round) {
@@ -83,7 +96,7 @@ Status ApplyRewrites(PassContext& context) {
     bool changed = false;
     for (Node* node : order) {
       if (dead.contains(node) || IsOnGpu(*node)) continue;
-      auto [first, last] = Rules().equal_range(node->op());
+      auto [first, last] = rules.equal_range(node->op());
       for (auto it = first; it != last; ++it) {
         RewriteContext rule(context, *consumers, node);
         Result<bool> applied = it->second(rule);

@@ -8,6 +8,8 @@
 // A rule is tried at each node of its root op on a CPU, in order of
 // registration, until nothing changes. It sees concrete shapes. The ops that
 // rules make are the CPU's: nodes on GPUs are left as they are.
+// Late rules come after the session's own passes: what they make takes things
+// apart that those look for (a gradient and its update become one node).
 //
 //   Result<bool> FuseBias(RewriteContext& c) {
 //     Node* bias = c.node();                       // BiasAdd(MatMul(a, b), v)
@@ -48,8 +50,13 @@ class RewriteContext {
   // `from`'s node waits for `to`'s. After a rule that returns true, nodes that
   // nothing needs any more are removed.
   void Replace(Output from, Output to);
+  // What waited for `from` waits for `to`, which also is the target in its
+  // place; nothing may use `from`'s outputs.
+  void ReplaceNode(Node* from, Node* to);
 
  private:
+  void MoveControlEdges(Node* from, Node* to);
+
   PassContext& pass_;
   const Consumers& consumers_;
   Node* node_;
@@ -57,15 +64,22 @@ class RewriteContext {
 
 using RewriteFn = Result<bool> (*)(RewriteContext&);
 
+enum class RewritePhase { kEarly, kLate };
+
 struct RewriteRegistrar {
-  RewriteRegistrar(std::string_view root_op, RewriteFn fn);
+  RewriteRegistrar(std::string_view root_op, RewriteFn fn,
+                   RewritePhase phase = RewritePhase::kEarly);
 };
 
-// Applies all registered rules until nothing changes.
-Status ApplyRewrites(PassContext& context);
+// Applies all registered rules of the phase until nothing changes.
+Status ApplyRewrites(PassContext& context, RewritePhase phase);
 
 }  // namespace lockstep
 
 #define LOCKSTEP_REWRITE(op, fn)                                           \
   static const ::lockstep::RewriteRegistrar LS_OP_CONCAT(                  \
       ls_rewrite_registrar_, __COUNTER__) { op, fn }
+#define LOCKSTEP_LATE_REWRITE(op, fn)                                      \
+  static const ::lockstep::RewriteRegistrar LS_OP_CONCAT(                  \
+      ls_rewrite_registrar_,                                               \
+      __COUNTER__) { op, fn, ::lockstep::RewritePhase::kLate }

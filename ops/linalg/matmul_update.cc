@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// _MatMulUpdate: an update of a variable (an Apply* op) by the gradient
+// a b, which is made some rows at a time: each block of rows is applied while
+// it is in the cache, and the gradient as a whole is never in memory.
+//   inputs: those of the update, b in the gradient's place; then a
+//   update: the update's op and attributes
+// Brought in for Apply*(.., MatMul(a, b), ..) on the CPU when nothing else
+// reads the gradient and nothing the update's result. The blocks and their
+// order of summation depend on the shape alone, so the values are the same on
+// any number of threads.
+
+#include "ops/linalg/matmul_kernel.h"
+#include "runtime/core/threads.h"
+#include "runtime/graph/passes/rewrite.h"
+#include "runtime/op/inner_update.h"
+#include "runtime/op/shape_context.h"
+
+namespace lockstep {
+namespace {
+
+constexpr int64_t kMinElements = 1 << 14;    // of a gradient
+constexpr int64_t kBlockElements = 1 << 15;  // 128 KiB
+constexpr int64_t kBlockMultiple = 8;        // divides among 2, 4, 8 threads
+constexpr int64_t kRowMultiple = 16;         // what oneDNN's kernels like
+
+size_t Aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+struct Block {
+  detail::DnnlProgram program;
+  int64_t row = 0, rows = 0;
+};
+
+struct UpdateState {
+  detail::MatMulDims dims;
+  std::vector<InnerUpdate> update;  // one
+  std::vector<Block> blocks;
+  // Each worker has blocks of its own and memory for the one it is at.
+  int64_t workers = 1;
+  size_t gradient_bytes = 0, worker_bytes = 0;
+  std::vector<Status> done;
+};
+
+Result<dnnl::memory::desc> RowsOf(const detail::MatMulDims& d, int64_t rows) {
+  dnnl::memory::desc desc;
+  LS_RETURN_IF_ERROR(detail::DnnlGuard("matmul's operands", [&] {
+    desc = d.transpose_a ? detail::DnnlStrided({rows, d.k}, {1, d.m})
+                         : detail::DnnlStrided({rows, d.k}, {d.k, 1});
+    return Ok();
+  }));
+  return desc;
+}
+
+Status MakeBlocks(UpdateState& s) {
+  const detail::MatMulDims& d = s.dims;
+  const int64_t wanted = (d.m * d.n + kBlockElements - 1) / kBlockElements;
+  const int64_t most = (d.m + kRowMultiple - 1) / kRowMultiple;
+  const int64_t count =
+      std::min((wanted + kBlockMultiple - 1) / kBlockMultiple * kBlockMultiple,
+               most);
+  s.workers = std::min<int64_t>(Threads(), count);
+  const detail::DnnlOneThread one_thread;
+  size_t scratch = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    Block block{.row = most * i / count * kRowMultiple};
+    block.rows =
+        std::min(d.m, most * (i + 1) / count * kRowMultiple) - block.row;
+    LS_ASSIGN_OR_RETURN(const auto a, RowsOf(d, block.rows));
+    LS_RETURN_IF_ERROR(
+        detail::DnnlGuard("matmul's operands", [&]() -> Status {
+          const auto b = d.transpose_b
+                             ? detail::DnnlStrided({d.k, d.n}, {1, d.k})
+                             : detail::DnnlStrided({d.k, d.n}, {d.n, 1});
+          const auto c = detail::DnnlStrided({block.rows, d.n}, {d.n, 1});
+          LS_ASSIGN_OR_RETURN(block.program,
+                              detail::MatMulProgram(a, b, c, nullptr, false));
+          return Ok();
+        }));
+    scratch = std::max(scratch, block.program.scratch_bytes());
+    s.gradient_bytes = std::max(
+        s.gradient_bytes,
+        Aligned(static_cast<size_t>(block.rows * d.n) * sizeof(float)));
+    s.blocks.push_back(std::move(block));
+  }
+  s.worker_bytes = s.gradient_bytes + Aligned(scratch);
+  s.done.resize(static_cast<size_t>(s.workers));
+  return Ok();
+}
+
+Status PrepareUpdate(PrepareContext& p) {
+  auto& s = p.MakeState<UpdateState>();
+  const auto& ref = p.Attr<FunctionRef>("update");
+  LS_ASSIGN_OR_RETURN(InnerUpdate update, InnerUpdate::Find(ref, 0));
+  LS_RETURN_IF_ERROR(update.Prepare(p).WithContext(ref.name));
+  const int a = p.num_inputs() - 1, b = update.gradient();
+  LS_ASSIGN_OR_RETURN(
+      s.dims, detail::MatMulDimsOf(p.input_shape(a), p.input_shape(b),
+                                   p.Attr<bool>("transpose_a"),
+                                   p.Attr<bool>("transpose_b")));
+  s.update.push_back(std::move(update));
+  LS_RETURN_IF_ERROR(MakeBlocks(s));
+  p.RequestScratch(static_cast<size_t>(s.workers) * s.worker_bytes);
+  return Ok();
+}
+
+// The blocks of worker `w`, one after the other.
+Status RunWorker(UpdateState& s, KernelContext inner, int64_t w, const float* a,
+                 const float* b, char* memory) {
+  const detail::MatMulDims& d = s.dims;
+  const auto blocks = static_cast<int64_t>(s.blocks.size());
+  for (int64_t i = blocks * w / s.workers; i < blocks * (w + 1) / s.workers;
+       ++i) {
+    Block& block = s.blocks[static_cast<size_t>(i)];
+    const float* rows = a + (d.transpose_a ? block.row : block.row * d.k);
+    LS_RETURN_IF_ERROR(
+        block.program.Run(memory + s.gradient_bytes, {rows, b, memory}));
+    LS_RETURN_IF_ERROR(s.update[0].Apply(inner, block.row * d.n,
+                                         block.rows * d.n, memory));
+  }
+  return Ok();
+}
+
+Status RunUpdate(KernelContext& k) {
+  auto& s = k.state<UpdateState>();
+  const InnerUpdate& update = s.update[0];
+  const Tensor& value = k.variable(0).value();
+  const Shape product{s.dims.m, s.dims.n};
+  if (value.shape() != product) [[unlikely]] {
+    return InvalidArgument("variable '", k.variable(0).name(), "' has shape ",
+                           value.shape(), ", its gradient ", product);
+  }
+  const float* a = k.in<float>(k.num_inputs() - 1);
+  const float* b = k.in<float>(update.gradient());
+  const KernelContext inner = update.Context(k);
+  ParallelFor(s.workers, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t w = begin; w < end; ++w) {
+      s.done[static_cast<size_t>(w)] =
+          RunWorker(s, inner, w, a, b,
+                    static_cast<char*>(k.scratch()) +
+                        static_cast<size_t>(w) * s.worker_bytes);
+    }
+  });
+  for (const Status& done : s.done) LS_RETURN_IF_ERROR(done);
+  return Ok();
+}
+
+LOCKSTEP_OP("_MatMulUpdate")
+    .Input("inputs: Tin")
+    .Attr("Tin: list(type) >= 1")
+    .Attr("update: func")
+    .Attr("transpose_a: bool = false")
+    .Attr("transpose_b: bool = false")
+    .Shape(NoOutputs)
+    .NoGradient()
+    .Stateful()
+    .Kernel(kCpu, {RunUpdate, PrepareUpdate});
+
+// The update whose gradient is the product, which nothing else looks at; null
+// when there is none.
+Node* OnlyUpdateBy(RewriteContext& c, Output product) {
+  if (!c.OnlyUse(product) ||
+      !c.consumers().ControlledBy(product.node).empty()) {
+    return nullptr;
+  }
+  const auto& [update, input] = c.consumers().Of(product)[0];
+  if (!InnerUpdate::Fits(update->def(), update->attrs()) ||
+      input != update->traits().applies_gradient ||
+      update->assigned_device() != product.node->assigned_device() ||
+      update->requested_device() != product.node->requested_device()) {
+    return nullptr;
+  }
+  for (int i = 0; i < update->num_outputs(); ++i) {
+    const Output out = update->output(i);
+    if (!c.consumers().Of(out).empty() || c.IsFetched(out)) return nullptr;
+  }
+  return update;
+}
+
+Result<bool> FuseUpdate(RewriteContext& c) {
+  Node* mm = c.node();
+  const Output product = mm->output(0);
+  if (product.dtype() != kFloat ||
+      product.shape().NumElements() < kMinElements) {
+    return false;
+  }
+  Node* update = OnlyUpdateBy(c, product);
+  if (update == nullptr) return false;
+  std::vector<Output> inputs = update->inputs();
+  inputs[static_cast<size_t>(update->traits().applies_gradient)] = mm->input(1);
+  inputs.push_back(mm->input(0));
+  std::vector<DType> types;
+  for (const Output& in : inputs) types.push_back(in.dtype());
+  LS_ASSIGN_OR_RETURN(
+      Node * fused,
+      c.Add(update->name() + "/fused", "_MatMulUpdate", std::move(inputs),
+            {{"Tin", std::move(types)},
+             {"update", FunctionRef{update->op(), std::make_shared<AttrMap>(
+                                                      update->attrs())}},
+             {"transpose_a", mm->Attr<bool>("transpose_a")},
+             {"transpose_b", mm->Attr<bool>("transpose_b")}}));
+  c.ReplaceNode(update, fused);
+  return true;
+}
+LOCKSTEP_LATE_REWRITE("MatMul", FuseUpdate);
+
+}  // namespace
+}  // namespace lockstep
