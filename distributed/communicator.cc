@@ -180,7 +180,7 @@ Status Communicator::Reduce(std::span<const Piece> pieces, DType dtype,
     LS_RETURN_IF_ERROR(CheckArray(piece.out, piece.count, dtype));
   }
   LS_RETURN_IF_ERROR(CheckReduction(dtype, factor));
-  if (failed()) return status();
+  LS_RETURN_IF_ERROR(Begin());
   if (local_) return ReduceAlone(pieces, dtype, factor, update);
   CollectiveCall call =
       NewCall(CallKind::kAllReduce, TotalCount(pieces), dtype, options);
@@ -195,7 +195,7 @@ Status Communicator::ReduceSlice(std::span<const Piece> pieces, DType dtype,
     LS_RETURN_IF_ERROR(CheckArray(piece.in, piece.count, dtype));
   }
   LS_RETURN_IF_ERROR(CheckReduction(dtype, factor));
-  if (failed()) return status();
+  LS_RETURN_IF_ERROR(Begin());
   const int64_t count = TotalCount(pieces);
   if (local_) {
     GatherPieces(pieces, DTypeSize(dtype), FindReduceKernels(dtype), factor, 0,
@@ -212,7 +212,7 @@ Status Communicator::GatherSlices(std::span<const Piece> pieces, DType dtype,
   for (const Piece& piece : pieces) {
     LS_RETURN_IF_ERROR(CheckArray(piece.out, piece.count, dtype));
   }
-  if (failed()) return status();
+  LS_RETURN_IF_ERROR(Begin());
   if (local_) return Ok();
   const CollectiveCall call =
       NewCall(CallKind::kGatherSlices, TotalCount(pieces), dtype, options);
@@ -235,7 +235,7 @@ Status Communicator::ReduceScatter(const void* in, void* out, int64_t count,
   LS_RETURN_IF_ERROR(CheckArray(in, count, dtype));
   LS_RETURN_IF_ERROR(CheckArray(out, count, dtype));
   LS_RETURN_IF_ERROR(CheckReduction(dtype, 1.0));
-  if (failed()) return status();
+  LS_RETURN_IF_ERROR(Begin());
   if (local_) {
     if (count > 0) {
       std::memmove(out, in, static_cast<size_t>(count) * DTypeSize(dtype));
@@ -252,7 +252,7 @@ Status Communicator::AllGather(const void* in, void* out, int64_t count,
                                DType dtype, const CallOptions& options) {
   LS_RETURN_IF_ERROR(CheckArray(in, count, dtype));
   LS_RETURN_IF_ERROR(CheckArray(out, count, dtype));
-  if (failed()) return status();
+  LS_RETURN_IF_ERROR(Begin());
   if (local_) {
     if (count > 0) {
       std::memmove(out, in, static_cast<size_t>(count) * DTypeSize(dtype));
@@ -270,7 +270,7 @@ Status Communicator::Broadcast(void* data, int64_t count, DType dtype, int root,
   if (root < 0 || root >= size_) {
     return InvalidArgument("no rank ", root, " among ", size_);
   }
-  if (failed()) return status();
+  LS_RETURN_IF_ERROR(Begin());
   if (local_) return Ok();
   CollectiveCall call = NewCall(CallKind::kBroadcast, count, dtype, options);
   call.header.peer = root;
@@ -284,7 +284,7 @@ Status Communicator::Send(const void* data, int64_t count, DType dtype, int to,
     return InvalidArgument("rank ", rank_, " of ", size_,
                            " cannot send to rank ", to);
   }
-  if (failed()) return status();
+  LS_RETURN_IF_ERROR(Begin());
   CollectiveCall call = NewCall(CallKind::kSend, count, dtype, options);
   call.header.peer = to;
   call.header.tag = tag;
@@ -298,7 +298,7 @@ Status Communicator::Recv(void* data, int64_t count, DType dtype, int from,
     return InvalidArgument("rank ", rank_, " of ", size_,
                            " cannot receive from rank ", from);
   }
-  if (failed()) return status();
+  LS_RETURN_IF_ERROR(Begin());
   CollectiveCall call = NewCall(CallKind::kRecv, count, dtype, options);
   call.header.peer = from;
   call.header.tag = tag;
@@ -306,7 +306,7 @@ Status Communicator::Recv(void* data, int64_t count, DType dtype, int from,
 }
 
 Status Communicator::Barrier(const CallOptions& options) {
-  if (failed()) return status();
+  LS_RETURN_IF_ERROR(Begin());
   if (local_) return Ok();
   const CollectiveCall call = NewCall(CallKind::kBarrier, 0, kUint8, options);
   return Finish(call, DoBarrier(call));

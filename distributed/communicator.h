@@ -15,6 +15,10 @@
 // rank, this and all later calls of all ranks fail with that first cause: the
 // job is over. (INVALID_ARGUMENT for one's own bad arguments breaks nothing.)
 //
+// Calls ending in Async return at once and are made by a thread of the
+// communicator's own, in the order of the program: a call waits for those
+// before it, asynchronous or not. So ranks need not do alike.
+//
 // Threading: one call at a time, from any thread; Abort from any thread at any
 // time. Not for large groups across machines yet: see docs/distributed.md.
 //
@@ -22,7 +26,8 @@
 //   LS_RETURN_IF_ERROR(comm.AllReduce(loss, loss, 2, kFloat));
 //   LS_RETURN_IF_ERROR(comm.Broadcast(w.data(), n, kFloat, /*root=*/0,
 //                                     {.name = "initial values"}));
-//   LS_RETURN_IF_ERROR(comm.Barrier());
+//   PendingCall sum = comm.AllReduceAsync(x, x, m, kFloat);
+//   LS_RETURN_IF_ERROR(sum.Wait());
 
 #include <atomic>
 #include <cstdint>
@@ -35,6 +40,7 @@
 #include <vector>
 
 #include "distributed/collective_call.h"
+#include "distributed/pending_call.h"
 #include "distributed/reduce.h"
 #include "runtime/core/status.h"
 #include "runtime/core/tensor.h"
@@ -130,6 +136,25 @@ class Communicator {
   Status Recv(void* data, int64_t count, DType dtype, int from, int tag,
               const CallOptions& options = {});
   Status Barrier(const CallOptions& options = {});
+  // Makes `call` as the asynchronous calls below are made. Arrays live until
+  // the handle is done, handles end before the communicator. The deadline of a
+  // call that does not say its own counts from when it begins.
+  PendingCall Start(std::function<Status(Communicator&)> call);
+  PendingCall AllReduceAsync(const void* in, void* out, int64_t count,
+                             DType dtype, ReduceOp op = ReduceOp::kSum,
+                             const CallOptions& options = {});
+  PendingCall ReduceScatterAsync(const void* in, void* out, int64_t count,
+                                 DType dtype, ReduceOp op = ReduceOp::kSum,
+                                 const CallOptions& options = {});
+  PendingCall AllGatherAsync(const void* in, void* out, int64_t count,
+                             DType dtype, const CallOptions& options = {});
+  PendingCall BroadcastAsync(void* data, int64_t count, DType dtype, int root,
+                             const CallOptions& options = {});
+  PendingCall SendAsync(const void* data, int64_t count, DType dtype, int to,
+                        int tag, const CallOptions& options = {});
+  PendingCall RecvAsync(void* data, int64_t count, DType dtype, int from,
+                        int tag, const CallOptions& options = {});
+  PendingCall BarrierAsync(const CallOptions& options = {});
   // One communicator for each color, its ranks in the order of (key, rank).
   // Requires color >= 0.
   Result<std::unique_ptr<Communicator>> Split(int color, int key,
@@ -227,6 +252,11 @@ class Communicator {
   Status Reduce(std::span<const Piece> pieces, DType dtype, ReduceOp op,
                 double factor, const ElementUpdate* update,
                 const CallOptions& options);
+  // After the asynchronous calls before it: the first failure, if any.
+  Status Begin() {
+    calls_.Drain();
+    return status();
+  }
   CollectiveCall NewCall(CallKind kind, int64_t count, DType dtype,
                          const CallOptions& options);
   void Record(const CollectiveCall& call);
@@ -243,6 +273,7 @@ class Communicator {
   FailureFn on_failure_;
   std::shared_ptr<Trace> trace_;  // shared with the session; null: none
   uint16_t trace_group_ = 0;
+  CallQueue calls_;  // asynchronous ones
   std::atomic<bool> failed_{false};
   mutable std::mutex mu_;
   Status failure_;  // guarded by mu_

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "distributed/outbox.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace lockstep {
@@ -12,26 +11,20 @@ constexpr size_t kMaxSpare = 64;
 
 }  // namespace
 
-Outbox::Outbox(Communicator& communicator, int to,
-               std::function<void(const Status&)> failed)
-    : communicator_(communicator),
-      to_(to),
-      failed_(std::move(failed)),
-      thread_([this] { Run(); }) {}
-
-Outbox::~Outbox() {
-  {
-    const std::lock_guard<std::mutex> lock(mu_);
-    ending_ = true;
+void Outbox::Collect() {
+  while (!sending_.empty() && sending_.front().call.done()) {
+    if (spare_.size() < kMaxSpare) {
+      spare_.push_back(std::move(sending_.front().message->bytes));
+    }
+    sending_.pop_front();
   }
-  changed_.notify_all();
-  thread_.join();
 }
 
 std::vector<std::byte> Outbox::TakeBuffer(size_t bytes) {
   std::vector<std::byte> buffer;
   {
     const std::lock_guard<std::mutex> lock(mu_);
+    Collect();
     auto best = spare_.end();
     for (auto it = spare_.begin(); it != spare_.end(); ++it) {
       if (it->capacity() >= bytes &&
@@ -49,43 +42,22 @@ std::vector<std::byte> Outbox::TakeBuffer(size_t bytes) {
 }
 
 void Outbox::Post(OutgoingMessage message) {
-  {
-    const std::lock_guard<std::mutex> lock(mu_);
-    if (broken_) return;
-    waiting_.push_back(std::move(message));
-  }
-  changed_.notify_all();
+  auto kept = std::make_unique<OutgoingMessage>(std::move(message));
+  const OutgoingMessage* m = kept.get();
+  const std::lock_guard<std::mutex> lock(mu_);
+  sending_.push_back(
+      {std::move(kept), communicator_.Start([this, m](Communicator& c) {
+         Status sent = c.Send(m->bytes.data(), m->count, m->dtype, to_, m->tag,
+                              {.name = m->name});
+         if (!sent.ok()) failed_(sent);
+         return sent;
+       })});
 }
 
 void Outbox::WaitUntilEmpty() {
-  std::unique_lock<std::mutex> lock(mu_);
-  changed_.wait(lock,
-                [&] { return broken_ || (waiting_.empty() && !sending_); });
-}
-
-void Outbox::Run() {
-  std::unique_lock<std::mutex> lock(mu_);
-  for (;;) {
-    changed_.wait(lock, [&] { return ending_ || !waiting_.empty(); });
-    if (waiting_.empty()) return;
-    OutgoingMessage message = std::move(waiting_.front());
-    waiting_.pop_front();
-    sending_ = true;
-    lock.unlock();
-    const Status sent =
-        communicator_.Send(message.bytes.data(), message.count, message.dtype,
-                           to_, message.tag, {.name = message.name});
-    if (!sent.ok()) failed_(sent);
-    lock.lock();
-    sending_ = false;
-    if (!sent.ok()) {
-      broken_ = true;
-      waiting_.clear();
-    } else if (spare_.size() < kMaxSpare) {
-      spare_.push_back(std::move(message.bytes));
-    }
-    changed_.notify_all();
-  }
+  const std::lock_guard<std::mutex> lock(mu_);
+  for (Entry& entry : sending_) (void)entry.call.Wait();
+  Collect();
 }
 
 }  // namespace lockstep

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Outbox: messages on their way to one rank. A thread sends them in order while
-// their maker goes on. Thread-safe.
+// Outbox: messages on their way to one rank, each an asynchronous call of the
+// communicator, while their maker goes on; and memory for them, used again.
+// Thread-safe.
 //
 //   Outbox out(*communicator, /*to=*/1, [](const Status& why) { ... });
-//   LS_RETURN_IF_ERROR(out.Post({.name = "x:0", .dtype = kFloat, ...}));
+//   out.Post({.name = "x:0", .dtype = kFloat, ...});
 //   out.WaitUntilEmpty();
 
-#include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "distributed/communicator.h"
@@ -31,12 +31,14 @@ struct OutgoingMessage {
 class Outbox {
  public:
   // `communicator` is used for sending to `to` by nobody else and outlives the
-  // outbox. `failed` is called at most once, on the outbox's thread, when a
-  // message could not be sent; later ones are dropped.
+  // outbox. `failed` is called on the communicator's thread with the error of
+  // each message that could not be sent; it breaks the communicator, so that
+  // later ones fail at once.
   Outbox(Communicator& communicator, int to,
-         std::function<void(const Status&)> failed);
+         std::function<void(const Status&)> failed)
+      : communicator_(communicator), to_(to), failed_(std::move(failed)) {}
   // Waits until the messages are sent or one of them failed.
-  ~Outbox();
+  ~Outbox() = default;
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
 
@@ -47,19 +49,19 @@ class Outbox {
   void WaitUntilEmpty();
 
  private:
-  void Run();
+  struct Entry {
+    std::unique_ptr<OutgoingMessage> message;
+    PendingCall call;  // ends before its message
+  };
+  // Keeps the memory of messages that are sent. Requires mu_.
+  void Collect();
 
   Communicator& communicator_;
   const int to_;
   const std::function<void(const Status&)> failed_;
   std::mutex mu_;
-  std::condition_variable changed_;
-  std::deque<OutgoingMessage> waiting_;        // guarded by mu_
   std::vector<std::vector<std::byte>> spare_;  // guarded by mu_
-  bool sending_ = false;                       // guarded by mu_
-  bool broken_ = false;                        // guarded by mu_
-  bool ending_ = false;                        // guarded by mu_
-  std::thread thread_;
+  std::deque<Entry> sending_;                  // guarded by mu_; in order
 };
 
 }  // namespace lockstep
