@@ -34,7 +34,9 @@ struct CallHeader {
   CallKind kind = CallKind::kBarrier;
   int32_t dtype = kInvalidType;
   ReduceOp op = ReduceOp::kSum;
-  int32_t peer = 0;  // the root of a broadcast; the other end of Send and Recv
+  // The root of a broadcast; the other end of Send and Recv; how many ranks
+  // have slices.
+  int32_t peer = 0;
   int32_t tag = 0;
   uint32_t name_hash = 0;
   char name[64] = {};  // the end of a longer one

@@ -189,8 +189,8 @@ Status Communicator::Reduce(std::span<const Piece> pieces, DType dtype,
 }
 
 Status Communicator::ReduceSlice(std::span<const Piece> pieces, DType dtype,
-                                 ReduceOp op, double factor, void* slice,
-                                 const CallOptions& options) {
+                                 ReduceOp op, double factor, int holders,
+                                 void* slice, const CallOptions& options) {
   for (const Piece& piece : pieces) {
     LS_RETURN_IF_ERROR(CheckArray(piece.in, piece.count, dtype));
   }
@@ -204,18 +204,20 @@ Status Communicator::ReduceSlice(std::span<const Piece> pieces, DType dtype,
   }
   CollectiveCall call = NewCall(CallKind::kReduceSlice, count, dtype, options);
   call.header.op = op;
+  call.header.peer = holders;
   return Finish(call, DoReduceSlice(call, pieces, factor, slice));
 }
 
 Status Communicator::GatherSlices(std::span<const Piece> pieces, DType dtype,
-                                  const CallOptions& options) {
+                                  int holders, const CallOptions& options) {
   for (const Piece& piece : pieces) {
     LS_RETURN_IF_ERROR(CheckArray(piece.out, piece.count, dtype));
   }
   LS_RETURN_IF_ERROR(Begin());
   if (local_) return Ok();
-  const CollectiveCall call =
+  CollectiveCall call =
       NewCall(CallKind::kGatherSlices, TotalCount(pieces), dtype, options);
+  call.header.peer = holders;
   return Finish(call, DoGatherSlices(call, pieces));
 }
 

@@ -102,8 +102,9 @@ class Communicator {
   // The same, but `update` makes the outputs (which it may also read) from the
   // combined values: each element on one rank of each machine, that with
   // update_rank() r those of SliceOf(all, r, update_size()) of the pieces laid
-  // end to end, in every call with these counts. All ranks get the outputs. Several threads may call `update` at once, for
-  // different parts.
+  // end to end, in every call with these counts; a rank with another number
+  // none. All ranks get the outputs. Several threads may call `update` at once,
+  // for different parts.
   Status AllReduceUpdate(std::span<const Piece> pieces, DType dtype,
                          ReduceOp op, double factor,
                          const ElementUpdate& update,
@@ -111,13 +112,14 @@ class Communicator {
   virtual int update_rank() const { return rank_; }
   virtual int update_size() const { return size_; }
   // The two halves of an AllReduce, where ranks are on one machine (others:
-  // UNIMPLEMENTED). Rank r gets the combined elements SliceOf(all, r, size())
-  // at `slice`; outputs are not written. And: each rank's slice of its outputs
-  // goes to all ranks' outputs; inputs are not looked at.
+  // UNIMPLEMENTED). Rank r of the first `holders` gets the combined elements
+  // SliceOf(all, r, holders) at `slice`; outputs are not written. And: each of
+  // these ranks' slices of its outputs goes to all ranks' outputs; inputs are
+  // not looked at. Requires 1 <= holders <= size().
   Status ReduceSlice(std::span<const Piece> pieces, DType dtype, ReduceOp op,
-                     double factor, void* slice,
+                     double factor, int holders, void* slice,
                      const CallOptions& options = {});
-  Status GatherSlices(std::span<const Piece> pieces, DType dtype,
+  Status GatherSlices(std::span<const Piece> pieces, DType dtype, int holders,
                       const CallOptions& options = {});
   // `in` has size() * count elements; rank r gets the r-th part, combined.
   Status ReduceScatter(const void* in, void* out, int64_t count, DType dtype,

@@ -5,7 +5,8 @@
 // slice of what the ranks of its machine have, exchanges it with the ranks that
 // have the same slice on other machines, and gives the result to its machine.
 // So all that goes between machines goes once for a machine, by all its ranks
-// at the same time. Whatever is small, or no reduction, goes through the
+// at the same time; of a machine with more ranks than the smallest one, by so
+// many of them, the first. Whatever is small, or no reduction, goes through the
 // communicator of all ranks. Programs get one from mpi_context.h.
 //
 // Machines whose ranks are a power of two of consecutive ranks are subtrees of
@@ -21,7 +22,7 @@ namespace lockstep {
 
 struct RankGroups {
   // Of all ranks; of the ranks of this one's machine; of the ranks with this
-  // one's number on each machine. Every machine has as many ranks.
+  // one's number on each machine, null where a machine has none of that number.
   // Shared: a program may keep using one of them between the calls of this one.
   std::shared_ptr<Communicator> world, machine, across;
 };

@@ -94,24 +94,28 @@ Status AgreeOnBackend(MpiRuntime& runtime, const Result<Backend>& mine) {
   return Ok();
 }
 
-// How many ranks each machine has; 0 when they differ.
-Result<int> RanksPerMachine(MpiRuntime& runtime,
+struct Machines {
+  int least = 0, most = 0;  // ranks of one of them
+};
+
+Result<Machines> MachinesOf(MpiRuntime& runtime,
                             const CommunicatorOptions& options) {
-  const int here = options.ranks_per_machine > 0
-                       ? options.ranks_per_machine
-                       : static_cast<int>(runtime.node_masks().size());
-  int highest_and_minus_lowest[2] = {here, -here};
+  int here = static_cast<int>(runtime.node_masks().size());
+  if (options.ranks_per_machine > 0) {
+    const int first = runtime.rank() / options.ranks_per_machine *
+                      options.ranks_per_machine;
+    here = std::min(options.ranks_per_machine, runtime.size() - first);
+  }
+  int most_and_minus_least[2] = {here, -here};
   const std::lock_guard<std::mutex> lock(runtime.mutex());
-  LS_MPI(MPI_Allreduce, MPI_IN_PLACE, highest_and_minus_lowest, 2, MPI_INT,
+  LS_MPI(MPI_Allreduce, MPI_IN_PLACE, most_and_minus_least, 2, MPI_INT,
          MPI_MAX, runtime.world());
-  const bool equal =
-      highest_and_minus_lowest[0] == -highest_and_minus_lowest[1];
-  return equal && runtime.size() % here == 0 ? here : 0;
+  return Machines{-most_and_minus_least[1], most_and_minus_least[0]};
 }
 
 // All ranks have just met: the splits do not block for long.
 Result<RankGroups> MakeGroups(const std::shared_ptr<MpiRuntime>& runtime,
-                              MPI_Comm comm,
+                              MPI_Comm comm, const Machines& machines,
                               const CommunicatorOptions& options) {
   MPI_Comm machine = MPI_COMM_NULL;
   MPI_Comm across = MPI_COMM_NULL;
@@ -125,14 +129,19 @@ Result<RankGroups> MakeGroups(const std::shared_ptr<MpiRuntime>& runtime,
     } else {
       LS_MPI(MPI_Comm_dup, runtime->node(), &machine);
     }
-    LS_MPI(MPI_Comm_split, comm, number, runtime->rank(), &across);
+    LS_MPI(MPI_Comm_split, comm,
+           number < machines.least ? number : MPI_UNDEFINED, runtime->rank(),
+           &across);
   }
   RankGroups groups;
   LS_ASSIGN_OR_RETURN(
       groups.machine,
       MakeSharedMemoryCommunicator(runtime, machine, options.chunk_bytes));
-  LS_ASSIGN_OR_RETURN(
-      groups.across, MakeMpiCommunicator(runtime, across, options.chunk_bytes));
+  if (across != MPI_COMM_NULL) {
+    LS_ASSIGN_OR_RETURN(
+        groups.across,
+        MakeMpiCommunicator(runtime, across, options.chunk_bytes));
+  }
   LS_ASSIGN_OR_RETURN(groups.world,
                       MakeMpiCommunicator(runtime, comm, options.chunk_bytes));
   return groups;
@@ -190,22 +199,29 @@ Result<std::unique_ptr<Communicator>> MpiContext::MakeCommunicator(
     const std::lock_guard<std::mutex> lock(runtime_->mutex());
     LS_MPI(MPI_Comm_dup, runtime_->world(), &comm);
   }
-  LS_ASSIGN_OR_RETURN(const int per_machine,
-                      RanksPerMachine(*runtime_, options));
-  const bool hierarchical = per_machine > 1 && per_machine < size_;
+  LS_ASSIGN_OR_RETURN(const Machines machines,
+                      MachinesOf(*runtime_, options));
+  const bool hierarchical = machines.most > 1 && machines.most < size_;
   if (*backend == kHierarchical && !hierarchical) {
     return InvalidArgument(
-        "backend hierarchical needs several machines with as many ranks each, "
-        "at least 2; ",
+        "backend hierarchical needs several machines, one of them with several "
+        "ranks; ",
         local_size_, " of ", size_, " are on ", host_);
   }
   Result<std::unique_ptr<Communicator>> made =
       FailedPrecondition("no communicator yet");
   if (*backend == kHierarchical || (*backend == kAuto && hierarchical)) {
-    LS_ASSIGN_OR_RETURN(RankGroups groups, MakeGroups(runtime_, comm, options));
+    LS_ASSIGN_OR_RETURN(RankGroups groups,
+                        MakeGroups(runtime_, comm, machines, options));
     groups.machine->set_timeout_micros(limit);
-    groups.across->set_timeout_micros(limit);
+    if (groups.across != nullptr) groups.across->set_timeout_micros(limit);
     made = MakeHierarchicalCommunicator(std::move(groups));
+    // A rank whose first call fails ends all groups: not while others are
+    // still being made.
+    if (made.ok()) {
+      LS_RETURN_IF_ERROR(runtime_->Meet(
+          runtime_->world(), Env::Default()->SteadyMicros() + limit));
+    }
   } else if (*backend != kMpi && one_node) {
     made = MakeSharedMemoryCommunicator(runtime_, comm, options.chunk_bytes);
     if (!made.ok() && *backend == kAuto &&

@@ -30,16 +30,16 @@ class Lifeline;
 class MpiRuntime;
 
 struct CommunicatorOptions {
-  // "shm" (all ranks on one machine), "hierarchical" (as many ranks, at least
-  // two, on each of several machines), "mpi", or "auto": the first that can be.
+  // "shm" (all ranks on one machine), "hierarchical" (several machines, one of
+  // them with several ranks), "mpi", or "auto": the first that can be.
   // LOCKSTEP_COMM overrides auto.
   std::string backend = "auto";
   // Of each call; 0: LOCKSTEP_COMM_TIMEOUT in seconds, else 30 s.
   uint64_t timeout_micros = 0;
   // Data that is exchanged in one piece; 0: the backend's default.
   size_t chunk_bytes = 0;
-  // For tests: so many consecutive ranks count as one machine; 0: those that
-  // are on one.
+  // For tests: so many consecutive ranks count as one machine, the rest as
+  // another; 0: those that are on one.
   int ranks_per_machine = 0;
 };
 

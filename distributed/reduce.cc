@@ -287,6 +287,7 @@ Status DeliverPieces(std::span<const Piece> pieces, size_t element_bytes,
 }
 
 Slice SliceOf(int64_t count, int rank, int size) {
+  if (rank >= size) return {count, count};
   const int64_t blocks = (count + kSliceAlignment - 1) / kSliceAlignment;
   const int64_t first = blocks * rank / size;
   const int64_t last = blocks * (rank + 1) / size;

@@ -90,8 +90,9 @@ void ForEachPart(std::span<const Piece> pieces, int64_t begin, int64_t end,
   }
 }
 
-// The part of `count` elements that rank `rank` of `size` combines. Borders
-// are multiples of so many elements: ranks write to separate cache lines.
+// The part of `count` elements that rank `rank` of `size` combines; none of
+// rank `size` and those behind it. Borders are multiples of so many elements:
+// ranks write to separate cache lines.
 inline constexpr int64_t kSliceAlignment = 64;
 struct Slice {
   int64_t begin = 0;

@@ -39,6 +39,15 @@ struct SegmentCommunicator::Reduction {
   const ElementUpdate* update = nullptr;
   std::byte* slice = nullptr;  // of ReduceSlice
 
+  bool halved() const {
+    return call.header.kind == CallKind::kReduceSlice ||
+           call.header.kind == CallKind::kGatherSlices;
+  }
+  // How many of `size` ranks combine a slice.
+  int Holders(int size) const { return halved() ? call.header.peer : size; }
+  Slice SliceFor(int rank, int size) const {
+    return SliceOf(count(), rank, Holders(size));
+  }
   bool combines() const { return call.header.kind != CallKind::kGatherSlices; }
   bool gives() const { return call.header.kind != CallKind::kReduceSlice; }
 
@@ -193,7 +202,7 @@ Status SegmentCommunicator::CombineMine(const Reduction& reduction) {
   }
   const std::span<const double> factors =
       weighted ? factors_ : std::span<const double>();
-  const Slice mine = SliceOf(reduction.count(), rank(), size());
+  const Slice mine = reduction.SliceFor(rank(), size());
   std::mutex mutex;
   Status first;  // guarded by mutex
   ParallelFor(mine.end - mine.begin, kGrain, [&](int64_t begin, int64_t end) {
@@ -219,7 +228,7 @@ Status SegmentCommunicator::CombineInPlace(const Reduction& reduction,
   alignas(64) std::byte block[kBlock * kMaxReducedBytes];
   std::byte* slice = reduction.slice;
   if (slice != nullptr) {
-    slice = At(slice, begin - SliceOf(reduction.count(), rank(), size()).begin,
+    slice = At(slice, begin - reduction.SliceFor(rank(), size()).begin,
                element);
   }
   Status first;
@@ -273,7 +282,8 @@ Status SegmentCommunicator::ReduceThroughHalves(const Reduction& reduction) {
       static_cast<int64_t>(group_.half_bytes / reduction.element() /
                            static_cast<size_t>(size())) /
       kSliceAlignment * kSliceAlignment;
-  const int64_t rounds = RoundsFor(reduction.count(), size(), most);
+  const int64_t rounds =
+      RoundsFor(reduction.count(), reduction.Holders(size()), most);
   for (int64_t round = 0; round < rounds; ++round) {
     LS_RETURN_IF_ERROR(ReduceRound(reduction, round, most));
     NextHalf();
@@ -285,7 +295,7 @@ Status SegmentCommunicator::ReduceRound(const Reduction& reduction,
                                         int64_t round, int64_t most) {
   const size_t element = reduction.element();
   const auto part = [&](int r) {
-    return RoundOf(SliceOf(reduction.count(), r, size()), round, most);
+    return RoundOf(reduction.SliceFor(r, size()), round, most);
   };
   const Slice mine = part(rank());
   if (reduction.combines()) {
@@ -333,7 +343,7 @@ Status SegmentCommunicator::CombineRound(const Reduction& reduction,
     std::byte* combined = At(Half(HolderOf(rank())), place, element);
     kernels.combine(reduction.op(), sources_, {}, combined, end - at);
     if (reduction.slice != nullptr) {
-      const Slice whole = SliceOf(reduction.count(), rank(), size());
+      const Slice whole = reduction.SliceFor(rank(), size());
       std::memcpy(At(reduction.slice, at - whole.begin, element), combined,
                   static_cast<size_t>(end - at) * element);
       continue;

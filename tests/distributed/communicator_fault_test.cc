@@ -9,6 +9,7 @@
 namespace lockstep {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 class CommunicatorFaultTest : public CommunicatorTestBase {
@@ -64,10 +65,15 @@ TEST_P(CommunicatorFaultTest, DifferentCallsAreFoundOutOnEveryRank) {
                              : comm.AllReduce(x, x, 2, kFloat, ReduceOp::kSum,
                                               {.name = "grads"});
     EXPECT_EQ(s.code(), Code::kFailedPrecondition) << s.ToString();
+    // A rank that is alone on its machine is found out in a group below, which
+    // has numbers of its own.
+    const std::string number = comm.between_machines() ? "[0-9]+" : "2";
     EXPECT_THAT(s.message(),
-                HasSubstr("calls AllReduce #2 'grads' of 2 float"));
-    EXPECT_THAT(s.message(),
-                HasSubstr(StrCat("rank ", odd, " calls Broadcast #2 'init'")));
+                ContainsRegex("calls AllReduce #" + number +
+                              " 'grads' of 2 float"));
+    EXPECT_THAT(s.message(), ContainsRegex(StrCat("rank ", odd,
+                                                  " calls Broadcast #", number,
+                                                  " 'init'")));
     EXPECT_EQ(comm.Barrier().code(), Code::kFailedPrecondition);
   });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The suite of all communicators: reductions whose outputs are made by an
 // update, in arrays that the ranks see and in others.
+#include <algorithm>
 #include <cstring>
 
 #include "runtime/device/hardware.h"
@@ -173,6 +174,31 @@ TEST_P(CommunicatorUpdateTest, InPlaceAndCopiedSumsHaveEqualBits) {
     }
     EXPECT_EQ(std::memcmp(a, b, kCount * sizeof(float)), 0);
     EXPECT_OK(comm.Barrier());
+  });
+}
+
+// However many ranks each machine has, and of integers too.
+TEST_P(CommunicatorUpdateTest, AnUpdateByTheMeanGetsTheMeanOfAllRanks) {
+  Run([](Communicator& comm) {
+    constexpr int64_t kCount = 5'000;
+    std::vector<int32_t> in(kCount), out(kCount, -1);
+    for (int64_t i = 0; i < kCount; ++i) {
+      in[static_cast<size_t>(i)] =
+          static_cast<int32_t>(i) * (comm.rank() * comm.rank() + 1);
+    }
+    const Piece piece{in.data(), out.data(), kCount};
+    EXPECT_OK(comm.AllReduceUpdate(
+        {&piece, 1}, kInt32, ReduceOp::kMean, 1.0,
+        [&](const Part& part, const void* mean) {
+          std::copy_n(static_cast<const int32_t*>(mean), part.count,
+                      out.data() + part.begin);
+          return Ok();
+        }));
+    int64_t factors = 0;
+    for (int r = 0; r < comm.size(); ++r) factors += r * r + 1;
+    for (int64_t i = 0; i < kCount; ++i) {
+      ASSERT_EQ(out[static_cast<size_t>(i)], i * factors / comm.size()) << i;
+    }
   });
 }
 

@@ -19,7 +19,8 @@ MpiContext* context = nullptr;
 std::vector<RankSetup> RankSetups() {
   std::vector<RankSetup> setups = {{"shm", context->size()},
                                    {"mpi", context->size()}};
-  if (context->size() == 4) setups.push_back({"hierarchical", 4});
+  // Machines of two, of three ranks one is alone.
+  if (context->size() > 2) setups.push_back({"hierarchical", context->size()});
   return setups;
 }
 

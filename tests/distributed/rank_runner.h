@@ -14,7 +14,9 @@
 namespace lockstep {
 
 struct RankSetup {
-  std::string backend;  // "local", "shm", "mpi"
+  // "local", "shm", "mpi", "hierarchical" (machines of two), "uneven" (of four
+  // and what is left)
+  std::string backend;
   int size = 1;
 };
 // What this program can run: several sizes of "local", or the backends of
