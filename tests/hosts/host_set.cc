@@ -167,10 +167,13 @@ Status HostSet::WriteAgent() {
   return Ok();
 }
 
-std::vector<std::string> HostSet::Mpirun(int slots) const {
+std::vector<std::string> HostSet::Mpirun(const std::vector<int>& slots) const {
   std::vector<std::string> places;
+  int ranks = 0;
   for (int i = 0; i < size(); ++i) {
-    places.push_back(StrCat(Address(i), ":", slots));
+    const auto at = std::min(static_cast<size_t>(i), slots.size() - 1);
+    places.push_back(StrCat(Address(i), ":", slots[at]));
+    ranks += slots[at];
   }
   std::vector<std::string> words = {"env"};
   // As of every mpirun of the tests: see tools/mpi_environment.
@@ -182,7 +185,7 @@ std::vector<std::string> HostSet::Mpirun(int slots) const {
                                 "--host",
                                 Join(places, ","),
                                 "-np",
-                                StrCat(size() * slots),
+                                StrCat(ranks),
                                 "--bind-to",
                                 "none",
                                 "--mca",

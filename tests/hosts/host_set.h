@@ -29,9 +29,9 @@ class HostSet {
 
   int size() const { return static_cast<int>(names_.size()); }
   static std::string Address(int host);
-  // `mpirun` with all that it needs to start ranks on all hosts, `slots` on
-  // each; to be run on host 0.
-  std::vector<std::string> Mpirun(int slots) const;
+  // `mpirun` with all that it needs to start ranks on all hosts, `slots[i]` on
+  // host i, those behind the last as many as there; to be run on host 0.
+  std::vector<std::string> Mpirun(const std::vector<int>& slots) const;
   // The command's exit status, 128 + n after a signal.
   int Run(int host, const std::vector<std::string>& command) const;
   // Ends, by SIGKILL, whatever runs on the hosts; from any thread.

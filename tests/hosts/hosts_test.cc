@@ -104,6 +104,30 @@ TEST_F(HostsTest, TrainingIsThatOfOneHost) {
   }
 }
 
+// Two hosts of two ranks, and hosts of two, two and one.
+TEST_F(HostsTest, TheHierarchicalExchangeIsThatOfOneHost) {
+  struct Case {
+    int hosts, ranks;
+    const char* slots;
+  };
+  for (const Case& c : {Case{2, 4, "2"}, Case{3, 5, "2,2,1"}}) {
+    const Finished one = RunProgram(Mnist(20), c.ranks);
+    ASSERT_EQ(one.status, 0) << one.err;
+    const auto want = Losses(one.out);
+    ASSERT_EQ(want.size(), 4u) << one.out;
+    for (const char* network :
+         {"--delay-us 2000 --mbit 500",
+          "--delay-us 50 --loss 0.003 --mtu 1500"}) {
+      const Finished many = RunOn(
+          c.hosts, StrCat(network, " --slots ", c.slots), Mnist(20));
+      ASSERT_EQ(many.status, 0) << many.out << many.err;
+      EXPECT_EQ(LinesWith(many.out, "gradients by hierarchical").size(), 1u)
+          << many.out;
+      EXPECT_EQ(Losses(many.out), want) << c.slots << " " << network;
+    }
+  }
+}
+
 TEST_F(HostsTest, SharedMemoryBetweenHostsIsRefused) {
   std::vector<std::string> command = {"-x", "LOCKSTEP_COMM=shm"};
   const auto mnist = Mnist(5);

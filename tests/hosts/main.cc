@@ -36,7 +36,7 @@ constexpr int kCannotBeMade = 77;
 
 struct Options {
   int hosts = 2;
-  int slots = 1;
+  std::vector<int> slots = {1};
   int mtu = 9000;
   LinkOptions link;
   std::string control;
@@ -120,15 +120,24 @@ Result<int> Run(const Options& o, const std::vector<std::string>& command) {
   return status;
 }
 
+std::vector<int> ParseSlots(const std::string& text) {
+  std::vector<int> slots;
+  for (const std::string& word : Split(text, ',')) {
+    slots.push_back(std::atoi(word.c_str()));
+    if (slots.back() < 1) throw po::error(StrCat("slots '", text, "'"));
+  }
+  return slots;
+}
+
 int Main(int argc, char** argv) {
   Options o;
+  std::string slots;
   int own = 1;
   while (own < argc && std::string_view(argv[own]) != "--") ++own;
   po::options_description options("hosts OPTIONS -- COMMAND ...");
   options.add_options()                                                   //
       ("hosts", po::value(&o.hosts)->default_value(o.hosts), "how many")  //
-      ("slots", po::value(&o.slots)->default_value(o.slots),
-       "ranks on each")                                                      //
+      ("slots", po::value(&slots), "ranks on each, or: 3,1,2")            //
       ("delay-us", po::value(&o.link.delay_us), "one way, in microseconds")  //
       ("mbit", po::value(&o.link.mbit), "of each host, in Mbit/s")           //
       ("loss", po::value(&o.link.loss), "part of the frames that is lost")   //
@@ -142,6 +151,7 @@ int Main(int argc, char** argv) {
   try {
     po::store(po::parse_command_line(own, argv, options), values);
     po::notify(values);
+    if (!slots.empty()) o.slots = ParseSlots(slots);
   } catch (const po::error& e) {
     std::cerr << "hosts: " << e.what() << '\n' << options;
     return 2;
