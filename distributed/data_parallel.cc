@@ -8,6 +8,7 @@
 
 #include "distributed/divided_updates.h"
 #include "distributed/gradient_facts.h"
+#include "distributed/row_gradients.h"
 #include "distributed/step_estimate.h"
 #include "runtime/exec/schedule.h"
 
@@ -88,6 +89,8 @@ class Rewriter {
   Output FindBatch() const;
   Result<std::vector<Gradient>> FindGradients() const;
   Status ExchangeRows();
+  Status UseRows(const RowGradient& gradient, const RowUpdate& update,
+                 Node* exchange);
   Status BroadcastAssigned();
   std::vector<std::string> TrainedVariables() const;
   Status ShareBatch();
@@ -170,29 +173,49 @@ Result<std::vector<Gradient>> Rewriter::FindGradients() const {
 }
 
 Status Rewriter::ExchangeRows() {
-  std::unordered_set<Output, OutputHash> added_at;
-  for (Node* node : graph_.nodes()) {
-    const RowInputs inputs = RowsOf(*node);
-    if (inputs.values < 0) continue;
-    // TensorFlow's Adam adds the squares of a gradient to a slot: their average
-    // is not the square of the gradients' average.
-    if (node->traits().applies_gradient < 0 &&
-        !added_at.insert(node->input(inputs.indices)).second) {
-      return Unimplemented("node '", node->name(), "': rows that several ops (",
-                           node->op(),
-                           ") update by what is fed cannot be averaged over "
-                           "ranks");
+  LS_ASSIGN_OR_RETURN(const std::vector<RowGradient> gradients,
+                      FindRowGradients(graph_));
+  for (const RowGradient& gradient : gradients) {
+    const RowUpdate& first = gradient.updates[0];
+    // Behind what makes the gradient, in the graph as it was built.
+    const Node* maker = first.steps.empty() ? first.node : first.steps[0];
+    int input = first.inputs.values;
+    for (int i = 0; !first.steps.empty() && i < maker->num_inputs(); ++i) {
+      if (maker->input(i) == gradient.values) input = i;
     }
-    LS_ASSIGN_OR_RETURN(Node * exchange,
-                        Add({.name = StrCat("_row_exchange/", node->name()),
-                             .op = "_RowExchange",
-                             .inputs = {node->input(inputs.values),
-                                        node->input(inputs.indices)},
-                             .attrs = {{"weighted", share_ != nullptr}}},
-                            order_.OfInput(node, inputs.values)));
-    graph_.SetInput(node, inputs.values, exchange->output(0));
-    graph_.SetInput(node, inputs.indices, exchange->output(1));
+    LS_ASSIGN_OR_RETURN(
+        Node * exchange,
+        Add({.name = StrCat("_row_exchange/", first.node->name()),
+             .op = "_RowExchange",
+             .inputs = {gradient.values, gradient.indices},
+             .attrs = {{"weighted", share_ != nullptr}}},
+            order_.OfInput(maker, input)));
+    for (const RowUpdate& update : gradient.updates) {
+      LS_RETURN_IF_ERROR(UseRows(gradient, update, exchange));
+    }
   }
+  return Ok();
+}
+
+// The steps between the gradient and the update are made anew: others may use
+// them, of this rank's own rows.
+Status Rewriter::UseRows(const RowGradient& gradient, const RowUpdate& update,
+                         Node* exchange) {
+  Output before = gradient.values;
+  Output rows = exchange->output(0);
+  for (Node* step : update.steps) {
+    NodeSpec spec{.name = graph_.UniqueName(StrCat(step->name(), "/_of_ranks")),
+                  .op = step->op(),
+                  .inputs = {step->inputs().begin(), step->inputs().end()},
+                  .attrs = step->attrs(),
+                  .device = step->requested_device()};
+    std::ranges::replace(spec.inputs, before, rows);
+    LS_ASSIGN_OR_RETURN(Node * made, graph_.AddNode(std::move(spec)));
+    before = step->output(0);
+    rows = made->output(0);
+  }
+  graph_.SetInput(update.node, update.inputs.values, rows);
+  graph_.SetInput(update.node, update.inputs.indices, exchange->output(1));
   return Ok();
 }
 

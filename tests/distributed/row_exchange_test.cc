@@ -66,25 +66,60 @@ std::vector<std::vector<float>> TrainTable(
   return all;
 }
 
-// Adam of rows is composed of ops that take the gradient's square.
-TEST(RowExchangeTest, SquaresOfRowsAreRefusedByName) {
+// Two scatters by the same indices whose values have no rows in common.
+TEST(RowExchangeTest, RowsOfTwoGradientsByOneIndexAreRefusedByName) {
   SpawnRanksShared(2, [&](std::shared_ptr<Communicator> comm) {
     Graph graph;
     const Scope root(&graph);
-    const Output table =
-        ops::InitializedVariable(root.WithName("table"), {1.0f, 2.0f, 3.0f});
+    const Output a =
+        ops::InitializedVariable(root.WithName("a"), {1.0f, 2.0f, 3.0f});
+    const Output b =
+        ops::InitializedVariable(root.WithName("b"), {1.0f, 2.0f, 3.0f});
     const Output ids =
         ops::Placeholder(root.WithName("ids"), kInt32, Shape{-1});
-    const Output loss =
-        ops::Sum(root, ops::Square(root, ops::Gather(root, table, ids)), {0});
-    ops::AdamOptimizer adam(0.05f);
-    const std::string train = adam.Minimize(root, loss, {table})->name();
+    const Output x = ops::Placeholder(root.WithName("x"), kFloat, Shape{-1});
+    const Output y = ops::Placeholder(root.WithName("y"), kFloat, Shape{-1});
+    ops::ScatterAdd(root.WithName("add_a"), a, ids, ops::Square(root, x));
+    ops::ScatterAdd(root.WithName("add_b"), b, ids, ops::Mul(root, x, y));
     auto session = Open(graph, comm, {.batch = "ids:0"});
     const Status s = session->RunTargets(
-        {train}, {{"ids:0", Tensor::Of<int32_t>({1}, {1})}});
+        {"add_a", "add_b"}, {{"ids:0", Tensor::Of<int32_t>({1}, {1})},
+                             {"x:0", Tensor::Of<float>({1}, {1})},
+                             {"y:0", Tensor::Of<float>({1}, {1})}});
     EXPECT_EQ(s.code(), Code::kUnimplemented) << s.ToString();
-    EXPECT_THAT(s.message(), HasSubstr("Adam"));
+    EXPECT_THAT(s.message(), HasSubstr("'add_a' (ScatterAdd) and 'add_b'"));
     EXPECT_THAT(s.message(), HasSubstr("cannot be averaged over ranks"));
+  });
+}
+
+// What a rank fetches on the way from the gradient to its update is its own.
+TEST(RowExchangeTest, StepsThatOthersReadStayThoseOfTheRank) {
+  SpawnRanksShared(2, [&](std::shared_ptr<Communicator> comm) {
+    Graph graph;
+    const Scope root(&graph);
+    const Output m = ops::InitializedVariable(root.WithName("m"), {0.0f, 0.0f});
+    const Output v = ops::InitializedVariable(root.WithName("v"), {0.0f, 0.0f});
+    const Output ids =
+        ops::Placeholder(root.WithName("ids"), kInt32, Shape{-1});
+    const Output g = ops::Placeholder(root.WithName("g"), kFloat, Shape{-1});
+    const Output square = ops::Square(root.WithName("square"), g);
+    ops::ScatterAdd(root.WithName("add_m"), m, ids, ops::Mul(root, g, 2.0f));
+    ops::ScatterAdd(root.WithName("add_v"), v, ids, square);
+    ops::VariablesInitializer(root.WithName("init"));
+    auto session = Open(graph, comm, {.batch = "ids:0"});
+    EXPECT_TRUE(session->RunTargets({"init"}).ok());
+    const float mine = comm->rank() == 0 ? 1.0f : 5.0f;
+    auto fetched =
+        session->Run({{"ids:0", Tensor::Of<int32_t>({1}, {1})},
+                      {"g:0", Tensor::Of<float>({1}, {mine})}},
+                     {"square:0"}, {"add_m", "add_v"});
+    ASSERT_TRUE(fetched.ok()) << fetched.status().ToString();
+    EXPECT_EQ(Floats((*fetched)[0]), std::vector<float>{mine * mine});
+    auto slots = session->Run({}, {"m:0", "v:0"});
+    ASSERT_TRUE(slots.ok()) << slots.status().ToString();
+    // The mean gradient is 3.
+    EXPECT_EQ(Floats((*slots)[0]), (std::vector<float>{0, 6}));
+    EXPECT_EQ(Floats((*slots)[1]), (std::vector<float>{0, 9}));
   });
 }
 
@@ -92,7 +127,11 @@ TEST(RowExchangeTest, RanksFollowOneRankOnTheWholeBatch) {
   const std::vector<std::function<std::unique_ptr<ops::Optimizer>()>> makers = {
       [] { return std::make_unique<ops::GradientDescentOptimizer>(0.5f); },
       [] { return std::make_unique<ops::MomentumOptimizer>(0.3f, 0.9f); },
-      [] { return std::make_unique<ops::AdagradOptimizer>(0.3f); }};
+      [] { return std::make_unique<ops::AdagradOptimizer>(0.3f); },
+      [] { return std::make_unique<ops::AdadeltaOptimizer>(0.8f); },
+      [] { return std::make_unique<ops::RMSPropOptimizer>(0.05f); },
+      [] { return std::make_unique<ops::FtrlOptimizer>(0.3f); },
+      [] { return std::make_unique<ops::AdamOptimizer>(0.05f); }};
   for (const auto& make : makers) {
     const auto want = TrainTable(make(), 0, 12, nullptr, false);
     SpawnRanksShared(3, [&](std::shared_ptr<Communicator> comm) {
