@@ -13,10 +13,16 @@ memory::dims ImageDims(const ConvDims& d, bool output) {
   if (output) return {d.batch, d.out_channels, d.h.out, d.w.out};
   return {d.batch, d.in_channels, d.h.in, d.w.in};
 }
-memory::desc ImageDesc(const ConvDims& d, bool output) {
+memory::desc ImageDesc(const ConvState& s, bool output) {
+  const ConvDims& d = s.dims;
   const memory::dims dims = ImageDims(d, output);
-  const ImageStrides s(dims[2], dims[3], dims[1], d.nchw);
-  return DnnlStrided(dims, {s.n, s.c, s.h, s.w});
+  if (output ? s.layout.output_blocked : s.layout.image_blocked) {
+    return {dims, memory::data_type::f32, memory::format_tag::nChw16c};
+  }
+  // One channel is the same either way; oneDNN's name for it is nchw.
+  const bool nchw = d.nchw || (s.layout.output_blocked && dims[1] == 1);
+  const ImageStrides strides(dims[2], dims[3], dims[1], nchw);
+  return DnnlStrided(dims, {strides.n, strides.c, strides.h, strides.w});
 }
 
 // Dimensions (group,) out, in, h, w over TensorFlow's [h, w, in, out].
@@ -34,11 +40,12 @@ memory::desc FilterDesc(const ConvDims& d) {
   return DnnlStrided(FilterDims(d), strides);
 }
 
-DnnlConvGeometry GeometryOf(const ConvDims& d) {
+DnnlConvGeometry GeometryOf(const ConvDims& d, bool winograd) {
   return {.strides = {d.h.stride, d.w.stride},
           .dilations = {d.h.dilation, d.w.dilation},
           .pad_before = {d.h.pad_before, d.w.pad_before},
-          .pad_after = {d.h.pad_after, d.w.pad_after}};
+          .pad_after = {d.h.pad_after, d.w.pad_after},
+          .winograd = winograd};
 }
 
 // Layouts offered to oneDNN. Channels-last activations as they are save two
@@ -47,35 +54,52 @@ DnnlConvGeometry GeometryOf(const ConvDims& d) {
 struct Layouts {
   memory::desc x, f, y;
 };
-Layouts AsIs(const ConvDims& d) {
-  return {ImageDesc(d, false), DnnlAny(FilterDims(d)), ImageDesc(d, true)};
+Layouts AsIs(const ConvState& s) {
+  return {ImageDesc(s, false), DnnlAny(FilterDims(s.dims)), ImageDesc(s, true)};
 }
 Layouts Any(const ConvDims& d) {
   return {DnnlAny(ImageDims(d, false)), DnnlAny(FilterDims(d)),
           DnnlAny(ImageDims(d, true))};
 }
+// Blocked as they are; an image that is not is what oneDNN likes beside that.
+Layouts Blocked(const ConvState& s) {
+  Layouts l = AsIs(s);
+  if (!s.layout.image_blocked) l.x = DnnlAny(ImageDims(s.dims, false));
+  return l;
+}
 
-// make(layouts) for the first layouts that give a fast implementation.
+// make(layouts, geometry) for the first that give a fast implementation.
 template <class Make>
-auto BestOf(const ConvDims& d, const Make& make) -> decltype(make(AsIs(d))) {
-  if (!d.nchw) {
-    auto as_is = make(AsIs(d));
+auto BestOf(const ConvState& s, const Make& make)
+    -> decltype(make(AsIs(s), DnnlConvGeometry())) {
+  const ConvDims& d = s.dims;
+  if (s.layout.winograd) {
+    auto winograd = make(Blocked(s), GeometryOf(d, true));
+    if (winograd.ok() && !IsSlowImplementation(*winograd)) return winograd;
+  }
+  const DnnlConvGeometry direct = GeometryOf(d, false);
+  if (s.layout.image_blocked || s.layout.output_blocked) {
+    auto blocked = make(Blocked(s), direct);
+    if (blocked.ok() && !IsSlowImplementation(*blocked)) return blocked;
+  } else if (!d.nchw) {
+    auto as_is = make(AsIs(s), direct);
     if (as_is.ok() && !IsSlowImplementation(*as_is)) return as_is;
   }
-  return make(Any(d));
+  return make(Any(d), direct);
 }
 
 Status BuildForward(ConvState& s) {
   const ConvDims& d = s.dims;
   const auto bias = DnnlStrided({d.out_channels}, {1});
-  LS_ASSIGN_OR_RETURN(const auto pd, BestOf(d, [&](const Layouts& l) {
+  LS_ASSIGN_OR_RETURN(const auto pd, BestOf(s, [&](const Layouts& l,
+                                               const DnnlConvGeometry& g) {
                         return MakeConvForward(
-                            l.x, l.f, s.epilogue.bias ? &bias : nullptr, l.y,
-                            GeometryOf(d), {.relu = s.epilogue.relu});
+                            l.x, l.f, s.epilogue.bias ? &bias : nullptr, l.y, g,
+                            {.relu = s.epilogue.relu});
                       }));
   DnnlProgram& p = s.program;
-  const auto x = p.Operand(ImageDesc(d, false)), f = p.Operand(FilterDesc(d));
-  const auto y = p.Operand(ImageDesc(d, true));
+  const auto x = p.Operand(ImageDesc(s, false)), f = p.Operand(FilterDesc(d));
+  const auto y = p.Operand(ImageDesc(s, true));
   LS_ASSIGN_OR_RETURN(const auto src, p.Reordered(x, pd.src_desc()));
   LS_ASSIGN_OR_RETURN(const auto weights, p.Reordered(f, pd.weights_desc()));
   const auto dst = p.OutputFor(y, pd.dst_desc());
@@ -94,13 +118,13 @@ Status BuildForward(ConvState& s) {
 
 Status BuildBackwardInput(ConvState& s) {
   const ConvDims& d = s.dims;
-  LS_ASSIGN_OR_RETURN(const auto pd, BestOf(d, [&](const Layouts& l) {
-                        return MakeConvBackwardData(l.x, l.f, l.y,
-                                                    GeometryOf(d));
+  LS_ASSIGN_OR_RETURN(const auto pd, BestOf(s, [&](const Layouts& l,
+                                               const DnnlConvGeometry& g) {
+                        return MakeConvBackwardData(l.x, l.f, l.y, g);
                       }));
   DnnlProgram& p = s.program;
-  const auto f = p.Operand(FilterDesc(d)), dy = p.Operand(ImageDesc(d, true));
-  const auto dx = p.Operand(ImageDesc(d, false));
+  const auto f = p.Operand(FilterDesc(d)), dy = p.Operand(ImageDesc(s, true));
+  const auto dx = p.Operand(ImageDesc(s, false));
   LS_ASSIGN_OR_RETURN(const auto weights, p.Reordered(f, pd.weights_desc()));
   LS_ASSIGN_OR_RETURN(const auto diff, p.Reordered(dy, pd.diff_dst_desc()));
   const auto out = p.OutputFor(dx, pd.diff_src_desc());
@@ -112,13 +136,13 @@ Status BuildBackwardInput(ConvState& s) {
 
 Status BuildBackwardFilter(ConvState& s) {
   const ConvDims& d = s.dims;
-  LS_ASSIGN_OR_RETURN(const auto pd, BestOf(d, [&](const Layouts& l) {
-                        return MakeConvBackwardWeights(l.x, l.f, l.y,
-                                                       GeometryOf(d));
+  LS_ASSIGN_OR_RETURN(const auto pd, BestOf(s, [&](const Layouts& l,
+                                               const DnnlConvGeometry& g) {
+                        return MakeConvBackwardWeights(l.x, l.f, l.y, g);
                       }));
   DnnlProgram& p = s.program;
-  const auto x = p.Operand(ImageDesc(d, false));
-  const auto dy = p.Operand(ImageDesc(d, true)), df = p.Operand(FilterDesc(d));
+  const auto x = p.Operand(ImageDesc(s, false));
+  const auto dy = p.Operand(ImageDesc(s, true)), df = p.Operand(FilterDesc(d));
   LS_ASSIGN_OR_RETURN(const auto src, p.Reordered(x, pd.src_desc()));
   LS_ASSIGN_OR_RETURN(const auto diff, p.Reordered(dy, pd.diff_dst_desc()));
   const auto out = p.OutputFor(df, pd.diff_weights_desc());
@@ -226,11 +250,12 @@ bool ConvDims::IsEmpty() const {
 
 template <class T>
 Status PrepareConv(PrepareContext& p, ConvKind kind, const ConvDims& dims,
-                   const ConvEpilogue& epilogue) {
+                   const ConvEpilogue& epilogue, const ConvLayout& layout) {
   auto& s = p.MakeState<ConvState>();
   s.kind = kind;
   s.dims = dims;
   s.epilogue = epilogue;
+  s.layout = layout;
   if constexpr (std::is_same_v<T, float> || kIsFloat16<T>) {
     if (dims.IsEmpty()) return Ok();
     LS_RETURN_IF_ERROR(Build(s));
@@ -281,7 +306,7 @@ Status RunConv(KernelContext& k, int a, int b) {
 
 #define LS_INSTANTIATE(T)                                                    \
   template Status PrepareConv<T>(PrepareContext&, ConvKind, const ConvDims&, \
-                                 const ConvEpilogue&);                       \
+                                 const ConvEpilogue&, const ConvLayout&);    \
   template Status RunConv<T>(KernelContext&, int, int);
 LS_INSTANTIATE(float)
 LS_INSTANTIATE(double)

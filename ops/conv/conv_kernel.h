@@ -40,10 +40,18 @@ struct ConvEpilogue {
   bool relu = false;
 };
 
+// How operands lie in memory, float only: in blocks of 16 channels (see
+// blocked.h) or as the op says.
+struct ConvLayout {
+  bool image_blocked = false, output_blocked = false;
+  bool winograd = false;  // if oneDNN can
+};
+
 struct ConvState {
   ConvKind kind = ConvKind::kForward;
   ConvDims dims;
   ConvEpilogue epilogue;
+  ConvLayout layout;
   DnnlProgram program;
   // 16-bit floats: where the widened operands are in scratch, and their sizes.
   std::array<size_t, 3> wide_offset{};
@@ -52,7 +60,8 @@ struct ConvState {
 
 template <class T>
 Status PrepareConv(PrepareContext& p, ConvKind kind, const ConvDims& dims,
-                   const ConvEpilogue& epilogue = {});
+                   const ConvEpilogue& epilogue = {},
+                   const ConvLayout& layout = {});
 // `a`, `b`: the numbers of the op's inputs that are (image, filter),
 // (filter, output gradient) or (image, output gradient), by the kind.
 template <class T>

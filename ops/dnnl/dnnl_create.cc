@@ -7,7 +7,6 @@ namespace lockstep::detail {
 namespace {
 
 using dnnl::memory;
-constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 constexpr auto kTraining = dnnl::prop_kind::forward_training;
 
 dnnl::primitive_attr MakeAttr(const DnnlPostOps& post) {
@@ -25,6 +24,11 @@ dnnl::primitive_attr MakeAttr(const DnnlPostOps& post) {
   return attr;
 }
 
+dnnl::algorithm AlgorithmOf(const DnnlConvGeometry& g) {
+  return g.winograd ? dnnl::algorithm::convolution_winograd
+                    : dnnl::algorithm::convolution_direct;
+}
+
 // oneDNN counts the gaps between taps.
 memory::dims Gaps(const memory::dims& dilations) {
   memory::dims gaps = dilations;
@@ -39,7 +43,7 @@ dnnl::convolution_forward::primitive_desc Forward(
     const memory::desc* bias, const memory::desc& dst,
     const DnnlConvGeometry& g, const dnnl::primitive_attr& attr) {
   const memory::desc b = bias ? *bias : memory::desc();
-  return {DnnlEngine(), kTraining,   kDirect,
+  return {DnnlEngine(), kTraining,   AlgorithmOf(g),
           src,          weights,     b,
           dst,          g.strides,   Gaps(g.dilations),
           g.pad_before, g.pad_after, attr};
@@ -53,9 +57,10 @@ dnnl::convolution_forward::primitive_desc Forward(
     const DnnlConvGeometry& g, const dnnl::primitive_attr& attr) {
   using Desc = dnnl::convolution_forward::desc;
   const memory::dims gaps = Gaps(g.dilations);
-  const Desc desc = bias ? Desc(kTraining, kDirect, src, weights, *bias, dst,
+  const auto algorithm = AlgorithmOf(g);
+  const Desc desc = bias ? Desc(kTraining, algorithm, src, weights, *bias, dst,
                                 g.strides, gaps, g.pad_before, g.pad_after)
-                         : Desc(kTraining, kDirect, src, weights, dst,
+                         : Desc(kTraining, algorithm, src, weights, dst,
                                 g.strides, gaps, g.pad_before, g.pad_after);
   return {desc, attr, DnnlEngine()};
 }
@@ -128,10 +133,10 @@ Result<dnnl::convolution_backward_data::primitive_desc> MakeConvBackwardData(
     const auto gaps = Gaps(g.dilations);
     const auto hint = Forward(diff_src, weights, nullptr, diff_dst, g, attr);
 #if DNNL_VERSION_MAJOR >= 3
-    pd = {DnnlEngine(), kDirect,      diff_src,    weights, diff_dst, g.strides,
+    pd = {DnnlEngine(), AlgorithmOf(g), diff_src,    weights, diff_dst, g.strides,
           gaps,         g.pad_before, g.pad_after, hint,    attr};
 #else
-    pd = {dnnl::convolution_backward_data::desc(kDirect, diff_src, weights,
+    pd = {dnnl::convolution_backward_data::desc(AlgorithmOf(g), diff_src, weights,
                                                 diff_dst, g.strides, gaps,
                                                 g.pad_before, g.pad_after),
           attr, DnnlEngine(), hint};
@@ -152,12 +157,12 @@ MakeConvBackwardWeights(const memory::desc& src,
     const auto gaps = Gaps(g.dilations);
     const auto hint = Forward(src, diff_weights, nullptr, diff_dst, g, attr);
 #if DNNL_VERSION_MAJOR >= 3
-    pd = {DnnlEngine(), kDirect,   src,  diff_weights,
+    pd = {DnnlEngine(), AlgorithmOf(g), src, diff_weights,
           diff_dst,     g.strides, gaps, g.pad_before,
           g.pad_after,  hint,      attr};
 #else
     pd = {dnnl::convolution_backward_weights::desc(
-              kDirect, src, diff_weights, diff_dst, g.strides, gaps,
+              AlgorithmOf(g), src, diff_weights, diff_dst, g.strides, gaps,
               g.pad_before, g.pad_after),
           attr, DnnlEngine(), hint};
 #endif

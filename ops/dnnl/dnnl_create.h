@@ -34,6 +34,8 @@ struct DnnlConvGeometry {
   dnnl::memory::dims dilations;
   dnnl::memory::dims pad_before;
   dnnl::memory::dims pad_after;
+  // By Winograd's transforms: 3 by 3, stride 1, in blocks of 16 channels.
+  bool winograd = false;
 };
 
 // `bias` may be null.

@@ -74,7 +74,8 @@ Status PlanBuilder::Optimize() {
       work_.graph, work_.feeds, work_.fetches, work_.targets, request_.graph,
       std::ranges::any_of(devices,
                           [](const Device& d) { return d.kind() != kCpu; }),
-      environment_.options->reproducible > 0};
+      environment_.options->reproducible > 0,
+      environment_.options->direct_convolution};
   LS_RETURN_IF_ERROR(RunPasses(context));
   RemoveDeadNodes(&work_.graph, work_.feeds, work_.fetches, work_.targets);
   // Functions are run by a step of the CPU, on its thread.

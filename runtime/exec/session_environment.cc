@@ -112,12 +112,14 @@ struct OptionVariable {
   Status (*set)(std::string_view text, SessionOptions* options);
 };
 
-constexpr std::array<OptionVariable, 14> kVariables = {{
+constexpr std::array<OptionVariable, 15> kVariables = {{
     {"LOCKSTEP_ALLOW_GROWTH", SetAllowGrowth},
     {"LOCKSTEP_ALLOW_SOFT_PLACEMENT",
      SetFlag<&SessionOptions::allow_soft_placement>},
     {"LOCKSTEP_CPU_MEMORY_LIMIT", SetCpuLimit},
     {"LOCKSTEP_DEVICE_COUNT", SetDeviceCount},
+    {"LOCKSTEP_DIRECT_CONVOLUTION",
+     SetFlag<&SessionOptions::direct_convolution>},
     {"LOCKSTEP_GPU_MEMORY_LIMIT", SetGpuLimit},
     {"LOCKSTEP_INTER_OP_PARALLELISM_THREADS",
      SetThreads<&SessionOptions::inter_op_threads>},

@@ -74,6 +74,9 @@ struct SessionOptions {
   bool communication_lane = false;
   // Folds constants, merges equal nodes, applies the ops' rewrite rules.
   bool optimize = true;
+  // Convolutions by their definition only, not by Winograd's transforms, which
+  // are faster and round a little more.
+  bool direct_convolution = false;
   // Folder for a trace of the session's runs (runtime/core/trace.h); empty:
   // none. A Trace among the services, as a job's, goes first.
   std::string trace_dir;

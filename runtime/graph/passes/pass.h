@@ -28,6 +28,7 @@ struct PassContext {
   const Graph& original;
   bool has_gpus = false;  // of the session
   bool reproducible = false;  // so is its mode
+  bool direct_convolution = false;  // convolutions by definition only
 };
 
 class GraphPass {

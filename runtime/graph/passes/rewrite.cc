@@ -61,12 +61,12 @@ Result<Node*> RewriteContext::Add(std::string name, std::string op,
   return added;
 }
 
-void RewriteContext::Replace(Output from, Output to) {
+void RewriteContext::Replace(Output from, Output to, Node* awaited) {
   pass_.graph.ReplaceUses(from, to, to.node);
   for (Output& f : pass_.fetches) {
     if (f == from) f = to;
   }
-  MoveControlEdges(from.node, to.node);
+  MoveControlEdges(from.node, awaited != nullptr ? awaited : to.node);
 }
 
 void RewriteContext::ReplaceNode(Node* from, Node* to) {

@@ -39,6 +39,7 @@ class RewriteContext {
   // The producer of `output` when it is of op `op` and on node()'s device,
   // else null.
   Node* Producer(Output output, std::string_view op) const;
+  bool direct_convolution() const { return pass_.direct_convolution; }
   // Exactly one data use, not fetched and not fed.
   bool OnlyUse(Output output) const;
   bool IsFetched(Output output) const;
@@ -47,9 +48,9 @@ class RewriteContext {
   Result<Node*> Add(std::string name, std::string op,
                     std::vector<Output> inputs, AttrMap attrs = {});
   // Uses and fetches of `from` read `to` from now on, and what waited for
-  // `from`'s node waits for `to`'s. After a rule that returns true, nodes that
-  // nothing needs any more are removed.
-  void Replace(Output from, Output to);
+  // `from`'s node waits for `to`'s, or for `awaited`, if given. After a rule
+  // that returns true, nodes that nothing needs any more are removed.
+  void Replace(Output from, Output to, Node* awaited = nullptr);
   // What waited for `from` waits for `to`, which also is the target in its
   // place; nothing may use `from`'s outputs.
   void ReplaceNode(Node* from, Node* to);
