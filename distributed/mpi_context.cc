@@ -153,7 +153,7 @@ Result<std::unique_ptr<MpiContext>> MpiContext::Init(int* argc, char*** argv) {
   std::unique_ptr<MpiContext> context(new MpiContext);
   context->host_ = HostName();
   if (!StartedByLauncher()) {
-    context->thread_share_ = AffinityCount();
+    context->thread_share_ = LimitThreads(AffinityCount(), 1);
     return context;
   }
   LS_ASSIGN_OR_RETURN(context->runtime_, MpiRuntime::Start(argc, argv));
@@ -162,13 +162,9 @@ Result<std::unique_ptr<MpiContext>> MpiContext::Init(int* argc, char*** argv) {
   context->size_ = runtime.size();
   context->local_rank_ = runtime.node_rank();
   context->local_size_ = static_cast<int>(runtime.node_masks().size());
-  context->thread_share_ =
-      lockstep::ThreadShare(runtime.node_masks(), runtime.node_rank());
-  // A container's limit is for all its ranks.
-  if (const int quota = CpuQuota(); quota > 0) {
-    context->thread_share_ = std::clamp(quota / context->local_size_, 1,
-                                        context->thread_share_);
-  }
+  context->thread_share_ = LimitThreads(
+      lockstep::ThreadShare(runtime.node_masks(), runtime.node_rank()),
+      context->local_size_);
   if (context->size_ > 1) SetLogPrefix(StrCat("rank ", context->rank_));
   return context;
 }

@@ -57,7 +57,8 @@ class MpiContext {
   int local_size() const { return local_size_; }
   const std::string& host() const { return host_; }
   // Threads this rank should use: its affinity mask, each processor divided
-  // among the ranks that may use it. At least 1.
+  // among the ranks that may use it; not more than its part of a container's
+  // quota, nor than OMP_NUM_THREADS. At least 1.
   int ThreadShare() const { return thread_share_; }
 
   // A new group of all ranks, which all have to call this. INVALID_ARGUMENT

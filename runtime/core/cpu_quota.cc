@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -57,6 +58,19 @@ int CpuQuota(const std::string& proc, const std::string& sys) {
     if (here > 0 && (least == 0 || here < least)) least = here;
   }
   return static_cast<int>(std::ceil(std::min(least, 1e6)));
+}
+
+int LimitThreads(int threads, int processes) {
+  if (const int quota = CpuQuota(); quota > 0) {
+    threads = std::min(threads, quota / std::max(1, processes));
+  }
+  // Of a list, one number a level of nesting, the first.
+  if (const char* wish = std::getenv("OMP_NUM_THREADS")) {
+    if (const int most = std::atoi(wish); most > 0) {
+      threads = std::min(threads, most);
+    }
+  }
+  return std::max(1, threads);
 }
 
 }  // namespace lockstep

@@ -16,4 +16,8 @@ namespace lockstep {
 int CpuQuota(const std::string& proc = "/proc/self/cgroup",
              const std::string& sys = "/sys/fs/cgroup");
 
+// `threads`, or what the container leaves each of its `processes` if that is
+// less, or what OMP_NUM_THREADS says if that is. At least 1.
+int LimitThreads(int threads, int processes);
+
 }  // namespace lockstep

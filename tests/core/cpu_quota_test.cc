@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "runtime/core/env.h"
 #include "tests/testing/run_program.h"
 
@@ -31,6 +33,20 @@ TEST_F(CpuQuotaTest, TheLeastOfTheGroupAndThoseAboveItCounts) {
   EXPECT_EQ(Quota(), 2);
   Write("sys/cpu.max", "50000 100000\n");  // the namespace's own root
   EXPECT_EQ(Quota(), 1);
+}
+
+TEST_F(CpuQuotaTest, OmpNumThreadsIsALimitAndNoWish) {
+  const int most = LimitThreads(1000, 1);  // the container's, if it has one
+  EXPECT_GE(most, 1);
+  setenv("OMP_NUM_THREADS", "1,4", 1);
+  EXPECT_EQ(LimitThreads(1000, 1), 1);
+  setenv("OMP_NUM_THREADS", "2000", 1);
+  EXPECT_EQ(LimitThreads(1000, 1), most);
+  EXPECT_EQ(LimitThreads(1, 1), 1);
+  setenv("OMP_NUM_THREADS", "all of them", 1);
+  EXPECT_EQ(LimitThreads(1000, 1), most);
+  unsetenv("OMP_NUM_THREADS");
+  EXPECT_EQ(LimitThreads(0, 3), 1);
 }
 
 TEST_F(CpuQuotaTest, Version1) {
