@@ -10,6 +10,7 @@
 #include "runtime/core/progress.h"
 #include "runtime/core/threads.h"
 #include "runtime/exec/communication_wait.h"
+#include "runtime/io/crc32c.h"
 
 // By CMake, when the build has MPI.
 #ifdef LOCKSTEP_WITH_MPI
@@ -131,6 +132,14 @@ void Job::Declare(const std::string& name, const std::string& value) {
   state_->declared.push_back(MakeFact("the program", name, value));
 }
 
+void Job::Declare(const std::string& name, const Tensor& data) {
+  if (size() == 1 || !IsPod(data.dtype())) return;
+  const std::string_view bytes(static_cast<const char*>(data.data()),
+                               data.bytes());
+  Declare(name, StrCat(DTypeName(data.dtype()), " ", data.shape(), ", CRC32C ",
+                       Crc32c(bytes)));
+}
+
 void Job::TakeStopSignals() {
   if (Lifeline* line = state_->mpi->lifeline()) return line->TakeStopSignals();
   // Without a lifeline ranks cannot agree on a step.
@@ -213,7 +222,7 @@ std::string Job::CommunicationSummary() const {
 Status Job::ConfigureTasks(SessionOptions* options) {
   HandOn(state_->trace, options);
   if (size() == 1) return Ok();
-  return UseTasks(*state_->communicator, options);
+  return UseTasks(*state_->communicator, options, state_->declared);
 }
 
 #else  // one process
@@ -231,6 +240,7 @@ Status Job::Sum(std::span<double>) { return Ok(); }
 Status Job::Share(Tensor*) { return Ok(); }
 void Job::Abort(const Status&) {}
 void Job::Declare(const std::string&, const std::string&) {}
+void Job::Declare(const std::string&, const Tensor&) {}
 void Job::TakeStopSignals() { lockstep::TakeStopSignals(); }
 bool Job::StopAt(int64_t step) {
   SetProgressStep(step);

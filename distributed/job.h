@@ -53,6 +53,8 @@ class Job {
   // program or the size of a file; compared when the session is made. Before
   // Configure.
   void Declare(const std::string& name, const std::string& value);
+  // The same of an array's dtype, shape and checksum.
+  void Declare(const std::string& name, const Tensor& data);
   // For programs that train in steps and can go on from a checkpoint: SIGTERM,
   // or SIGUSR2, is the wish that all ranks stop. Before step `step`, whether to
   // stop instead of making it: all ranks hear the same.

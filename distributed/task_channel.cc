@@ -266,9 +266,13 @@ Result<std::shared_ptr<TaskChannel>> MakeTaskChannel(Communicator& ranks) {
   return channel;
 }
 
-Status UseTasks(Communicator& ranks, SessionOptions* session) {
+Status UseTasks(Communicator& ranks, SessionOptions* session,
+                std::vector<Fact> declared) {
   LS_ASSIGN_OR_RETURN(std::shared_ptr<TaskChannel> channel,
                       MakeTaskChannel(ranks));
+  LS_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> agreement,
+                      ranks.Split(0, ranks.rank(), {.name = "agreement"}));
+  CheckAgreement(std::move(agreement), std::move(declared), session);
   session->task = ranks.rank();
   session->tasks = ranks.size();
   session->services.push_back(

@@ -17,7 +17,9 @@
 //   LS_ASSIGN_OR_RETURN(auto session, Session::Create(graph, options));
 
 #include <memory>
+#include <vector>
 
+#include "distributed/agreement.h"
 #include "runtime/exec/session_options.h"
 #include "runtime/op/task_channel.h"
 
@@ -32,8 +34,10 @@ class Communicator;
 // what was sent.
 Result<std::shared_ptr<TaskChannel>> MakeTaskChannel(Communicator& ranks);
 
-// Makes sessions with these options tasks of the job: sets the task and hands
-// them a channel. Called by all ranks.
-Status UseTasks(Communicator& ranks, SessionOptions* session);
+// Makes sessions with these options tasks of the job: sets the task, hands them
+// a channel, and makes the ranks compare their programs, options and graphs, and
+// `declared`, when a session is made (agreement.h). Called by all ranks.
+Status UseTasks(Communicator& ranks, SessionOptions* session,
+                std::vector<Fact> declared = {});
 
 }  // namespace lockstep

@@ -60,9 +60,13 @@ Result<Data> LoadAndShare(Job& job, const Options& options) {
     }
   }
   LS_RETURN_IF_ERROR(job.Agree(status));
-  for (Tensor* t : {&data.train.images, &data.train.labels, &data.test.images,
-                    &data.test.labels}) {
+  for (const auto& [name, t] :
+       {std::pair("training images", &data.train.images),
+        std::pair("training labels", &data.train.labels),
+        std::pair("test images", &data.test.images),
+        std::pair("test labels", &data.test.labels)}) {
     LS_RETURN_IF_ERROR(job.Share(t));
+    job.Declare(name, *t);
   }
   return data;
 }

@@ -110,20 +110,20 @@ Status Trainer::MakeSession() {
     session_options.gpu_options.virtual_gpus.count = options_.virtual_gpus;
     // Saving and counting are the host's, wherever the model is.
     session_options.allow_soft_placement = true;
+    for (const auto& [name, value] :
+         {std::pair("--batch", StrCat(options_.batch)),
+          std::pair("--epochs", StrCat(options_.epochs)),
+          std::pair("--steps", StrCat(options_.steps)),
+          std::pair("--seed", StrCat(options_.seed)),
+          std::pair("--lr", StrCat(options_.lr)),
+          std::pair("--log-every", StrCat(options_.log_every)),
+          std::pair("images to train with",
+                    StrCat(position_.training_examples))}) {
+      job_.Declare(name, value);
+    }
     if (options_.pipeline > 1) {
       status = job_.ConfigureTasks(&session_options);
     } else {
-      for (const auto& [name, value] :
-           {std::pair("--batch", StrCat(options_.batch)),
-            std::pair("--epochs", StrCat(options_.epochs)),
-            std::pair("--steps", StrCat(options_.steps)),
-            std::pair("--seed", StrCat(options_.seed)),
-            std::pair("--lr", StrCat(options_.lr)),
-            std::pair("--log-every", StrCat(options_.log_every)),
-            std::pair("training images",
-                      StrCat(position_.training_examples))}) {
-        job_.Declare(name, value);
-      }
       job_.Configure("images:0", &session_options);
     }
     if (status.ok()) {

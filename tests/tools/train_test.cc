@@ -221,6 +221,25 @@ TEST_F(TrainTest, TwoRanksTrainAsOneDoes) {
   for (size_t i = 0; i < one.size(); ++i) EXPECT_NEAR(one[i], two[i], 1e-5);
 }
 
+// Files of one name and size on two machines, one of them another version.
+TEST_F(TrainTest, RanksWithOtherDataAreRefusedByNameOfTheTensor) {
+  const Finished probe = RunProgram({"/bin/sh", "-c", "command -v mpirun"});
+  if (probe.status != 0) GTEST_SKIP() << "no mpirun here";
+  Tensor y = ReadNpy(env(), dir_ / "y.npy").value();
+  ASSERT_TRUE(WriteNpy(env(), dir_ / "y0.npy", y).ok());
+  y.flat<float>()[17] += 0.001f;
+  ASSERT_TRUE(WriteNpy(env(), dir_ / "y1.npy", y).ok());
+  const Finished run = RunProgram(
+      {"/bin/sh", "-c",
+       StrCat("exec ", LOCKSTEP_PROGRAM, " train ", dir_ / "g.meta",
+              " --feed x=", dir_ / "x.idx", " --feed y=", dir_ / "y",
+              "$OMPI_COMM_WORLD_RANK.npy --batch 8 --threads 1 --set noise=0")},
+      /*ranks=*/2);
+  EXPECT_NE(run.status, 0);
+  EXPECT_THAT(run.err, HasSubstr("the ranks are not alike: the program has "
+                                 "--feed y:0 float [50], CRC32C "));
+}
+
 TEST_F(TrainTest, EvaluationHasItsOwnDataAndValues) {
   const Finished run =
       Train({"--set", "noise=5", "--eval-feed", "x=" + (dir_ / "x.idx"),

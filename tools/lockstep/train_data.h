@@ -27,6 +27,8 @@ class TrainData {
                                 const TrainOptions& options);
 
   int64_t size() const { return rows_; }
+  // In the order of the feeds.
+  const std::vector<Tensor>& arrays() const { return arrays_; }
   int64_t batches() const { return (rows_ + batch_ - 1) / batch_; }
   // Examples of batch `index` on all ranks together.
   int64_t BatchSize(int64_t index) const {

@@ -45,6 +45,7 @@ class Trainer {
 
   Status Load();
   Status MakeSession();
+  void Declare() const;
   Status InitOrRestore();
   Status MakeSteps();
   Status OpenEvents();

@@ -121,9 +121,35 @@ Status Trainer::MakeSession() {
     input_name_ = trace->Name(TraceKind::kInput, "Input", "batch");
   }
   session_options.reproducible = options_.reproducible;
+  Declare();
   job_.Configure(options_.data[0].tensor, &session_options);
   LS_ASSIGN_OR_RETURN(session_, Session::Create(meta_.graph, session_options));
   return Ok();
+}
+
+// What the ranks' command lines and files must have in common.
+void Trainer::Declare() const {
+  for (const auto& [name, value] :
+       {std::pair("--batch", StrCat(options_.batch)),
+        std::pair("--epochs", StrCat(options_.epochs)),
+        std::pair("--steps", StrCat(options_.steps)),
+        std::pair("--seed", StrCat(options_.seed)),
+        std::pair("--shuffle", StrCat(options_.shuffle ? 1 : 0)),
+        std::pair("--log-every", StrCat(options_.log_every)),
+        std::pair("the train op", names_.train)}) {
+    job_.Declare(name, value);
+  }
+  for (const NamedFeed& f : options_.values) {
+    job_.Declare(StrCat("--set ", f.tensor), f.value);
+  }
+  const auto declare = [this](std::string_view option, const TrainData& data,
+                              const std::vector<NamedFeed>& feeds) {
+    for (size_t i = 0; i < data.arrays().size(); ++i) {
+      job_.Declare(StrCat(option, " ", feeds[i].tensor), data.arrays()[i]);
+    }
+  };
+  declare("--feed", *data_, options_.data);
+  if (eval_data_) declare("--eval-feed", *eval_data_, options_.data);
 }
 
 Status Trainer::InitOrRestore() {
@@ -179,7 +205,8 @@ void Trainer::Introduce() const {
                eval_data_ ? StrCat(", ", eval_data_->size(), " for evaluation")
                           : std::string(),
                ", batch ", options_.batch));
-  Print(StrCat("ranks: ", job_.size(),
+  Print(StrCat("ranks: ", job_.size(), ", ",
+               session_->options().intra_op_threads, " threads each",
                job_.size() > 1 ? StrCat(", gradients by ", job_.transport())
                                : std::string()));
   if (const int replicas = session_->options().reproducible; replicas > 0) {
