@@ -160,9 +160,9 @@ namespace {
 
 Status CompleteFor(PassContext& context, Node* slot, Node* user) {
   Graph& graph = context.graph;
-  const bool update = IsUpdate(*user);
+  const bool writes = IsUpdate(*user) || user->traits().assigns;
   std::vector<Node*> after;
-  if (!update) after = user->control_inputs();
+  if (!writes) after = user->control_inputs();
   LS_ASSIGN_OR_RETURN(
       Node * complete,
       graph.AddNode({.name = graph.UniqueName(slot->name() + "/_complete"),
@@ -172,9 +172,12 @@ Status CompleteFor(PassContext& context, Node* slot, Node* user) {
                      .inputs = {slot->output(0)},
                      .control_inputs = std::move(after)}));
   graph.AddControlEdge(complete, user);
-  // An update in full: no rank makes it before all have whole slots.
-  if (update) {
-    Node* exchange = user->input(user->traits().applies_gradient).node;
+  // An update in full, a new value: no rank writes it before all have whole
+  // slots.
+  if (writes) {
+    const int value =
+        user->traits().assigns ? 1 : user->traits().applies_gradient;
+    Node* exchange = user->input(value).node;
     if (exchange->traits().synchronizes) {
       graph.AddControlEdge(complete, exchange);
     }
