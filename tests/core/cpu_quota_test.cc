@@ -36,6 +36,7 @@ TEST_F(CpuQuotaTest, TheLeastOfTheGroupAndThoseAboveItCounts) {
 }
 
 TEST_F(CpuQuotaTest, OmpNumThreadsIsALimitAndNoWish) {
+  unsetenv("OMP_NUM_THREADS");
   const int most = LimitThreads(1000, 1);  // the container's, if it has one
   EXPECT_GE(most, 1);
   setenv("OMP_NUM_THREADS", "1,4", 1);

@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "runtime/core/cpu_quota.h"
 #include "runtime/core/strings.h"
@@ -60,6 +61,7 @@ TEST(ThreadShareTest, OfProcessorsThatTheJobMayUse) {
 }
 
 TEST(ThreadShareTest, OmpNumThreadsIsALimit) {
+  unsetenv("OMP_NUM_THREADS");
   EXPECT_EQ(ThreadsOf("", 1, "none", "OMP_NUM_THREADS=1"), 1);
   EXPECT_EQ(ThreadsOf("", 1, "none", "OMP_NUM_THREADS=1000"),
             LimitThreads(AffinityCount(), 1));
