@@ -8,6 +8,7 @@
 #include "ops/array/array.h"
 #include "ops/conv/conv.h"
 #include "ops/conv/conv_attrs.h"
+#include "ops/conv/conv_flops.h"
 #include "ops/conv/conv_op.h"
 
 namespace lockstep {
@@ -39,6 +40,7 @@ LOCKSTEP_OP("Conv2D")
     .Kernels<float, double, int32_t, Half, BFloat16>(kCpu, []<class T>() {
       return detail::ConvKernel<T, kForward>();
     });
+LOCKSTEP_FLOPS("Conv2D", detail::ForwardFlops<>);
 
 }  // namespace
 

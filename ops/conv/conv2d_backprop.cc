@@ -10,6 +10,7 @@
 #include "ops/array/array.h"
 #include "ops/conv/conv.h"
 #include "ops/conv/conv_attrs.h"
+#include "ops/conv/conv_flops.h"
 #include "ops/conv/conv_op.h"
 
 namespace lockstep {
@@ -66,6 +67,8 @@ LOCKSTEP_OP("Conv2DBackpropFilter")
     .Kernels<float, double, int32_t, Half, BFloat16>(kCpu, []<class T>() {
       return detail::ConvKernel<T, kFilterGradient>();
     });
+LOCKSTEP_FLOPS("Conv2DBackpropInput", detail::InputGradientFlops<>);
+LOCKSTEP_FLOPS("Conv2DBackpropFilter", detail::FilterGradientFlops<>);
 
 }  // namespace
 

@@ -10,6 +10,7 @@
 #include "ops/array/array.h"
 #include "ops/conv/conv.h"
 #include "ops/conv/conv_attrs.h"
+#include "ops/conv/conv_flops.h"
 #include "ops/conv/conv_op.h"
 
 namespace lockstep {
@@ -95,6 +96,11 @@ LOCKSTEP_OP("DepthwiseConv2dNativeBackpropFilter")
     .Kernels<float, double, Half, BFloat16>(kCpu, []<class T>() {
       return detail::ConvKernel<T, kFilterGradient>();
     });
+LOCKSTEP_FLOPS("DepthwiseConv2dNative", detail::ForwardFlops<true>);
+LOCKSTEP_FLOPS("DepthwiseConv2dNativeBackpropInput",
+               detail::InputGradientFlops<true>);
+LOCKSTEP_FLOPS("DepthwiseConv2dNativeBackpropFilter",
+               detail::FilterGradientFlops<true>);
 
 }  // namespace
 

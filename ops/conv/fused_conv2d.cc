@@ -6,6 +6,7 @@
 // reads what is in between.
 
 #include "ops/conv/conv_attrs.h"
+#include "ops/conv/conv_flops.h"
 #include "ops/conv/conv_kernel.h"
 #include "runtime/graph/passes/rewrite.h"
 
@@ -74,6 +75,7 @@ Result<bool> FuseRelu(RewriteContext& c) {
   return true;
 }
 LOCKSTEP_REWRITE("Relu", FuseRelu);
+LOCKSTEP_FLOPS("_FusedConv2D", detail::ForwardFlops<>);
 
 }  // namespace
 }  // namespace lockstep

@@ -10,6 +10,7 @@
 #include "ops/linalg/linalg.h"
 #include "ops/linalg/matmul_kernel.h"
 #include "runtime/graph/gradients.h"
+#include "runtime/graph/node_work.h"
 
 namespace lockstep {
 namespace {
@@ -171,6 +172,9 @@ OpBuilder BatchMatMulV3Op() {
   return b;
 }
 const OpRegistrar kBatchMatMulV3 = BatchMatMulV3Op();
+LOCKSTEP_FLOPS("BatchMatMul", ProductFlops);
+LOCKSTEP_FLOPS("BatchMatMulV2", ProductFlops);
+LOCKSTEP_FLOPS("BatchMatMulV3", ProductFlops);
 
 }  // namespace
 

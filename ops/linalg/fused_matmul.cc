@@ -6,6 +6,7 @@
 // them, when nothing else reads what is in between.
 
 #include "ops/linalg/matmul_kernel.h"
+#include "runtime/graph/node_work.h"
 #include "runtime/graph/passes/rewrite.h"
 #include "runtime/op/shape_context.h"
 
@@ -84,6 +85,7 @@ Result<bool> FuseRelu(RewriteContext& c) {
   return true;
 }
 LOCKSTEP_REWRITE("Relu", FuseRelu);
+LOCKSTEP_FLOPS("_FusedMatMul", ProductFlops);
 
 }  // namespace
 }  // namespace lockstep

@@ -6,6 +6,7 @@
 #include "ops/linalg/linalg.h"
 #include "ops/linalg/matmul_kernel.h"
 #include "ops/math/binary_gradient.h"
+#include "runtime/graph/node_work.h"
 
 namespace lockstep {
 namespace {
@@ -63,6 +64,7 @@ LOCKSTEP_OP("MatMul")
              uint64_t, LS_COMPLEX_TYPES>(kCpu, []<class T>() {
       return KernelDef{detail::RunMatMul<T>, MatMulPrepare<T>};
     });
+LOCKSTEP_FLOPS("MatMul", ProductFlops);
 
 }  // namespace
 

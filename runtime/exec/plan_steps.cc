@@ -7,6 +7,7 @@
 #include "runtime/exec/replica_step.h"
 #include "runtime/graph/control_flow.h"
 #include "runtime/graph/memory_spaces.h"
+#include "runtime/graph/node_work.h"
 
 namespace lockstep {
 
@@ -234,6 +235,8 @@ void PlanBuilder::Describe() {
     }
     if (HasLanes()) text += " on " + environment_.lanes->Name(step.lane);
     info.steps.push_back(std::move(text));
+    const NodeWork work = WorkOf(n);
+    info.work.push_back({n.name(), n.op(), work.bytes, work.flops});
     info.num_dynamic_steps += step.kind == StepKind::kDynamic;
   }
 }

@@ -62,6 +62,14 @@ struct DeviceUse {
   size_t limit_bytes = 0;
 };
 
+// What a step of a plan does each time it runs (runtime/graph/node_work.h).
+struct StepWork {
+  std::string name;
+  std::string op;
+  double bytes = 0;
+  double flops = 0;
+};
+
 // What one plan needs and does, for tools and tests.
 struct PlanInfo {
   std::vector<DeviceNeed> devices;  // those that the plan uses; /cpu:0 first
@@ -71,6 +79,7 @@ struct PlanInfo {
   int num_steps = 0;
   int num_dynamic_steps = 0;
   std::vector<std::string> steps;  // "name = Op(inputs) float [2,3] @ offset"
+  std::vector<StepWork> work;      // of the same steps
 };
 
 class Session {
