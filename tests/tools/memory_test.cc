@@ -17,7 +17,7 @@ struct Case {
 class MemoryContractTest : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
-    auto model = MakeBenchModel(GetParam().model, 0);
+    auto model = MakeBenchModel(GetParam().model);
     ASSERT_TRUE(model.ok()) << model.status().ToString();
     model_ = *std::move(model);
     for (Node* n : model_.graph.nodes()) {
@@ -45,7 +45,7 @@ class MemoryContractTest : public ::testing::TestWithParam<Case> {
     }
     std::vector<std::string> fetches, targets;
     for (const Output& f : model_.fetches) fetches.push_back(f.name());
-    if (model_.train) targets.push_back(model_.train->name());
+    for (const Node* n : model_.targets) targets.push_back(n->name());
     LS_ASSIGN_OR_RETURN(planned_, session->Explain(feeds, fetches, targets));
     LS_RETURN_IF_ERROR(session->Run(feeds, fetches, targets).status());
     return session;

@@ -2,198 +2,166 @@
 #include "tools/lockstep/bench.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cstdio>
+#include <cstdlib>
 
 #include "distributed/job.h"
 #include "runtime/core/threads.h"
-#include "runtime/exec/session.h"
-#include "runtime/graph/graph_def.h"
 #include "tools/lockstep/bench_allreduce.h"
+#include "tools/lockstep/bench_files.h"
 #include "tools/lockstep/bench_models.h"
+#include "tools/lockstep/bench_options.h"
+#include "tools/lockstep/bench_start.h"
+#include "tools/lockstep/bench_steps.h"
+#include "tools/lockstep/bench_sweep.h"
 #include "tools/lockstep/command.h"
 #include "tools/lockstep/ranks.h"
-#include "tools/lockstep/session_flags.h"
 
 namespace lockstep {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-struct BenchOptions {
-  std::string name;
-  int batch = 0;
-  int threads = 0;
-  int ranks = 1;
-  int steps = 200;
-  int warmup = 20;
-  int reproducible = 0;
-  std::string device;
-  bool json = false;
-  bool plan = false;
-  std::string write_graph;
-  SessionFlags session;
+// Of one process, which is no rank of a job.
+struct Alone {
+  const char* name;
+  Status (*run)(const BenchOptions& options, int threads);
 };
+constexpr Alone kAlone[] = {
+    {"checkpoint", BenchCheckpoint}, {"elementwise", BenchSweep},
+    {"reduce", BenchSweep},          {"matmul", BenchSweep},
+    {"conv", BenchSweep},            {"input", BenchInput},
+    {"start", BenchStart}};
 
-struct Times {
-  double first_us = 0;     // planning included
-  std::vector<double> us;  // sorted
-  double At(double share) const {
-    return us[static_cast<size_t>(share * static_cast<double>(us.size() - 1))];
-  }
-};
-
-Result<Times> TimeSteps(BenchModel& model, Session& session,
-                        const BenchOptions& o) {
-  std::vector<Node*> targets;
-  if (model.train) targets.push_back(model.train);
-  if (model.init) LS_RETURN_IF_ERROR(session.RunTargets({model.init->name()}));
-  LS_ASSIGN_OR_RETURN(
-      auto step, session.MakeCallable(model.feeds, model.fetches, targets));
-  Times times;
-  std::vector<Tensor> out;
-  for (int i = 0; i < o.warmup + o.steps; ++i) {
-    const auto& feeds =
-        model.batches[static_cast<size_t>(i) % model.batches.size()];
-    const auto begin = Clock::now();
-    LS_RETURN_IF_ERROR(step->Run(feeds, &out));
-    const double us =
-        std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
-    if (i == 0) times.first_us = us;
-    if (i >= o.warmup) times.us.push_back(us);
-  }
-  std::ranges::sort(times.us);
-  return times;
+std::vector<std::string> Names() {
+  std::vector<std::string> names = BenchNames();
+  names.emplace_back("allreduce");
+  for (const Alone& alone : kAlone) names.emplace_back(alone.name);
+  return names;
 }
 
-void Print(const BenchOptions& o, const Times& times, int batch, int threads,
-           int ranks) {
-  if (o.json) {
-    std::printf(
-        "{\"name\": \"%s\", \"us_min\": %.2f, \"us_med\": %.2f, "
-        "\"us_p95\": %.2f, \"threads\": %d, \"ranks\": %d, "
-        "\"batch\": %d, \"steps\": %zu, \"first_us\": %.0f}\n",
-        o.name.c_str(), times.us.front(), times.At(0.5), times.At(0.95),
-        threads, ranks, batch, times.us.size(), times.first_us);
-    return;
+const Alone* FindAlone(const std::string& name) {
+  for (const Alone& alone : kAlone) {
+    if (name == alone.name) return &alone;
   }
-  std::printf(
-      "%-8s batch %d, %d ranks, %d threads, %zu steps: min %.2f us, "
-      "median %.2f, 95 %% %.2f (first %.0f)\n",
-      o.name.c_str(), batch, ranks, threads, times.us.size(), times.us.front(),
-      times.At(0.5), times.At(0.95), times.first_us);
+  return nullptr;
 }
 
-// With several ranks each takes its part of the batch.
-Status RunBench(const BenchOptions& o, Job& job) {
-  LS_ASSIGN_OR_RETURN(BenchModel model,
-                      MakeBenchModel(o.name, o.batch, o.device));
-  const int batch = model.batch;
-  if (batch % job.size() != 0) {
-    return InvalidArgument("a batch of ", batch, " does not divide by ",
-                           job.size(), " ranks");
+std::string TemporaryFolder() {
+  const char* variable = std::getenv("TMPDIR");
+  return variable == nullptr || *variable == '\0' ? "/tmp" : variable;
+}
+
+void AddGraphOptions(po::options_description& options, BenchOptions* o) {
+  options.add_options()  //
+      ("graph", po::value(&o->graph)->value_name("FILE"),
+       "time a run of this graph instead: .pb, .pbtxt, .meta, SavedModel")  //
+      ("feed-shape", po::value(&o->feed_shapes)->value_name("TENSOR=SIZES"),
+       "of the graph: a tensor is fed, with this shape; may be repeated")  //
+      ("fetch", po::value(&o->fetches)->value_name("TENSOR"),
+       "of the graph: the run fetches it; may be repeated")  //
+      ("target", po::value(&o->targets)->value_name("NODE"),
+       "of the graph: the run runs it; may be repeated")  //
+      ("init", po::value(&o->init)->value_name("NODE"),
+       "of the graph: is run first [init, if there is one]")  //
+      ("write-graph", po::value(&o->write_graph)->value_name("FILE"),
+       "write the model's GraphDef there and time nothing");
+}
+
+void AddOptions(po::options_description& options, BenchOptions* o) {
+  options.add_options()  //
+      ("name", po::value(&o->name), "what is timed (also without --name)")  //
+      ("batch", po::value(&o->batch),
+       "samples a step, of all ranks together; 0: the model's usual")  //
+      ("width", po::value(&o->width), "of mlp: units of a hidden layer [300]")  //
+      ("depth", po::value(&o->depth), "of mlp: hidden layers [1]")  //
+      ("threads", po::value(&o->threads),
+       "0: the processors this process has")  //
+      ("ranks", po::value(&o->ranks), "processes, started by mpirun [1]")  //
+      ("steps", po::value(&o->steps),
+       "steps timed, or rounds [200 steps of models, 20 starts, 10 "
+       "checkpoints]")  //
+      ("warmup", po::value(&o->warmup), "steps before them [20]")  //
+      ("device", po::value(&o->device),
+       "where the model asks to be: /gpu:0")  //
+      ("reproducible", po::value(&o->reproducible),
+       "train with so many virtual replicas; 0: none")  //
+      ("backend", po::value(&o->backends)->composing(),
+       "of allreduce, may be repeated: shm, mpi; all there are")  //
+      ("max-bytes", po::value(&o->max_bytes),
+       "the largest of allreduce and of sweeps, all of a checkpoint [64 "
+       "MiB]")  //
+      ("dir", po::value(&o->dir)->value_name("DIR"),
+       "where a checkpoint is written [$TMPDIR]")  //
+      ("json", po::bool_switch(&o->json), "lines of JSON")  //
+      ("plan", po::bool_switch(&o->plan),
+       "list the plan's steps and memory")  //
+      ("profile", po::bool_switch(&o->profile),
+       "where the time of a step goes, by op, beside the machine's peak")  //
+      ("parts", po::bool_switch(&o->parts),
+       "with --json: when each part of the start was done");
+}
+
+Status Check(const BenchOptions& o) {
+  if (o.name.empty() == o.graph.empty()) {
+    return InvalidArgument("want the name of a benchmark or --graph");
   }
-  if (job.size() > 1) {
-    LS_ASSIGN_OR_RETURN(model,
-                        MakeBenchModel(o.name, batch / job.size(), o.device));
+  const std::vector<std::string> names = Names();
+  if (!o.name.empty() && std::ranges::find(names, o.name) == names.end()) {
+    const std::string near = NearestName(o.name, names);
+    return InvalidArgument("there is no benchmark '", o.name, "'",
+                           near.empty() ? "" : StrCat(" (", near, "?)"),
+                           "; there are ", Join(names, ", "));
   }
-  if (!o.write_graph.empty()) {
-    LS_ASSIGN_OR_RETURN(const std::string bytes, ToGraphDef(model.graph));
-    return Env::Default()->WriteFileAtomically(o.write_graph, bytes);
+  if (o.steps < 0 || o.warmup < 0 || o.batch < 0 || o.width < 0 ||
+      o.depth < 0 || o.threads < 0 || o.ranks < 1 || o.max_bytes < 1) {
+    return InvalidArgument(
+        "--ranks and --max-bytes must be at least 1, --steps, --warmup, "
+        "--batch, --width, --depth and --threads not negative");
   }
-  SessionOptions options;
-  LS_RETURN_IF_ERROR(o.session.Apply("bench", *Env::Default(), &options));
-  const int threads = o.threads > 0 ? o.threads : job.default_threads();
-  options.intra_op_threads = threads;
-  options.reproducible = o.reproducible;
-  if (!o.device.empty()) options.allow_soft_placement = true;
-  LS_RETURN_IF_ERROR(job.StartTrace(options.trace_dir));
-  job.Configure(model.feeds.empty() ? "" : model.feeds[0].name(), &options);
-  LS_ASSIGN_OR_RETURN(auto session, Session::Create(model.graph, options));
-  LS_ASSIGN_OR_RETURN(Times times, TimeSteps(model, *session, o));
-  if (!job.speaks()) return Ok();
-  Print(o, times, batch, threads, job.size());
-  if (!o.plan) return Ok();
-  std::vector<Session::Feed> feeds;
-  std::vector<std::string> fetches, targets;
-  for (size_t i = 0; i < model.feeds.size(); ++i) {
-    feeds.emplace_back(model.feeds[i].name(), model.batches[0][i]);
+  if (o.ranks > 1 && FindAlone(o.name) != nullptr) {
+    return InvalidArgument("'", o.name, "' is timed on one rank");
   }
-  for (const Output& f : model.fetches) fetches.push_back(f.name());
-  if (model.train) targets.push_back(model.train->name());
-  LS_ASSIGN_OR_RETURN(PlanInfo info, session->Explain(feeds, fetches, targets));
-  for (const std::string& step : info.steps)
-    std::printf("  %s\n", step.c_str());
-  std::printf(
-      "%d steps, %d dynamic; arena %zu bytes (at least %zu), variables "
-      "%zu bytes\n",
-      info.num_steps, info.num_dynamic_steps, info.arena_bytes,
-      info.lower_bound_bytes, info.variable_bytes);
   return Ok();
 }
 
 }  // namespace
 
 int BenchMain(const std::vector<std::string>& args) {
+  StartLog log;
+  log.Done("libraries and static initialisers");
   BenchOptions o;
-  AllReduceBenchOptions all_reduce;
-  CommandLine line("lockstep bench NAME, one of allreduce, " +
-                   Join(BenchNames(), ", "));
-  line.options.add_options()("name", po::value(&o.name),
-                             "the model (also without --name)")(
-      "batch", po::value(&o.batch),
-      "samples a step, of all ranks together; 0: the model's usual")(
-      "threads", po::value(&o.threads), "0: the processors this process has")(
-      "ranks", po::value(&o.ranks)->default_value(o.ranks),
-      "processes, started by mpirun")(
-      "steps", po::value(&o.steps)->default_value(o.steps), "steps timed")(
-      "warmup", po::value(&o.warmup)->default_value(o.warmup),
-      "steps before them")("device", po::value(&o.device),
-                           "where the model asks to be: /gpu:0")(
-      "reproducible", po::value(&o.reproducible),
-      "train with so many virtual replicas; 0: none")(
-      "backend", po::value(&all_reduce.backends)->composing(),
-      "of allreduce, may be repeated: shm, mpi; all there are")(
-      "max-bytes",
-      po::value(&all_reduce.max_bytes)->default_value(all_reduce.max_bytes),
-      "the largest of allreduce")("json", po::bool_switch(&o.json),
-                                  "one line of JSON")(
-      "plan", po::bool_switch(&o.plan), "list the plan's steps and memory")(
-      "write-graph", po::value(&o.write_graph)->value_name("FILE"),
-      "write the model's GraphDef there and time nothing");
+  o.dir = TemporaryFolder();
+  CommandLine line(
+      StrCat("lockstep bench NAME | --graph FILE; NAME is one of ",
+             Join(Names(), ", ")));
+  AddOptions(line.options, &o);
+  AddGraphOptions(line.options, &o);
   o.session.AddTo(line.options);
   line.positional.add("name", 1);
-  if (Status parsed = line.Parse(args); !parsed.ok()) {
-    return Fail("bench", parsed, kExitBadInput);
-  }
+  Status status = line.Parse(args);
   if (line.help()) return line.ShowHelp();
-  if (o.name.empty()) {
-    line.ShowHelp();
-    return kExitBadInput;
-  }
-  if (o.steps < 1 || o.warmup < 0 || o.batch < 0 || o.threads < 0 ||
-      o.ranks < 1) {
-    return Fail("bench",
-                InvalidArgument("--steps and --ranks must be at least 1, "
-                                "--warmup, --batch and --threads not negative"),
-                kExitBadInput);
-  }
+  if (status.ok()) status = Check(o);
+  if (!status.ok()) return Fail("bench", status, kExitBadInput);
   if (o.ranks > 1 && !IsRank()) {
     std::vector<std::string> again = {"bench"};
     again.insert(again.end(), args.begin(), args.end());
     return Fail("bench", BecomeRanks(o.ranks, again), kExitFailed);
   }
-  all_reduce.json = o.json;
-  if (o.name == "allreduce") {
-    const Status s = BenchAllReduce(all_reduce);
-    return s.ok() ? 0 : Fail("bench", s, kExitFailed);
+  if (const Alone* alone = FindAlone(o.name)) {
+    status = alone->run(o, o.threads > 0 ? o.threads : AffinityCount());
+    return status.ok() ? 0 : Fail("bench", status, kExitFailed);
   }
+  if (o.name == "allreduce") {
+    status = BenchAllReduce(o);
+    return status.ok() ? 0 : Fail("bench", status, kExitFailed);
+  }
+  log.Done("options");
   Result<Job> job = Job::Start(nullptr, nullptr);
   if (!job.ok()) return Fail("bench", job.status(), kExitFailed);
-  const Status s = job->Agree(RunBench(o, *job));
-  if (s.ok()) return 0;
-  return s.code() == Code::kCancelled ? kExitFailed
-                                      : Fail("bench", s, kExitBadInput);
+  log.Done("ranks");
+  status = job->Agree(BenchSteps(o, *job, &log));
+  if (status.ok()) return 0;
+  return status.code() == Code::kCancelled
+             ? kExitFailed
+             : Fail("bench", status, kExitBadInput);
 }
 
 }  // namespace lockstep

@@ -72,9 +72,7 @@ Status Verify(const Method& method, const MpiContext& mpi, float* data,
   return Ok();
 }
 
-// Microseconds of each call, sorted.
-Result<std::vector<double>> Time(const Method& method, float* data,
-                                 int64_t count) {
+Result<BenchTimes> Time(const Method& method, float* data, int64_t count) {
   // Sums that are added up again overflow; zeros cost the same.
   std::fill(data, data + count, 0.0f);
   std::vector<double> us;
@@ -97,27 +95,24 @@ Result<std::vector<double>> Time(const Method& method, float* data,
           kFewest, kMost)));
   us.clear();
   for (int64_t i = 0; i < calls; ++i) LS_RETURN_IF_ERROR(call());
-  std::ranges::sort(us);
-  return us;
+  return BenchTimes(std::move(us));
 }
 
 void Print(const std::string& name, int64_t bytes, int ranks,
-           const std::vector<double>& us, bool json) {
-  const double algorithm = static_cast<double>(bytes) / us.front() * 1e-3;
+           const BenchTimes& times, bool json) {
+  const double algorithm = static_cast<double>(bytes) / times.min() * 1e-3;
   const double bus = algorithm * 2 * (ranks - 1) / ranks;
-  const double median = us[us.size() / 2];
   if (json) {
-    std::printf(
-        "{\"name\": \"allreduce\", \"backend\": \"%s\", \"bytes\": %lld, "
-        "\"ranks\": %d, \"us_min\": %.2f, \"us_med\": %.2f, "
-        "\"algorithm_gb_s\": %.3f, \"bus_gb_s\": %.3f, \"calls\": %zu}\n",
-        name.c_str(), static_cast<long long>(bytes), ranks, us.front(), median,
-        algorithm, bus, us.size());
-  } else {
-    std::printf("%12lld  %-14s %10.2f %10.2f %10.3f %10.3f\n",
-                static_cast<long long>(bytes), name.c_str(), us.front(), median,
-                algorithm, bus);
+    PrintJson(RowJson({.name = "allreduce", .ranks = ranks}, times,
+                      {{"backend", name},
+                       {"bytes", bytes},
+                       {"algorithm_gb_s", Rounded(algorithm, 3)},
+                       {"bus_gb_s", Rounded(bus, 3)}}));
+    return;
   }
+  std::printf("%12lld  %-14s %10.2f %10.2f %10.3f %10.3f\n",
+              static_cast<long long>(bytes), name.c_str(), times.min(),
+              times.median(), algorithm, bus);
   std::fflush(stdout);
 }
 
@@ -158,7 +153,7 @@ Result<std::vector<Method>> Methods(MpiContext& mpi,
 
 }  // namespace
 
-Status BenchAllReduce(const AllReduceBenchOptions& options) {
+Status BenchAllReduce(const BenchOptions& options) {
   LS_ASSIGN_OR_RETURN(auto mpi, MpiContext::Init(nullptr, nullptr));
   if (mpi->size() < 2) {
     return InvalidArgument("allreduce is for several ranks: --ranks 2");
@@ -180,12 +175,12 @@ Status BenchAllReduce(const AllReduceBenchOptions& options) {
         return ResourceExhausted("no memory of ", bytes, " bytes");
       }
       LS_RETURN_IF_ERROR(Verify(method, *mpi, buffer.data(), count));
-      LS_ASSIGN_OR_RETURN(const std::vector<double> us,
+      LS_ASSIGN_OR_RETURN(const BenchTimes times,
                           Time(method, buffer.data(), count));
       // Nobody frees what others may still write.
       LS_RETURN_IF_ERROR(method.least(0).status());
       if (mpi->rank() == 0) {
-        Print(method.name, bytes, mpi->size(), us, options.json);
+        Print(method.name, bytes, mpi->size(), times, options.json);
       }
     }
   }
@@ -198,7 +193,7 @@ Status BenchAllReduce(const AllReduceBenchOptions& options) {
 
 namespace lockstep {
 
-Status BenchAllReduce(const AllReduceBenchOptions&) {
+Status BenchAllReduce(const BenchOptions&) {
   return Unimplemented("this build has no MPI");
 }
 

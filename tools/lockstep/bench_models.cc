@@ -10,21 +10,10 @@ namespace {
 constexpr int kSets = 4;       // batches in turn
 constexpr int kChainOps = 1500;
 
-// Uniform numbers in [0, 1), equal in every run.
-Tensor Uniform(const Shape& shape, uint64_t stream) {
-  Tensor t(kFloat, shape);
-  const Philox rng(1, stream, 0);
-  auto v = t.flat<float>();
-  for (size_t i = 0; i < v.size(); ++i) {
-    v[i] = UniformFloat(rng.Block(i / 4)[i % 4]);
-  }
-  return t;
-}
-
 Tensor OneHotLabels(int batch, uint64_t stream) {
   Tensor t(kFloat, Shape{batch, 10});
   std::ranges::fill(t.flat<float>(), 0.0f);
-  const Tensor draw = Uniform(Shape{batch}, stream);
+  const Tensor draw = UniformTensor(Shape{batch}, stream);
   for (int i = 0; i < batch; ++i) {
     const auto label = static_cast<size_t>(draw.flat<float>()[static_cast<size_t>(i)] * 10);
     t.flat<float>()[static_cast<size_t>(i) * 10 + label] = 1;
@@ -37,37 +26,38 @@ class Maker {
   explicit Maker(BenchModel* model)
       : m_(*model), root_(Scope(&model->graph).WithDevice(model->device)) {}
 
-  Output Feed(const char* name, const Shape& shape) {
+  Output Feed(const std::string& name, const Shape& shape) {
     Output o = ops::Placeholder(root_.WithName(name), kFloat, shape);
     m_.feeds.push_back(o);
     return o;
   }
-  Output Weights(const char* name, const Shape& shape) {
+  Output Weights(const std::string& name, const Shape& shape) {
     std::vector<int32_t> dims;
     for (int64_t d : shape.dims()) dims.push_back(static_cast<int32_t>(d));
     Output random = ops::RandomStandardNormal(root_, Tensor::Vector(dims), kFloat);
     return Keep(name, ops::Mul(root_, random, 0.05f));
   }
-  Output Zeros(const char* name, int64_t n) {
+  Output Zeros(const std::string& name, int64_t n) {
     Tensor t(kFloat, Shape{n});
     std::ranges::fill(t.flat<float>(), 0.0f);
     return Keep(name, t);
   }
-  Output Keep(const char* name, const Input& value) {
+  Output Keep(const std::string& name, const Input& value) {
     Output v = ops::InitializedVariable(root_.WithName(name), value);
     variables_.push_back(v);
     return v;
   }
   void Train(ops::Optimizer& optimizer, Output loss) {
     m_.fetches = {loss};
-    m_.train = optimizer.Minimize(root_, loss, variables_);
+    m_.targets = {optimizer.Minimize(root_, loss, variables_)};
     m_.init = ops::VariablesInitializer(root_.WithName("init"));
   }
   Output CrossEntropy(Output logits, Output labels) {
     return ops::Mean(
         root_, ops::SoftmaxCrossEntropyWithLogits(root_, logits, labels), {0});
   }
-  Output Dense(Output x, const char* w, const char* b, int64_t in, int64_t out) {
+  Output Dense(Output x, const std::string& w, const std::string& b, int64_t in,
+               int64_t out) {
     return ops::BiasAdd(root_, ops::MatMul(root_, x, Weights(w, {in, out})),
                         Zeros(b, out));
   }
@@ -89,17 +79,25 @@ class Maker {
 void Images(BenchModel* m) {
   for (int s = 0; s < kSets; ++s) {
     const auto stream = static_cast<uint64_t>(s) * 2;
-    m->batches.push_back({Uniform(Shape{m->batch, 784}, stream),
+    m->batches.push_back({UniformTensor(Shape{m->batch, 784}, stream),
                           OneHotLabels(m->batch, stream + 1)});
   }
 }
 
-void Mlp(BenchModel* m) {
+void Mlp(BenchModel* m, const BenchModelOptions& o) {
   Maker k(m);
   Output x = k.Feed("x", {-1, 784}), y = k.Feed("y", {-1, 10});
-  Output h = ops::Relu(k.root(), k.Dense(x, "w1", "b1", 784, 300));
+  const int width = o.width > 0 ? o.width : 300;
+  const int depth = o.depth > 0 ? o.depth : 1;
+  Output h = x;
+  for (int i = 1; i <= depth; ++i) {
+    const std::string w = StrCat("w", i), b = StrCat("b", i);
+    h = ops::Relu(k.root(), k.Dense(h, w, b, i == 1 ? 784 : width, width));
+  }
   ops::AdamOptimizer adam(0.001f);
-  k.Train(adam, k.CrossEntropy(k.Dense(h, "w2", "b2", 300, 10), y));
+  k.Train(adam, k.CrossEntropy(k.Dense(h, StrCat("w", depth + 1),
+                                       StrCat("b", depth + 1), width, 10),
+                               y));
   Images(m);
 }
 
@@ -142,7 +140,7 @@ void LinearRegression(BenchModel* m) {
   ops::GradientDescentOptimizer sgd(0.1f);
   k.Train(sgd, ops::Mean(s, ops::Square(s, ops::Sub(s, prediction, y)), {0, 1}));
   for (int i = 0; i < kSets; ++i) {
-    const Tensor xs = Uniform(Shape{m->batch, 1}, static_cast<uint64_t>(i));
+    const Tensor xs = UniformTensor(Shape{m->batch, 1}, static_cast<uint64_t>(i));
     Tensor ys = xs.Clone();
     for (float& v : ys.flat<float>()) v = 3 * v + 2;
     m->batches.push_back({xs, ys});
@@ -171,13 +169,23 @@ std::vector<std::string> BenchNames() {
   return {"mlp", "cnn", "xor", "linreg", "chain", "empty"};
 }
 
-Result<BenchModel> MakeBenchModel(const std::string& name, int batch,
-                                  const std::string& device) {
+Tensor UniformTensor(const Shape& shape, uint64_t stream) {
+  Tensor t(kFloat, shape);
+  const Philox rng(1, stream, 0);
+  auto v = t.flat<float>();
+  for (size_t i = 0; i < v.size(); ++i) {
+    v[i] = UniformFloat(rng.Block(i / 4)[i % 4]);
+  }
+  return t;
+}
+
+Result<BenchModel> MakeBenchModel(const std::string& name,
+                                  const BenchModelOptions& options) {
   BenchModel m;
-  m.device = device;
-  m.batch = batch > 0 ? batch : name == "cnn" ? 128 : 100;
+  m.device = options.device;
+  m.batch = options.batch > 0 ? options.batch : name == "cnn" ? 128 : 100;
   if (name == "mlp") {
-    Mlp(&m);
+    Mlp(&m, options);
   } else if (name == "cnn") {
     Cnn(&m);
   } else if (name == "xor") {
@@ -189,7 +197,7 @@ Result<BenchModel> MakeBenchModel(const std::string& name, int batch,
   } else if (name == "empty") {
     Chain(&m, 0);
   } else {
-    return InvalidArgument("there is no benchmark '", name, "'; there are ",
+    return InvalidArgument("there is no model '", name, "'; there are ",
                            Join(BenchNames(), ", "));
   }
   LS_RETURN_IF_ERROR(m.graph.status());

@@ -17,13 +17,6 @@ namespace {
 
 constexpr uint64_t kTraceBytes = uint64_t{32} << 20;
 
-// Ops of one run in order, each with its median over the runs.
-struct OpTimes {
-  std::vector<std::string> names;
-  std::vector<double> us;
-  double run_us = 0;  // median
-};
-
 double Median(std::vector<double> values) {
   if (values.empty()) return 0;
   const auto middle =
@@ -33,8 +26,8 @@ double Median(std::vector<double> values) {
 }
 
 // Of the last `steps` runs; the first ones make the plan.
-OpTimes TimesOf(const TraceLog& log, size_t steps) {
-  OpTimes times;
+MeasuredSteps TimesOf(const TraceLog& log, size_t steps) {
+  MeasuredSteps times;
   std::vector<uint32_t> runs;
   std::vector<double> run_us;
   for (const TraceEvent& e : log.events) {
@@ -129,16 +122,21 @@ Result<int64_t> GradientBytes(const Node& update, const Output& gradient) {
 
 }  // namespace
 
-Result<StepProfile> Calibrate(const Graph& graph, SessionOptions options,
-                              const CalibrationRun& run) {
+Result<MeasuredSteps> MeasureSteps(const Graph& graph, SessionOptions options,
+                                   const CalibrationRun& run) {
   char dir[] = "/tmp/lockstep_calibrate_XXXXXX";
   if (mkdtemp(dir) == nullptr) return Internal("no folder for a trace");
   const Result<TraceLog> log = RunTraced(graph, std::move(options), run, dir);
   std::error_code ignored;
   std::filesystem::remove_all(dir, ignored);
   LS_RETURN_IF_ERROR(log.status());
-  const OpTimes times = TimesOf(*log, static_cast<size_t>(run.steps));
+  return TimesOf(*log, static_cast<size_t>(run.steps));
+}
 
+Result<StepProfile> Calibrate(const Graph& graph, SessionOptions options,
+                              const CalibrationRun& run) {
+  LS_ASSIGN_OR_RETURN(const MeasuredSteps times,
+                      MeasureSteps(graph, std::move(options), run));
   StepProfile profile;
   profile.batch_share = true;
   std::map<std::string, double> update_us;

@@ -23,6 +23,16 @@ struct CalibrationRun {
   int steps = 50;
 };
 
+// The steps of a run's plan in order, each with its median over the runs.
+struct MeasuredSteps {
+  std::vector<std::string> names;
+  std::vector<double> us;
+  double run_us = 0;  // median
+};
+
+Result<MeasuredSteps> MeasureSteps(const Graph& graph, SessionOptions options,
+                                   const CalibrationRun& run);
+
 // INVALID_ARGUMENT when no gradient reaches an Apply* op of the run, or when
 // the sizes of one are not known.
 Result<StepProfile> Calibrate(const Graph& graph, SessionOptions options,

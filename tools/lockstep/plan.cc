@@ -2,7 +2,6 @@
 #include "tools/lockstep/plan.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <cstring>
 
@@ -13,6 +12,7 @@
 #include "runtime/graph/meta_graph.h"
 #include "runtime/graph/placer.h"
 #include "tools/lockstep/command.h"
+#include "tools/lockstep/graph_feeds.h"
 #include "tools/lockstep/plan_ranks.h"
 #include "tools/lockstep/plan_report.h"
 #include "tools/lockstep/session_flags.h"
@@ -53,61 +53,6 @@ Status PutUnder(const std::string& device, Graph* graph) {
   return Ok();
 }
 
-// "100,784"; "" is a scalar.
-Result<Shape> ParseShape(const std::string& text) {
-  std::vector<int64_t> sizes;
-  for (const std::string& part : Split(text, ',')) {
-    if (text.empty()) break;
-    int64_t size = -1;
-    const char* end = part.data() + part.size();
-    const auto [rest, error] = std::from_chars(part.data(), end, size);
-    if (error != std::errc() || rest != end || size < 0) {
-      return InvalidArgument("'", text,
-                             "' is no shape: want sizes, as in "
-                             "100,784");
-    }
-    sizes.push_back(size);
-  }
-  return Shape::Make(sizes);
-}
-
-Result<Session::Feed> ParseFeed(const Graph& graph, const std::string& text) {
-  const size_t equals = text.rfind('=');
-  if (equals == std::string::npos) {
-    return InvalidArgument("want TENSOR=SIZES, got '", text, "'");
-  }
-  LS_ASSIGN_OR_RETURN(const Output tensor,
-                      graph.FindOutput(text.substr(0, equals)));
-  LS_ASSIGN_OR_RETURN(const Shape shape, ParseShape(text.substr(equals + 1)));
-  LS_ASSIGN_OR_RETURN(Tensor value,
-                      Tensor::Make(BaseOf(tensor.dtype()), shape));
-  return Session::Feed{tensor.name(), std::move(value)};
-}
-
-// Those given, and placeholders whose shape the graph tells.
-Result<std::vector<Session::Feed>> Feeds(const Graph& graph,
-                                         const PlanOptions& o) {
-  std::vector<Session::Feed> feeds;
-  for (const std::string& text : o.feed_shapes) {
-    Result<Session::Feed> feed = ParseFeed(graph, text);
-    if (!feed.ok()) return feed.status().WithContext("--feed-shape");
-    feeds.push_back(*std::move(feed));
-  }
-  for (Node* n : graph.nodes()) {
-    if (!n->traits().placeholder || n->num_inputs() > 0) continue;
-    const Output out = n->output(0);
-    const auto same = [&](const Session::Feed& f) {
-      return f.first == out.name();
-    };
-    if (!out.shape().IsFullyKnown() || std::ranges::any_of(feeds, same)) {
-      continue;
-    }
-    LS_ASSIGN_OR_RETURN(Tensor value, Tensor::Make(out.dtype(), out.shape()));
-    feeds.push_back({out.name(), std::move(value)});
-  }
-  return feeds;
-}
-
 // As on a job of several ranks, which have devices alike.
 Result<Json> PlaceOnTasks(const PlanOptions& o, SessionOptions options,
                           MetaGraph& meta) {
@@ -141,7 +86,7 @@ Result<Json> MakeReport(Env& env, const PlanOptions& o, MetaGraph& meta) {
                     .plan = {}};
   if (!o.fetches.empty() || !o.targets.empty()) {
     LS_ASSIGN_OR_RETURN(const std::vector<Session::Feed> feeds,
-                        Feeds(meta.graph, o));
+                        FeedsOf(meta.graph, o.feed_shapes));
     LS_ASSIGN_OR_RETURN(report.plan,
                         session->Explain(feeds, o.fetches, o.targets));
   }
@@ -156,7 +101,7 @@ Result<Json> PredictRun(Env& env, const PlanOptions& o, MetaGraph& meta) {
                      .targets = o.targets,
                      .init = o.ranks.init,
                      .steps = o.ranks.steps};
-  LS_ASSIGN_OR_RETURN(run.feeds, Feeds(meta.graph, o));
+  LS_ASSIGN_OR_RETURN(run.feeds, FeedsOf(meta.graph, o.feed_shapes));
   for (Session::Feed& feed : run.feeds) {
     if (!IsPod(feed.second.dtype())) continue;
     std::memset(feed.second.data(), 0, feed.second.bytes());
