@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Finds Intel's storage library (CRC32C and more): target ISAL::isal.
+# Finds Intel's storage library (CRC32C, gzip): target ISAL::isal.
 find_package(PkgConfig QUIET)
 if(PKG_CONFIG_FOUND)
   pkg_check_modules(PC_ISAL QUIET libisal)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/io/gzip.h"
 
-#include <zlib.h>
+#include <isa-l/igzip_lib.h>
 
 #include <algorithm>
 #include <limits>
@@ -10,16 +10,26 @@
 namespace lockstep {
 namespace {
 
-constexpr int kGzipOnly = 15 + 16;          // largest window, gzip's header
-constexpr size_t kPiece = size_t{1} << 30;  // zlib counts in unsigned int
+constexpr size_t kPiece = size_t{1} << 30;  // the library counts in uint32_t
+
+const char* CauseOf(int code) {
+  switch (code) {
+    case ISAL_INVALID_BLOCK: return "invalid block";
+    case ISAL_INVALID_SYMBOL: return "invalid symbol";
+    case ISAL_INVALID_LOOKBACK: return "invalid distance";
+    case ISAL_INVALID_WRAPPER: return "invalid header";
+    case ISAL_UNSUPPORTED_METHOD: return "unknown compression method";
+    case ISAL_INCORRECT_CHECKSUM: return "incorrect data check";
+    default: return "unknown cause";
+  }
+}
 
 }  // namespace
 
 struct GunzipStream::State {
-  std::string_view rest;  // not yet given to zlib
+  std::string_view rest;  // not yet given to the library
   std::string name;
-  z_stream z{};
-  bool started = false;
+  inflate_state z;
   bool member_ended = false;
 
   Status Damaged(std::string_view what) const {
@@ -29,9 +39,9 @@ struct GunzipStream::State {
   void Refill() {
     if (z.avail_in > 0 || rest.empty()) return;
     const size_t n = std::min(rest.size(), kPiece);
-    // zlib only reads from next_in.
-    z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(rest.data()));
-    z.avail_in = static_cast<uInt>(n);
+    // It only reads from next_in.
+    z.next_in = reinterpret_cast<uint8_t*>(const_cast<char*>(rest.data()));
+    z.avail_in = static_cast<uint32_t>(n);
     rest.remove_prefix(n);
   }
 };
@@ -47,9 +57,7 @@ size_t GunzipStream::MaxUncompressed(size_t compressed) {
 GunzipStream::GunzipStream(std::unique_ptr<State> state)
     : state_(std::move(state)) {}
 
-GunzipStream::~GunzipStream() {
-  if (state_ && state_->started) inflateEnd(&state_->z);
-}
+GunzipStream::~GunzipStream() = default;
 
 Result<std::unique_ptr<GunzipStream>> GunzipStream::Open(std::string_view bytes,
                                                          std::string name) {
@@ -57,11 +65,8 @@ Result<std::unique_ptr<GunzipStream>> GunzipStream::Open(std::string_view bytes,
   state->rest = bytes;
   state->name = std::move(name);
   if (!IsGzip(bytes)) return state->Damaged("not a gzip file");
-  const int rc = inflateInit2(&state->z, kGzipOnly);
-  if (rc != Z_OK) {
-    return ResourceExhausted(state->name, ": zlib: inflateInit2 returned ", rc);
-  }
-  state->started = true;
+  isal_inflate_init(&state->z);
+  state->z.crc_flag = ISAL_GZIP;
   return std::unique_ptr<GunzipStream>(new GunzipStream(std::move(state)));
 }
 
@@ -75,21 +80,19 @@ Result<size_t> GunzipStream::Read(char* out, size_t n) {
       if (s.z.next_in[0] != 0x1f) {
         return s.Damaged("bytes that are not gzip follow the compressed data");
       }
-      inflateReset(&s.z);
+      isal_inflate_reset(&s.z);
       s.member_ended = false;
     }
     const size_t want = std::min(n - done, kPiece);
-    s.z.next_out = reinterpret_cast<Bytef*>(out + done);
-    s.z.avail_out = static_cast<uInt>(want);
-    const int rc = inflate(&s.z, Z_NO_FLUSH);
+    s.z.next_out = reinterpret_cast<uint8_t*>(out + done);
+    s.z.avail_out = static_cast<uint32_t>(want);
+    const int rc = isal_inflate(&s.z);
     done += want - s.z.avail_out;
-    if (rc == Z_STREAM_END) {
+    if (rc < 0 || rc == ISAL_NEED_DICT) {
+      return s.Damaged(StrCat("damaged gzip data: ", CauseOf(rc)));
+    }
+    if (s.z.block_state == ISAL_BLOCK_FINISH) {
       s.member_ended = true;
-    } else if (rc == Z_MEM_ERROR) {
-      return ResourceExhausted(s.name, ": zlib: out of memory");
-    } else if (rc != Z_OK && rc != Z_BUF_ERROR) {
-      return s.Damaged(
-          StrCat("damaged gzip data: ", s.z.msg ? s.z.msg : "unknown cause"));
     } else if (s.z.avail_out > 0 && !s.InputLeft()) {
       return s.Damaged("gzip data is cut short");
     }
