@@ -10,8 +10,11 @@
 // order of summation depend on the shape alone, so the values are the same on
 // any number of threads.
 
+#include <cmath>
+
 #include "ops/linalg/matmul_kernel.h"
 #include "runtime/core/threads.h"
+#include "runtime/graph/node_work.h"
 #include "runtime/graph/passes/rewrite.h"
 #include "runtime/op/inner_update.h"
 #include "runtime/op/shape_context.h"
@@ -154,6 +157,21 @@ LOCKSTEP_OP("_MatMulUpdate")
     .NoGradient()
     .Stateful()
     .Kernel(kCpu, {RunUpdate, PrepareUpdate});
+
+// The variable is input 0, as of every update; the factors are the only other
+// two inputs that matter: b in the gradient's place, a at the end.
+double UpdateFlops(const Node& node, double unknown) {
+  const OpDef* update = OpRegistry::Global().Find(
+      node.Attr<FunctionRef>("update").name);
+  if (update == nullptr) return 0;
+  const int b = update->traits.applies_gradient;
+  const double all =
+      KnownElements(node.input(0).shape(), unknown) *
+      KnownElements(node.input(b).shape(), unknown) *
+      KnownElements(node.input(node.num_inputs() - 1).shape(), unknown);
+  return 2 * std::sqrt(all);
+}
+LOCKSTEP_FLOPS("_MatMulUpdate", UpdateFlops);
 
 // The update whose gradient is the product, which nothing else looks at; null
 // when there is none.

@@ -71,6 +71,12 @@ NodeWork WorkOf(const Node& node, double unknown) {
     work.flops = std::max(work.flops, KnownElements(o.shape(), unknown));
   }
   if (traits.applies_gradient >= 0) work.bytes = UpdateBytes(node, unknown);
+  // What has no output is there for the variables: it writes them as well.
+  if (node.num_outputs() == 0) {
+    for (const Output& in : operands) {
+      if (IsRef(in.dtype())) work.bytes += BytesOf(in, unknown);
+    }
+  }
   const auto rule = Rules().find(node.op());
   if (rule != Rules().end()) work.flops = rule->second(node, unknown);
   return work;
