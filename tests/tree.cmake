@@ -15,6 +15,12 @@ add_test(NAME Compare.KeepsMinimaAndSaysWhatIsMet
                  ${CMAKE_CURRENT_BINARY_DIR}/compare)
 set_tests_properties(Compare.KeepsMinimaAndSaysWhatIsMet
                      PROPERTIES LABELS cpu TIMEOUT 300 SKIP_RETURN_CODE 77)
+add_test(NAME Growth.MarksKnees
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/growth_test.sh
+                 ${PROJECT_SOURCE_DIR}/tools/growth
+                 ${CMAKE_CURRENT_BINARY_DIR}/growth)
+set_tests_properties(Growth.MarksKnees
+                     PROPERTIES LABELS cpu TIMEOUT 300 SKIP_RETURN_CODE 77)
 if(LOCKSTEP_SANITIZE)
   set(package_flags -fsanitize=${LOCKSTEP_SANITIZE})
 endif()
