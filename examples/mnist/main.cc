@@ -104,6 +104,7 @@ int Run(Job& job, const std::vector<std::string>& args) {
   if ((*trainer)->stopped()) return kStopped;
   const Result<double> accuracy = (*trainer)->TestAccuracy();
   if (!accuracy.ok()) return Fail(accuracy.status(), kFailed);
+  if (job.speaks()) std::printf("%s\n", (*trainer)->InputSummary().c_str());
   if (job.speaks() && job.size() > 1) {
     std::printf("%s\n", job.CommunicationSummary().c_str());
   }

@@ -39,6 +39,7 @@ Status Trainer::TrainEpoch(double* seconds) {
                                            position_.examples, 1)));
   }
   *seconds = static_cast<double>(env.SteadyMicros() - start) * 1e-6;
+  trained_seconds_ += *seconds;
   return Ok();
 }
 
@@ -179,6 +180,10 @@ Status Trainer::Save() {
   LS_RETURN_IF_ERROR(job_.Agree(status));
   saved_step_ = position_.step;
   return Ok();
+}
+
+std::string Trainer::InputSummary() const {
+  return "input: " + batches_->waits().ToString(trained_seconds_);
 }
 
 Result<double> Trainer::TestAccuracy() {

@@ -37,6 +37,8 @@ class Trainer {
   // The remaining epochs or steps, with their lines, checkpoints and events.
   Status Train();
   Result<double> TestAccuracy();
+  // One line: how long this rank's steps waited for their batches.
+  std::string InputSummary() const;
   // Train returned because the job was asked to stop.
   bool stopped() const { return stopped_; }
 
@@ -92,6 +94,7 @@ class Trainer {
   Position position_;
   int64_t saved_step_ = -1;
   bool stopped_ = false;
+  double trained_seconds_ = 0;  // without validation and checkpoints
   uint32_t input_name_ = 0;  // in the job's trace
 };
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <condition_variable>
+#include <cstdio>
 #include <cstring>
 #include <mutex>
 #include <optional>
@@ -101,6 +102,24 @@ struct Cursor {
   int64_t index = 0;
 };
 
+// Counts the time of its life as waited.
+class Wait {
+ public:
+  explicit Wait(InputWaits* waits) : waits_(waits) { ++waits_->stalls; }
+  ~Wait() {
+    waits_->nanos += std::chrono::duration_cast<std::chrono::nanoseconds>(
+                         std::chrono::steady_clock::now() - begin_)
+                         .count();
+  }
+  Wait(const Wait&) = delete;
+  Wait& operator=(const Wait&) = delete;
+
+ private:
+  InputWaits* waits_;
+  const std::chrono::steady_clock::time_point begin_ =
+      std::chrono::steady_clock::now();
+};
+
 // Memory for the largest part, and the batch that views its front.
 struct Slot {
   Tensor features;
@@ -141,7 +160,7 @@ struct BatchPipeline::State {
   bool lent = false;
   bool filling = false;
   bool stop = false;
-  int64_t stalls = 0;
+  InputWaits waits;  // the caller's alone
   // The epoch's order; used by whoever fills, one at a time.
   std::optional<KeyedPermutation> order;
   int64_t order_epoch = -1;
@@ -311,7 +330,9 @@ BatchPipeline::~BatchPipeline() {
 
 Result<const Batch*> BatchPipeline::Next() {
   State& s = *state_;
+  ++s.waits.batches;
   if (s.options.depth == 0) {
+    const Wait wait(&s.waits);
     s.Fill(s.slots[0], s.next, /*parallel=*/true);
     s.Advance();
     return &s.slots[0].batch;
@@ -319,7 +340,7 @@ Result<const Batch*> BatchPipeline::Next() {
   std::unique_lock lock(s.mu);
   s.lent = false;  // the batch before goes back
   if (s.taken == s.filled) {
-    ++s.stalls;
+    const Wait wait(&s.waits);
     s.changed.notify_all();
     if (!s.changed.wait_for(lock, kFillDeadline,
                             [&s] { return s.taken < s.filled; })) {
@@ -357,9 +378,18 @@ Status BatchPipeline::SeekTo(int64_t epoch, int64_t index) {
 
 int64_t BatchPipeline::size() const { return state_->size(); }
 int64_t BatchPipeline::batches_per_epoch() const { return state_->batches; }
-int64_t BatchPipeline::stalls() const {
-  const std::lock_guard lock(state_->mu);
-  return state_->stalls;
+InputWaits BatchPipeline::waits() const { return state_->waits; }
+
+std::string InputWaits::ToString(double seconds) const {
+  const double waited = static_cast<double>(nanos) * 1e-9;
+  char text[160];
+  std::snprintf(text, sizeof(text),
+                "%lld batches, waited for %lld of them, %.1f ms, %.1f %% of "
+                "%.2f s",
+                static_cast<long long>(batches), static_cast<long long>(stalls),
+                waited * 1e3, seconds > 0 ? 100 * waited / seconds : 0.0,
+                seconds);
+  return text;
 }
 
 }  // namespace lockstep

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include <map>
 #include <vector>
 
@@ -284,14 +287,33 @@ TEST(BatchPipelineErrors, NameWhatIsWrong) {
             "INVALID_ARGUMENT: depth must be 0 to 1024, got -1");
 }
 
-TEST(BatchPipelineStalls, OnlyAheadFillingCountsThem) {
+TEST(BatchPipelineWaits, EveryBatchThatIsFilledWhenAskedForIsWaitedFor) {
   auto direct = Make(100, {.batch = 10});
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(direct->Next().ok());
-  EXPECT_EQ(direct->stalls(), 0);
-  auto ahead = Make(100, {.batch = 10, .depth = 2});
-  for (int i = 0; i < 20; ++i) ASSERT_TRUE(ahead->Next().ok());
-  EXPECT_GE(ahead->stalls(), 0);
-  EXPECT_LE(ahead->stalls(), 20);
+  EXPECT_EQ(direct->waits().batches, 20);
+  EXPECT_EQ(direct->waits().stalls, 20);
+  EXPECT_GT(direct->waits().nanos, 0);
+}
+
+TEST(BatchPipelineWaits, BatchesThatAreReadyAreNot) {
+  auto ahead = Make(100, {.batch = 10, .depth = 4});
+  ASSERT_TRUE(ahead->Next().ok());
+  for (int i = 0; i < 20; ++i) {
+    // The thread has filled the ring long before.
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    const InputWaits before = ahead->waits();
+    ASSERT_TRUE(ahead->Next().ok());
+    if (ahead->waits().stalls > before.stalls) continue;  // a slow machine
+    EXPECT_EQ(ahead->waits().nanos, before.nanos);
+  }
+  EXPECT_EQ(ahead->waits().batches, 21);
+  EXPECT_LT(ahead->waits().stalls, 21);
+}
+
+TEST(BatchPipelineWaits, AreToldInWords) {
+  const InputWaits waits{.batches = 5500, .stalls = 3, .nanos = 31'000'000};
+  EXPECT_EQ(waits.ToString(3.1),
+            "5500 batches, waited for 3 of them, 31.0 ms, 1.0 % of 3.10 s");
 }
 
 }  // namespace

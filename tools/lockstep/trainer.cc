@@ -35,8 +35,13 @@ Status Trainer::Step(int64_t epoch, int64_t index, Means* means) {
   Result<int64_t> filled = 0;
   {
     const TraceSpan input(job_.trace(), TraceKind::kInput, input_name_);
+    const uint64_t begin = Env::Default()->SteadyMicros();
     filled = data_->Fill(epoch, index, job_.rank(), job_.size(),
-                          session_->options().reproducible, &feeds);
+                         session_->options().reproducible, &feeds);
+    ++waits_.batches;
+    ++waits_.stalls;
+    waits_.nanos +=
+        static_cast<int64_t>(Env::Default()->SteadyMicros() - begin) * 1000;
   }
   LS_ASSIGN_OR_RETURN(const int64_t count, std::move(filled));
   feeds.insert(feeds.end(), values_.begin(), values_.end());
@@ -129,6 +134,7 @@ Status Trainer::Evaluate(int64_t epoch, Means* means) {
 
 Status Trainer::Train() {
   Env& env = *Env::Default();
+  double trained_seconds = 0;
   while (StepsLeft() && step_ / data_->batches() < options_.epochs) {
     const int64_t epoch = step_ / data_->batches();
     const uint64_t start = env.SteadyMicros();
@@ -137,6 +143,7 @@ Status Trainer::Train() {
     const double seconds =
         static_cast<double>(env.SteadyMicros() - start) * 1e-6;
     LS_RETURN_IF_ERROR(Save());
+    trained_seconds += seconds;
     if (stopped_) {
       Print(StrCat("stopped at step ", step_));
       return events_ == nullptr ? Ok() : events_->Close();
@@ -144,6 +151,7 @@ Status Trainer::Train() {
     LS_RETURN_IF_ERROR(FinishEpoch(epoch, seconds, std::move(means)));
   }
   LS_RETURN_IF_ERROR(Save());
+  Print("input: " + waits_.ToString(trained_seconds));
   Print(StrCat("trained ", step_, " steps"));
   return events_ == nullptr ? Ok() : events_->Close();
 }

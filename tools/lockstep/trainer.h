@@ -16,6 +16,7 @@
 #include "runtime/exec/saver.h"
 #include "runtime/exec/session.h"
 #include "runtime/graph/meta_graph.h"
+#include "runtime/io/batch_pipeline.h"
 #include "runtime/io/event_writer.h"
 #include "tools/lockstep/train_data.h"
 #include "tools/lockstep/train_names.h"
@@ -86,6 +87,7 @@ class Trainer {
   std::vector<Tensor> feeds_;
   std::vector<Tensor> fetches_;
   uint32_t input_name_ = 0;  // in the job's trace
+  InputWaits waits_;
   int64_t step_ = 0;
   int64_t saved_step_ = -1;
   bool stopped_ = false;
