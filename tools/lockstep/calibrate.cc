@@ -73,7 +73,6 @@ Result<TraceLog> RunTraced(const Graph& graph, SessionOptions options,
                            const CalibrationRun& run, const std::string& dir) {
   LS_ASSIGN_OR_RETURN(std::shared_ptr<Trace> trace,
                       Trace::Open({.dir = dir, .bytes = kTraceBytes}));
-  options.passes.push_back(std::make_shared<KeepGradients>());
   options.services.push_back(
       [trace](SessionResources& resources) { resources.SetService(trace); });
   {
@@ -135,6 +134,7 @@ Result<MeasuredSteps> MeasureSteps(const Graph& graph, SessionOptions options,
 
 Result<StepProfile> Calibrate(const Graph& graph, SessionOptions options,
                               const CalibrationRun& run) {
+  options.passes.push_back(std::make_shared<KeepGradients>());
   LS_ASSIGN_OR_RETURN(const MeasuredSteps times,
                       MeasureSteps(graph, std::move(options), run));
   StepProfile profile;
