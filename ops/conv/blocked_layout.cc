@@ -144,9 +144,18 @@ bool CanBeBlocked(const Node& n, const Conv& conv) {
          (image_blocked || few);
 }
 
+// Nobody reads it: a target, perhaps what was one and is replaced already.
+bool IsUnread(RewriteContext& c, const Node* n) {
+  for (int i = 0; i < n->num_outputs(); ++i) {
+    const Output out{const_cast<Node*>(n), i};
+    if (!c.consumers().Of(out).empty() || c.IsFetched(out)) return false;
+  }
+  return true;
+}
+
 Result<bool> BlockConv(RewriteContext& c) {
   Node* n = c.node();
-  if (c.IsFed(n)) return false;
+  if (c.IsFed(n) || IsUnread(c, n)) return false;
   const Result<Conv> found = ConvOf(*n);
   if (!found.ok() || !CanBeBlocked(*n, *found) || !Pays(c, *found)) {
     return false;
@@ -207,7 +216,7 @@ LOCKSTEP_LATE_REWRITE("_ToBlocked", MeetBlocks);
 // The same op on blocks, all inputs of which are images of the same channels.
 Result<bool> MoveBeforeBlocks(RewriteContext& c, AttrMap attrs) {
   Node* n = c.node();
-  if (!ChannelsLast(*n) || c.IsFed(n)) return false;
+  if (!ChannelsLast(*n) || c.IsFed(n) || IsUnread(c, n)) return false;
   bool any = false;
   for (const Output& in : n->inputs()) {
     if (!detail::CanBeBlocked(in.shape()) ||
@@ -276,7 +285,7 @@ LOCKSTEP_LATE_REWRITE("_MaxPoolIndexGrad", MovePoolGrad);
 Result<bool> SumBlocks(RewriteContext& c) {
   Node* n = c.node();
   const Output x = n->input(0);
-  if (!IsBlocked(x) || !ChannelsLast(*n) || c.IsFed(n) ||
+  if (!IsBlocked(x) || !ChannelsLast(*n) || c.IsFed(n) || IsUnread(c, n) ||
       x.dtype() != kFloat) {
     return false;
   }
