@@ -10,20 +10,9 @@
 namespace lockstep {
 namespace {
 
-constexpr double kUnknown = 64;
-// Of one core: the proportions matter, not the figures.
-constexpr double kFlopsPerMicro = 60e3;
-constexpr double kBytesPerMicro = 8e3;
 constexpr double kStepMicros = 0.5;
 
 }  // namespace
-
-double EstimateMicros(const Node& node) {
-  const NodeWork work = WorkOf(node, kUnknown);
-  if (work.bytes == 0) return 0;
-  return kStepMicros +
-         std::max(work.flops / kFlopsPerMicro, work.bytes / kBytesPerMicro);
-}
 
 std::vector<double> EstimateReady(std::span<const Node* const> order,
                                   std::span<const Output> outputs) {
@@ -42,7 +31,7 @@ std::vector<double> EstimateReady(std::span<const Node* const> order,
   std::unordered_map<const Node*, double> done;
   double now = 0;
   for (const Node* n : order) {
-    if (needed.contains(n)) done[n] = now += EstimateMicros(*n);
+    if (needed.contains(n)) done[n] = now += EstimateMicros(*n, kStepMicros);
   }
   std::vector<double> ready;
   for (const Output& o : outputs) ready.push_back(done[o.node]);

@@ -4,12 +4,14 @@
 // Lanes: what the steps of a session's plans run on, side by side. Lane 0 is
 // the thread that calls Run, for all CPU devices; each GPU has a lane that
 // computes and one that copies, each a thread with a queue of the device; one
-// more waits for other ranks. They are made when a plan first needs them. One run at a time. Internal to runtime/exec.
+// is a second thread of the CPU, for branches beside lane 0; one more waits for
+// other ranks. They are made when a plan first needs them. One run at a time. Internal to runtime/exec.
 //
 //   Lanes lanes(&devices);
 //   LS_RETURN_IF_ERROR(lanes.Open({0, lanes.Compute(gpu), lanes.Copy(gpu)}));
 //   lanes.Run(used, [&](int lane) { ... lanes.queue(lane) ... });
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -30,10 +32,12 @@ class Lanes {
   Lanes(const Lanes&) = delete;
   Lanes& operator=(const Lanes&) = delete;
 
-  int count() const { return 2 + 2 * num_devices_; }
+  int count() const { return 3 + 2 * num_devices_; }
   // The lane of device `index` of the set.
   int Compute(int index) const;
   int Copy(int index) const;
+  // Of branches on the CPU (branch_lanes.h).
+  int Beside() const { return count() - 2; }
   // Of ops that talk to other ranks.
   int Communication() const { return count() - 1; }
   // "/gpu:0 copy", for traces and messages.
@@ -59,13 +63,18 @@ class Lanes {
     const std::function<void(int)>* work = nullptr;  // to be done
   };
   void Serve(int number);
+  // Looks for a while whether `done()`, as sleeping and waking take longer
+  // than many a branch.
+  template <class F>
+  static void Spin(const F& done);
 
   const DeviceSet& devices_;
   int num_devices_;
   std::vector<Lane> lanes_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  int busy_ = 0;
+  std::atomic<int> busy_ = 0;
+  std::atomic<uint64_t> runs_ = 0;  // begun
   bool closing_ = false;
 };
 

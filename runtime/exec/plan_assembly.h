@@ -82,6 +82,8 @@ class PlanBuilder {
   const Device& DeviceAt(int number) const {
     return environment_.devices->all()[static_cast<size_t>(number)];
   }
+  bool HasBranches() const;
+  void DivideIntoLanes();
   int LaneOf(const PendingStep& step) const;
   bool HasLanes() const { return !needs_.empty(); }
   void AssignLanes();
@@ -127,6 +129,7 @@ class PlanBuilder {
   std::unordered_set<int> conditions_taken_;
   PlanValues values_;
   std::vector<PendingStep> pending_;
+  std::unordered_set<const Node*> beside_;  // on the CPU's second lane
   // Of plans with several lanes: by step, and by node what comes after it.
   std::vector<LaneClock> needs_;
   std::unordered_map<const Node*, LaneClock> after_;

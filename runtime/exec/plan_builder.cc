@@ -28,6 +28,7 @@ Result<std::unique_ptr<Plan>> PlanBuilder::Build() {
   conditions_ = std::make_unique<Conditions>(order);
   LS_ASSIGN_OR_RETURN(schedule_, MakeSchedule(&work_));
   if (environment_.spans_tasks()) schedule_.order = SendsFirst(schedule_.order);
+  DivideIntoLanes();
   plan_->conditions_.resize(static_cast<size_t>(conditions_->count()));
   for (Node* n : schedule_.order) LS_RETURN_IF_ERROR(MakeValues(n));
   AssignLanes();

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "runtime/core/env.h"
+#include "runtime/core/threads.h"
 #include "runtime/exec/communication_wait.h"
 #include "runtime/exec/lanes.h"
 #include "runtime/exec/plan.h"
@@ -23,7 +24,11 @@ Status Plan::RunLanes() {
   for (Progress& p : progress_) p.done.store(0, std::memory_order_relaxed);
   failed_.store(false, std::memory_order_relaxed);
   failure_ = Ok();
+  const bool branches = used_lanes_.back() == lanes_->Beside();
+  const int threads = Threads();
+  if (branches) SetThreads(1);
   lanes_->Run(used_lanes_, [this](int lane) { RunLane(lane); });
+  if (branches) SetThreads(threads);
   return failure_;
 }
 

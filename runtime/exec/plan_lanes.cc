@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <functional>
 
+#include "runtime/core/threads.h"
+#include "runtime/exec/branch_lanes.h"
 #include "runtime/exec/lanes.h"
 #include "runtime/exec/plan_assembly.h"
 #include "runtime/graph/control_flow.h"
 #include "runtime/graph/memory_spaces.h"
+#include "runtime/graph/node_work.h"
 
 namespace lockstep {
 
@@ -18,6 +21,31 @@ int PlanBuilder::MemoryOf(const Node& n, bool on_gpu) const {
   return on_gpu ? DeviceOf(n) : 0;
 }
 
+// Whether all that the plan does is of one CPU and always the same.
+bool PlanBuilder::HasBranches() const {
+  const auto& devices = environment_.devices->all();
+  return environment_.options->optimize && environment_.depth == 0 &&
+         !environment_.spans_tasks() && !plan_->has_replicas_ &&
+         !environment_.options->communication_lane && Threads() > 1 &&
+         conditions_->count() == 0 &&
+         std::ranges::all_of(
+             devices, [](const Device& d) { return d.kind() == kCpu; }) &&
+         std::ranges::none_of(schedule_.order, [](const Node* n) {
+           return n->traits().synchronizes || RunsFunctions(*n);
+         });
+}
+
+void PlanBuilder::DivideIntoLanes() {
+  if (!HasBranches()) return;
+  constexpr double kStepMicros = 0.02;
+  auto branches = DivideBranches(
+      schedule_.order,
+      [](const Node& n) { return EstimateMicros(n, kStepMicros); }, {});
+  if (!branches) return;
+  schedule_.order = std::move(branches->order);
+  beside_ = std::move(branches->beside);
+}
+
 int PlanBuilder::LaneOf(const PendingStep& step) const {
   const Node& n = *step.node;
   // Conditions are bytes of the plan, set from a value in host memory.
@@ -26,6 +54,7 @@ int PlanBuilder::LaneOf(const PendingStep& step) const {
       environment_.options->communication_lane) {
     return environment_.lanes->Communication();
   }
+  if (beside_.contains(&n)) return environment_.lanes->Beside();
   if (step.kind != StepKind::kReceive) {
     return environment_.lanes->Compute(DeviceOf(n));
   }

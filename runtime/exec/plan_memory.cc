@@ -9,6 +9,9 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kLargestShown = 5;
+// Branches that run side by side take memory of each other only when it has
+// been free for some steps, lest one waits for the other at each of them.
+constexpr int kBranchSlack = 16;
 
 size_t BytesOf(const Variable& v) {
   if (v.value().defined()) return v.value().bytes();
@@ -47,7 +50,8 @@ Status PlanBuilder::PlaceOn(int device) {
     if (b.storage != Storage::kArena) continue;
     requests.push_back({.bytes = b.bytes,
                         .first_step = b.first_step,
-                        .last_step = std::max(b.first_step, b.last_step)});
+                        .last_step = std::max(b.first_step, b.last_step) +
+                                     (beside_.empty() ? 0 : kBranchSlack)});
     owners.push_back(&b);
   }
   if (!used) return Ok();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // PlanBuilder's second half: steps are prepared and bound to addresses.
+#include "runtime/core/threads.h"
 #include "runtime/exec/dynamic_step.h"
 #include "runtime/exec/function_steps.h"
 #include "runtime/exec/lanes.h"
@@ -58,7 +59,11 @@ Status PlanBuilder::PrepareStep(int number) {
   if (step.kind != StepKind::kKernel || !step.kernel->prepare) return Ok();
   StepPrepare context(*step.node, step.operands, *environment_.resources,
                       DeviceAt(DeviceOf(*step.node)));
+  // A thread for each branch: kernels that could use more are to use one.
+  const int threads = Threads();
+  if (!beside_.empty()) SetThreads(1);
   Status prepared = step.kernel->prepare(context);
+  if (!beside_.empty()) SetThreads(threads);
   if (!prepared.ok()) return prepared.WithContext(Where(*step.node));
   step.state = context.TakeState();
   if (context.scratch_bytes() > 0) {

@@ -199,6 +199,7 @@ class SessionImpl final : public Session {
   Result<std::unique_ptr<Plan>> MakePlan(const RunSignature& signature,
                                          std::span<const Tensor> feeds,
                                          const PlanEnvironment& environment) {
+    UseThreads(PlanThreads());
     std::vector<FeedSpec> specs;
     for (const Tensor& t : feeds) specs.push_back({t.dtype(), t.shape()});
     return BuildPlan({.graph = graph_,
@@ -230,17 +231,17 @@ class SessionImpl final : public Session {
                              executable.signature.feeds.size(), " feeds, got ",
                              feeds.size());
     }
-    // What a library's kernels do may depend on the number of threads that
-    // they are made for; where bits must not, only replicas run side by side.
-    const bool alone = options_.reproducible > 0;
-    UseThreads(alone ? 1 : threads_);
+    UseThreads(PlanThreads());
     Result<Plan*> plan = FindPlan(executable, feeds);
-    if (alone && plan.ok() && (*plan)->has_replicas()) UseThreads(threads_);
+    if (plan.ok() && (*plan)->has_replicas()) UseThreads(threads_);
     if (channel_) return RunWithOthers(plan, feeds, fetches);
     LS_RETURN_IF_ERROR(plan.status());
     return (*plan)->Run(feeds, fetches);
   }
 
+  // What a library's kernels do may depend on the number of threads that they
+  // are made for; where bits must not, only replicas run side by side.
+  int PlanThreads() const { return options_.reproducible > 0 ? 1 : threads_; }
   static void UseThreads(int threads) {
     if (Threads() != threads) SetThreads(threads);
   }

@@ -82,6 +82,14 @@ NodeWork WorkOf(const Node& node, double unknown) {
   return work;
 }
 
+double EstimateMicros(const Node& node, double step_us) {
+  constexpr double kUnknown = 64, kFlopsPerMicro = 60e3, kBytesPerMicro = 8e3;
+  const NodeWork work = WorkOf(node, kUnknown);
+  if (work.bytes == 0) return 0;
+  return step_us +
+         std::max(work.flops / kFlopsPerMicro, work.bytes / kBytesPerMicro);
+}
+
 // (m k) (k n) (m n) = (m k n)^2, once for each product of a batch.
 double ProductFlops(const Node& node, double unknown) {
   if (node.num_inputs() < 2 || node.num_outputs() == 0) return 0;

@@ -25,6 +25,10 @@ struct NodeWork {
 // Sizes that are not known count as `unknown`.
 NodeWork WorkOf(const Node& node, double unknown = 1);
 
+// Microseconds of the node on one core, each step costing `step_us` beside its
+// work. The proportions matter, not the figures.
+double EstimateMicros(const Node& node, double step_us);
+
 // For rules: elements of a shape, the size of one dimension, and the operations
 // of a product [m,k] x [k,n], or a batch of them, whichever is transposed.
 double KnownElements(const Shape& shape, double unknown);
