@@ -163,10 +163,27 @@ void Chain(BenchModel* m, int ops) {
   m->batch = 1;
 }
 
+// Two rows of products and softmax of `batch` rows, which need each other only
+// at the end: for lanes.
+void Branches(BenchModel* m) {
+  constexpr int kLength = 400;
+  Maker k(m);
+  const Scope& s = k.root();
+  const int n = m->batch;
+  Output x = k.Feed("x", {n, n});
+  Output a = x, b = x;
+  for (int i = 0; i < kLength; ++i) {
+    a = ops::Softmax(s, ops::MatMul(s, a, x));
+    b = ops::Softmax(s, ops::MatMul(s, x, b));
+  }
+  m->fetches = {ops::Sum(s, ops::Add(s, a, b), {0, 1})};
+  m->batches = {{UniformTensor(Shape{n, n}, 1)}};
+}
+
 }  // namespace
 
 std::vector<std::string> BenchNames() {
-  return {"mlp", "cnn", "xor", "linreg", "chain", "empty"};
+  return {"mlp", "cnn", "xor", "linreg", "chain", "branches", "empty"};
 }
 
 Tensor UniformTensor(const Shape& shape, uint64_t stream) {
@@ -192,6 +209,8 @@ Result<BenchModel> MakeBenchModel(const std::string& name,
     Xor(&m);
   } else if (name == "linreg") {
     LinearRegression(&m);
+  } else if (name == "branches") {
+    Branches(&m);
   } else if (name == "chain") {
     Chain(&m, kChainOps);
   } else if (name == "empty") {
