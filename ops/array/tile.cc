@@ -10,6 +10,7 @@
 #include "ops/array/strided_copy.h"
 #include "ops/reduce/reduce.h"
 #include "runtime/graph/gradients.h"
+#include "runtime/op/element_rule.h"
 #include "runtime/op/kernel.h"
 #include "runtime/op/shape_context.h"
 
@@ -116,6 +117,9 @@ Status PrepareBroadcastTo(PrepareContext& c) {
   return Ok();
 }
 
+// Of its own, as rules for fusion are found by it.
+Status BroadcastToCpu(KernelContext& k) { return CopyCpu(k); }
+
 int SameShape(ShapeContext& c) {
   return c.Input(0).IsFullyKnown() && c.outputs()[0] == c.Input(0) ? 0 : -1;
 }
@@ -145,7 +149,8 @@ LOCKSTEP_OP("BroadcastTo")
     .Gradient(BroadcastToGradient)
     .IdentityWhen(SameShape)
     .NeedsValue({1})
-    .Kernel(kCpu, {CopyCpu, PrepareBroadcastTo, {"shape"}});
+    .Kernel(kCpu, (AddElementRule(BroadcastToCpu, {.operands = 1}),
+                   KernelDef{BroadcastToCpu, PrepareBroadcastTo, {"shape"}}));
 
 }  // namespace
 

@@ -63,6 +63,13 @@ Status AddNCpu(KernelContext& k) {
   return Ok();
 }
 
+template <class T>
+KernelDef AddNKernel() {
+  AddElementRule(AddNCpu<T>,
+                 {.run = detail::BinaryElements<AddFn, T, T>, .folds = true});
+  return {AddNCpu<T>};
+}
+
 // Lists of tensors and their like.
 Status AddObjects(KernelContext& k) {
   Tensor sum = k.input(0).Clone();
@@ -100,8 +107,7 @@ LOCKSTEP_OP("AddN")
     .Gradient(AddNGradient)
     .IdentityWhen(SingleInput)
     .InPlace(0, 0)
-    .Kernels<LS_NUMBER_TYPES>(kCpu,
-                              []<class T>() { return KernelDef{AddNCpu<T>}; })
+    .Kernels<LS_NUMBER_TYPES>(kCpu, []<class T>() { return AddNKernel<T>(); })
     .Kernel(kCpu, {{"T", kVariant}}, {AddObjects});
 
 Status AccumulateShape(ShapeContext& c) {
@@ -121,8 +127,7 @@ LOCKSTEP_OP("AccumulateNV2")
     .Gradient(AddNGradient)
     .IdentityWhen(SingleInput)
     .InPlace(0, 0)
-    .Kernels<LS_NUMBER_TYPES>(kCpu,
-                              []<class T>() { return KernelDef{AddNCpu<T>}; });
+    .Kernels<LS_NUMBER_TYPES>(kCpu, []<class T>() { return AddNKernel<T>(); });
 
 }  // namespace
 

@@ -14,6 +14,7 @@
 //     // y[at .. at+n) from a[from[0] + i * w.step(0)], b[from[1] + ...]
 //   });
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -34,6 +35,24 @@ class BroadcastWalk {
   int64_t run() const { return run_; }    // elements of one run
   // 1, or 0 where operand `i` repeats one element along a run.
   int64_t step(int i) const { return step_[static_cast<size_t>(i)]; }
+
+  // Elements [begin, begin + n) of the output, if it were operand 0 alone.
+  template <class U>
+  void Spread(const U* from, int64_t begin, int64_t n, U* to) const {
+    Cursor c = Seek(begin / run_);
+    for (int64_t in_run = begin % run_; n > 0; in_run = 0) {
+      const int64_t part = std::min(n, run_ - in_run);
+      const U* row = from + c.from[0];
+      if (step_[0] == 0) {
+        std::fill_n(to, part, *row);
+      } else {
+        std::copy_n(row + in_run, part, to);
+      }
+      to += part;
+      n -= part;
+      Advance(c);
+    }
+  }
 
   // Calls f(at, from, n) for consecutive pieces of the output, on several
   // threads when there are more than about `grain` elements.

@@ -71,8 +71,16 @@ void CastRun(const void* from, void* to, int64_t begin, int64_t end) {
   }
 }
 
-struct CastState {
-  void (*run)(const void*, void*, int64_t, int64_t) = nullptr;
+using CastFn = void (*)(const void*, void*, int64_t, int64_t);
+
+template <class D, class S>
+void CastElements(const void* x, const void*, const void*, void* y, int64_t n) {
+  CastRun<D, S>(x, y, 0, n);
+}
+
+struct CastFunctions {
+  CastFn run = nullptr;
+  ElementFn elements = nullptr;
 };
 
 template <class F>
@@ -82,18 +90,31 @@ Status VisitNumber(DType t, const F& f) {
   return VisitDType(t, f);
 }
 
-Status PrepareCast(PrepareContext& c) {
-  CastState& state = c.MakeState<CastState>();
-  return VisitNumber(c.input_dtype(0), [&]<class S>(std::type_identity<S>) {
-    return VisitNumber(c.output_dtype(0), [&]<class D>(std::type_identity<D>) {
-      state.run = CastRun<D, S>;
+Result<CastFunctions> FunctionsFor(DType from, DType to) {
+  CastFunctions found;
+  LS_RETURN_IF_ERROR(VisitNumber(from, [&]<class S>(std::type_identity<S>) {
+    return VisitNumber(to, [&]<class D>(std::type_identity<D>) {
+      found = {CastRun<D, S>, CastElements<D, S>};
       return Ok();
     });
-  });
+  }));
+  return found;
+}
+
+ElementFn ElementsOf(const AttrMap& attrs) {
+  const Result<CastFunctions> found = FunctionsFor(
+      GetOr(attrs, "SrcT", kInvalidType), GetOr(attrs, "DstT", kInvalidType));
+  return found.ok() ? found->elements : nullptr;
+}
+
+Status PrepareCast(PrepareContext& c) {
+  LS_ASSIGN_OR_RETURN(c.MakeState<CastFunctions>(),
+                      FunctionsFor(c.input_dtype(0), c.output_dtype(0)));
+  return Ok();
 }
 
 Status CastCpu(KernelContext& k) {
-  const CastState& state = k.state<CastState>();
+  const CastFunctions& state = k.state<CastFunctions>();
   const void* x = k.input(0).data();
   void* y = k.output(0).data();
   ParallelFor(k.input(0).NumElements(), kCheapGrain,
@@ -123,7 +144,8 @@ LOCKSTEP_OP("Cast")
     .Shape(UnchangedShape)
     .Gradient(CastGradient)
     .IdentityWhen(SameType)
-    .Kernel(kCpu, {CastCpu, PrepareCast});
+    .Kernel(kCpu, (AddElementRule(CastCpu, {.choose = ElementsOf}),
+                   KernelDef{CastCpu, PrepareCast}));
 
 }  // namespace
 

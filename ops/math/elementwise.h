@@ -14,6 +14,11 @@
 //   };
 //   .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return Binary<SubFn, T>(); })
 //
+// The kernels of Binary() and Unary() can be fused with their neighbours
+// (runtime/op/element_rule.h). A binary functor whose results may depend on
+// their place in the array, as those of vector functions may, says so:
+//   static constexpr bool kByPlace = true;
+//
 // Functors stand in unnamed namespaces, so that each file's loops are its own.
 // Loops may run in place: every element is read before it is written.
 
@@ -24,6 +29,7 @@
 
 #include "ops/math/broadcast.h"
 #include "runtime/core/simd.h"
+#include "runtime/op/element_rule.h"
 #include "runtime/op/kernel.h"
 #include "runtime/op/shape_context.h"
 
@@ -151,6 +157,19 @@ void UnaryRun(const T* x, R* y, int64_t n) {
   }
 }
 
+// The same loops, as fused kernels call them.
+template <class F, class T, class R>
+void BinaryElements(const void* a, const void* b, const void*, void* y,
+                    int64_t n) {
+  BinaryRun<F, T, R>(static_cast<const T*>(a), 1, static_cast<const T*>(b), 1,
+                     static_cast<R*>(y), n);
+}
+template <class F, class T, class R>
+void UnaryElements(const void* x, const void*, const void*, void* y,
+                   int64_t n) {
+  UnaryRun<F, T, R>(static_cast<const T*>(x), static_cast<R*>(y), n);
+}
+
 }  // namespace detail
 
 // State: how inputs 0 and 1 spread over output 0.
@@ -164,6 +183,17 @@ template <class F, class T>
 concept ChecksSecond = requires(const T* b, int64_t n) {
   { F::template Check<T>(b, n) } -> std::same_as<Status>;
 };
+
+namespace detail {
+// Refuses no operand and depends on it alone.
+template <class F, class T>
+constexpr bool Fusable() {
+  if constexpr (requires { F::kByPlace; }) return !F::kByPlace;
+  return !(ChecksSecond<F, T> && std::is_integral_v<T>);
+}
+// Of an element, in additions.
+constexpr int CostOf(int64_t grain) { return grain < kCheapGrain ? 8 : 1; }
+}  // namespace detail
 
 template <class F, class T, class R, int64_t kGrain>
 Status RunBinary(KernelContext& k) {
@@ -201,11 +231,19 @@ Status RunUnary(KernelContext& k) {
 // A kernel of y[i] = F(a[i], b[i]) with broadcasting.
 template <class F, class T, class R = T, int64_t kGrain = kCheapGrain>
 KernelDef Binary() {
+  if constexpr (detail::Fusable<F, T>()) {
+    AddElementRule(RunBinary<F, T, R, kGrain>,
+                   {.run = detail::BinaryElements<F, T, R>,
+                    .cost = detail::CostOf(kGrain)});
+  }
   return {RunBinary<F, T, R, kGrain>, PrepareBinary};
 }
 // A kernel of y[i] = F(x[i]).
 template <class F, class T, class R = T, int64_t kGrain = kCheapGrain>
 KernelDef Unary() {
+  AddElementRule(RunUnary<F, T, R, kGrain>,
+                 {.run = detail::UnaryElements<F, T, R>,
+                  .cost = detail::CostOf(kGrain)});
   return {RunUnary<F, T, R, kGrain>};
 }
 

@@ -180,6 +180,7 @@ struct MulNoNanFn {
 };
 
 struct PowFn {
+  static constexpr bool kByPlace = true;
   template <class T>
   static Status Check(const T* b, int64_t n) {
     if constexpr (std::is_integral_v<T>) {
@@ -213,6 +214,7 @@ struct PowFn {
 };
 
 struct Atan2Fn {
+  static constexpr bool kByPlace = true;
   template <class T>
   LS_HOST_DEVICE static T Apply(T a, T b) {
     if constexpr (kIsFloat16<T>) {

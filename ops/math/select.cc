@@ -73,6 +73,25 @@ Status SelectCpu(KernelContext& k) {
   return Ok();
 }
 
+template <class U>
+void SelectElements(const void* condition, const void* x, const void* y,
+                    void* z, int64_t n) {
+  const bool* c = static_cast<const bool*>(condition);
+  const U* px = static_cast<const U*>(x);
+  const U* py = static_cast<const U*>(y);
+  U* pz = static_cast<U*>(z);
+  if constexpr (std::is_same_v<U, uint32_t> || std::is_same_v<U, uint64_t>) {
+    SelectRunSimd<U>(c, px, py, pz, n);
+  } else {
+    for (int64_t i = 0; i < n; ++i) pz[i] = c[i] ? px[i] : py[i];
+  }
+}
+
+// Select's condition of one value a row is not what broadcasting makes of it.
+bool ConditionBroadcasts(const AttrMap&, std::span<const Shape> inputs) {
+  return inputs[0].rank() != 1 || inputs[1].rank() <= 1;
+}
+
 Status PrepareSelect(PrepareContext& c) {
   Shape cond = c.input_shape(0);
   const Shape& out = c.output_shape(0);
@@ -105,7 +124,12 @@ Status SelectV2Gradient(GradContext& g) {
 
 template <class T>
 KernelDef SelectKernel() {
-  return {SelectCpu<ElementUnit<T>>, PrepareSelect};
+  using U = ElementUnit<T>;
+  if constexpr (!std::is_same_v<U, std::string>) {
+    AddElementRule(SelectCpu<U>,
+                   {.run = SelectElements<U>, .fits = ConditionBroadcasts});
+  }
+  return {SelectCpu<U>, PrepareSelect};
 }
 
 LOCKSTEP_OP("Select")

@@ -108,19 +108,33 @@ void MapVector(const T* x, T* y, int64_t n) {
   std::copy(block, block + (n - whole), y + whole);
 }
 
+namespace detail {
+
+template <class F, class T>
+void VectorRun(const T* x, T* y, int64_t n) {
+  if constexpr (kIsFloat16<T>) {
+    for (int64_t i = 0; i < n; ++i) {
+      y[i] = T(F::Apply(static_cast<float>(x[i])));
+    }
+  } else {
+    MapVector<F, T>(x, y, n);
+  }
+}
+template <class F, class T>
+void VectorElements(const void* x, const void*, const void*, void* y,
+                    int64_t n) {
+  VectorRun<F, T>(static_cast<const T*>(x), static_cast<T*>(y), n);
+}
+
+}  // namespace detail
+
 template <class F, class T>
 Status RunVectorUnary(KernelContext& k) {
   const T* x = k.in<T>(0);
   T* y = k.out<T>(0);
   ParallelFor(k.input(0).NumElements(), kCostlyGrain,
               [&](int64_t begin, int64_t end) {
-                if constexpr (kIsFloat16<T>) {
-                  for (int64_t i = begin; i < end; ++i) {
-                    y[i] = T(F::Apply(static_cast<float>(x[i])));
-                  }
-                } else {
-                  MapVector<F, T>(x + begin, y + begin, end - begin);
-                }
+                detail::VectorRun<F, T>(x + begin, y + begin, end - begin);
               });
   return Ok();
 }
@@ -128,6 +142,8 @@ Status RunVectorUnary(KernelContext& k) {
 // A kernel of y[i] = F(x[i]) through vector functions.
 template <class F, class T>
 KernelDef VectorUnary() {
+  AddElementRule(RunVectorUnary<F, T>, {.run = detail::VectorElements<F, T>,
+                                        .cost = detail::CostOf(kCostlyGrain)});
   return {RunVectorUnary<F, T>};
 }
 

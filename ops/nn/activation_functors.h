@@ -90,6 +90,7 @@ struct SoftplusFn {  // max(x, 0) + log(1 + exp(-|x|)): no overflow
 };
 
 struct SoftplusGradFn {  // dy / (1 + exp(-x))
+  static constexpr bool kByPlace = true;
   template <class T>
   LS_HOST_DEVICE static T Apply(T dy, T x) {
     using V = ValueType<T>;

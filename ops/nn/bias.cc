@@ -7,6 +7,7 @@
 // not depend on the number of threads.
 
 #include "ops/math/elementwise.h"
+#include "ops/math/functors.h"
 #include "ops/nn/channels.h"
 #include "ops/nn/nn.h"
 #include "runtime/graph/gradients.h"
@@ -87,6 +88,17 @@ Status BiasAddRun(KernelContext& k) {
     }
   });
   return Ok();
+}
+
+// With the channels last it is an addition that broadcasts.
+bool ChannelsLast(const AttrMap& attrs, std::span<const Shape> inputs) {
+  return ChannelDim(attrs, inputs[0].rank()) == inputs[0].rank() - 1;
+}
+template <class T>
+KernelDef BiasAddKernel() {
+  AddElementRule(BiasAddRun<T>, {.run = detail::BinaryElements<AddFn, T, T>,
+                                 .fits = ChannelsLast});
+  return {BiasAddRun<T>, BiasAddPrepare};
 }
 
 Status BiasAddGradient(GradContext& g) {
@@ -216,9 +228,8 @@ LOCKSTEP_OP("BiasAdd")
     .Shape(BiasAddShape)
     .Gradient(BiasAddGradient)
     .InPlace(0, 0)
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return KernelDef{BiasAddRun<T>, BiasAddPrepare};
-    });
+    .Kernels<LS_REAL_TYPES>(kCpu,
+                            []<class T>() { return BiasAddKernel<T>(); });
 
 // Without data_format: channels are last.
 LOCKSTEP_OP("BiasAddV1")
@@ -229,9 +240,8 @@ LOCKSTEP_OP("BiasAddV1")
     .Shape(BiasAddShape)
     .Gradient(BiasAddGradient)
     .InPlace(0, 0)
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return KernelDef{BiasAddRun<T>, BiasAddPrepare};
-    });
+    .Kernels<LS_REAL_TYPES>(kCpu,
+                            []<class T>() { return BiasAddKernel<T>(); });
 
 LOCKSTEP_OP("BiasAddGrad")
     .Input("out_backprop: T")

@@ -106,6 +106,8 @@ class KernelBinder {
 
 // "[rank 3] /cpu:0 node 'conv1/Conv2D' (Conv2D)"; the rank only in jobs that
 // have several.
-std::string WhereIs(const Node& node, int task, int tasks);
+// Of a fused node, if `input` is one of its inputs, the op that reads it:
+// "/cpu:0 node 'a' (Mul), fused into 'b/fused'".
+std::string WhereIs(const Node& node, int task, int tasks, int input = -1);
 
 }  // namespace lockstep

@@ -119,7 +119,7 @@ Status DynamicStep::Run(std::span<Tensor* const> inputs,
   return home_.kernel->run(k);
 }
 
-std::string WhereIs(const Node& node, int task, int tasks) {
+std::string WhereIs(const Node& node, int task, int tasks, int input) {
   const std::string& device = node.assigned_device();
   const size_t at = device.find("/device:");
   std::string where = tasks > 1 ? StrCat("[rank ", task, "] ") : std::string();
@@ -131,6 +131,12 @@ std::string WhereIs(const Node& node, int task, int tasks) {
       return static_cast<char>(std::tolower(c));
     });
     where += StrCat("/", small, " ");
+  }
+  const auto readers =
+      GetOr<std::vector<std::string>>(node.attrs(), "readers", {});
+  if (input >= 0 && static_cast<size_t>(input) < readers.size()) {
+    return where + StrCat("node ", readers[static_cast<size_t>(input)],
+                          ", fused into '", node.name(), "'");
   }
   return where + StrCat("node '", node.name(), "' (", node.op(), ")");
 }

@@ -14,12 +14,12 @@ constexpr int kMaxInferenceDepth = 6;
 // Plans for fixed shapes, after which one for changing shapes is made.
 constexpr size_t kMaxShapes = 4;
 
+}  // namespace
+
 std::string VariableName(const Node& variable) {
   auto* shared = GetIf<std::string>(variable.attrs(), "shared_name");
   return shared && !shared->empty() ? *shared : variable.name();
 }
-
-}  // namespace
 
 std::vector<const Node*> HandlesOf(const Node& n) {
   std::vector<const Node*> variables;

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <new>
 
+#include "runtime/exec/function_runner.h"
+#include "runtime/exec/schedule.h"
+
 namespace lockstep {
 namespace {
 
@@ -95,7 +98,14 @@ void Plan::BindFeeds(std::span<const Tensor> feeds) {
 Status Plan::CheckReads(const Step& step) const {
   for (const Variable* v : step.reads) {
     const Status s = CheckInitialized(*v);
-    if (!s.ok()) return s.WithContext(WhereIs(*step.node, task_, tasks_));
+    if (s.ok()) continue;
+    const Node& n = *step.node;
+    int input = n.num_inputs() - 1;
+    for (; input >= 0; --input) {
+      const Node* behind = VariableBehind(n.input(input)).node;
+      if (behind && VariableName(*behind) == v->name()) break;
+    }
+    return s.WithContext(WhereIs(n, task_, tasks_, input));
   }
   return Ok();
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "runtime/exec/function_runner.h"
 #include "runtime/exec/plan_assembly.h"
 #include "runtime/exec/replica_cut.h"
 #include "runtime/exec/specialize.h"
@@ -13,6 +14,7 @@
 #include "runtime/graph/partition.h"
 #include "runtime/graph/passes/cse.h"
 #include "runtime/graph/passes/extract_loops.h"
+#include "runtime/graph/passes/fuse_elements.h"
 #include "runtime/graph/passes/inline_calls.h"
 #include "runtime/graph/passes/rewrite.h"
 #include "runtime/graph/placer.h"
@@ -90,6 +92,11 @@ Status PlanBuilder::Optimize() {
        .allow_soft_placement = environment_.options->allow_soft_placement,
        .strict_placement = environment_.options->strict_placement},
       &work_.graph));
+  // On the graph of all tasks, which shows what waits for what.
+  if (environment_.options->optimize) {
+    LS_RETURN_IF_ERROR(
+        FuseElements(&work_, FusionOf(*environment_.resources)));
+  }
   if (environment_.spans_tasks()) {
     LS_ASSIGN_OR_RETURN(plan_->task_part_, KeepTask(request_, &work_));
     plan_->random_ = plan_->task_part_.random;
@@ -150,10 +157,9 @@ bool PlanBuilder::IsStatic(const Node* n) const {
 }
 
 Result<Variable*> PlanBuilder::VariableOf(const Node* n) {
-  const std::string* shared = GetIf<std::string>(n->attrs(), "shared_name");
   return environment_.resources->variables().GetOrCreate(
-      shared && !shared->empty() ? *shared : n->name(), n->Attr<DType>("dtype"),
-      n->output_shape(0), DeviceAt(MemoryOf(*n, IsOnGpu(*n))).memory);
+      VariableName(*n), n->Attr<DType>("dtype"), n->output_shape(0),
+      DeviceAt(MemoryOf(*n, IsOnGpu(*n))).memory);
 }
 
 Status PlanBuilder::MakeSource(Node* n) {

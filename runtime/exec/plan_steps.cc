@@ -225,6 +225,26 @@ void PlanBuilder::BindEnds() {
   }
 }
 
+namespace {
+
+// The ops that a fused node computes: " of Mul, Relu".
+std::string FusedOps(const Node& n) {
+  constexpr size_t kMost = 12;
+  const auto* program = GetIf<std::vector<std::string>>(n.attrs(), "program");
+  if (!program) return {};
+  std::string text;
+  for (size_t i = 0; i < program->size() && i < kMost; ++i) {
+    const std::string& line = (*program)[i];
+    text += StrCat(i ? ", " : " of ", line.substr(0, line.find(' ')));
+  }
+  if (program->size() > kMost) {
+    text += StrCat(" and ", program->size() - kMost, " more");
+  }
+  return text;
+}
+
+}  // namespace
+
 void PlanBuilder::Describe() {
   PlanInfo& info = plan_->info_;
   info.num_steps = static_cast<int>(pending_.size());
@@ -238,6 +258,7 @@ void PlanBuilder::Describe() {
       text += StrCat(i ? ", " : " ", DTypeName(BaseOf(n.output_type(i))), " ",
                      n.output_shape(i));
     }
+    text += FusedOps(n);
     if (HasLanes()) text += " on " + environment_.lanes->Name(step.lane);
     info.steps.push_back(std::move(text));
     const NodeWork work = WorkOf(n);

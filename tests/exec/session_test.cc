@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/exec/session.h"
+#include "runtime/graph/passes/fuse_elements.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -189,11 +190,18 @@ TEST_F(SessionTest, ElementwiseChainsRunInOneBuffer) {
   Output x = ops::Placeholder(root_.WithName("x"), kFloat, Shape{1024});
   Output y = x;
   for (int i = 0; i < 10; ++i) y = ops::Neg(root_, y);
-  auto session = Open(graph_);
-  auto info = session->Explain({{"x:0", Tensor(kFloat, Shape{1024})}}, {y.name()});
-  ASSERT_TRUE(info.ok());
-  EXPECT_EQ(info->num_steps, 10);
-  EXPECT_EQ(info->arena_bytes, 4096u);
+  for (const bool fused : {false, true}) {
+    SessionOptions options;
+    options.services.push_back([fused](SessionResources& r) {
+      r.SetService(std::make_shared<Fusion>(Fusion{.on = fused}));
+    });
+    auto session = Open(graph_, options);
+    auto info =
+        session->Explain({{"x:0", Tensor(kFloat, Shape{1024})}}, {y.name()});
+    ASSERT_TRUE(info.ok());
+    EXPECT_EQ(info->num_steps, fused ? 1 : 10);
+    EXPECT_EQ(info->arena_bytes, 4096u);
+  }
 }
 
 // Both operands die in the product, which may take over one of them only.
