@@ -138,6 +138,22 @@ TEST(BlockedLayoutTest, SmallAndUnevenChannelsAreLeftAsTheyAre) {
             0);
 }
 
+// A convolution that is only a target was replaced again and again.
+TEST(BlockedLayoutTest, WhatNobodyReadsIsLeftAsItIs) {
+  Graph graph;
+  const Scope s(&graph);
+  const Output x = ops::Placeholder(s.WithName("x"), kFloat, {8, 14, 14, 32});
+  const Output f = ops::Placeholder(s.WithName("f"), kFloat, {3, 3, 32, 64});
+  ops::Conv2D(s.WithName("y"), x, f, kOne, "SAME");
+  auto session = Session::Create(graph, {});
+  ASSERT_TRUE(session.ok()) << session.status().ToString();
+  const auto ran =
+      (*session)->Run({{"x:0", Numbers(kFloat, {8, 14, 14, 32}, -1, 1, 1)},
+                       {"f:0", Numbers(kFloat, {3, 3, 32, 64}, -1, 1, 2)}},
+                      {}, {"y"});
+  EXPECT_TRUE(ran.ok()) << ran.status().ToString();
+}
+
 TEST(BlockedLayoutTest, BlocksAndBack) {
   const Tensor x = Numbers(kFloat, {3, 4, 5, 32}, -1, 1, 9);
   const BuildFn build = [](const Scope& s, const std::vector<Output>& in) {
