@@ -151,7 +151,7 @@ class Grouper {
       }
     }
     std::ranges::sort(joined);
-    joined.erase(std::ranges::unique(joined).begin(), joined.end());
+    joined.erase(std::unique(joined.begin(), joined.end()), joined.end());
     size_t nodes = 1, outside = own.outside.size();
     for (const int g : joined) {
       nodes += groups_[static_cast<size_t>(g)].nodes.size();
