@@ -30,18 +30,23 @@ struct Method {
   // The smallest of all ranks' values; they also meet.
   std::function<Result<int64_t>(int64_t)> least;
   std::shared_ptr<Hardware> memory;  // null: the heap
+  float* array = nullptr;            // to use instead, for all sizes
 };
 
 class Buffer {
  public:
-  Buffer(std::shared_ptr<Hardware> memory, size_t bytes)
-      : memory_(memory ? std::move(memory) : HostHardware()), bytes_(bytes) {
+  Buffer(const Method& method, size_t bytes)
+      : memory_(method.memory ? method.memory : HostHardware()),
+        bytes_(bytes),
+        owns_(method.array == nullptr),
+        data_(method.array) {
+    if (!owns_) return;
     if (auto data = memory_->Allocate(bytes); data.ok()) {
       data_ = static_cast<float*>(*data);
     }
   }
   ~Buffer() {
-    if (data_ != nullptr) memory_->Free(data_, bytes_);
+    if (owns_ && data_ != nullptr) memory_->Free(data_, bytes_);
   }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
@@ -50,7 +55,8 @@ class Buffer {
  private:
   std::shared_ptr<Hardware> memory_;
   size_t bytes_;
-  float* data_ = nullptr;
+  bool owns_;
+  float* data_;
 };
 
 // Small integers: sums are exact in every order.
@@ -130,8 +136,25 @@ Method Through(std::string name, std::shared_ptr<Communicator> ranks,
           std::move(memory)};
 }
 
+// Loops by hand, where the ranks share memory.
+Status AddPlain(const BenchOptions& options, std::vector<Method>* methods) {
+  LS_ASSIGN_OR_RETURN(
+      std::shared_ptr<PlainAllReduce> plain,
+      PlainAllReduce::Create(options.max_bytes /
+                             static_cast<int64_t>(sizeof(float))));
+  float* array = plain->data();
+  methods->push_back({"by hand",
+                      [plain](float*, int64_t count) {
+                        plain->Sum(count);
+                        return Ok();
+                      },
+                      methods->back().least, nullptr, array});
+  return Ok();
+}
+
 Result<std::vector<Method>> Methods(MpiContext& mpi,
-                                    std::vector<std::string> backends) {
+                                    const BenchOptions& options) {
+  std::vector<std::string> backends = options.backends;
   if (backends.empty()) {
     if (mpi.local_size() == mpi.size()) backends.push_back("shm");
     backends.push_back("mpi");
@@ -148,6 +171,9 @@ Result<std::vector<Method>> Methods(MpiContext& mpi,
   // Its ranks meet in whichever way is there.
   methods.push_back(
       {"MPI_Allreduce", MpiAllReduceBaseline, methods.back().least, nullptr});
+  if (mpi.local_size() == mpi.size()) {
+    LS_RETURN_IF_ERROR(AddPlain(options, &methods));
+  }
   return methods;
 }
 
@@ -159,7 +185,7 @@ Status BenchAllReduce(const BenchOptions& options) {
     return InvalidArgument("allreduce is for several ranks: --ranks 2");
   }
   LS_ASSIGN_OR_RETURN(const std::vector<Method> methods,
-                      Methods(*mpi, options.backends));
+                      Methods(*mpi, options));
   if (mpi->rank() == 0 && !options.json) {
     std::printf(
         "%d ranks; every sum is verified\n%12s  %-14s %10s %10s %10s "
@@ -170,7 +196,7 @@ Status BenchAllReduce(const BenchOptions& options) {
   for (int64_t bytes = kSmallest; bytes <= options.max_bytes; bytes *= 2) {
     const int64_t count = bytes / static_cast<int64_t>(sizeof(float));
     for (const Method& method : methods) {
-      const Buffer buffer(method.memory, static_cast<size_t>(bytes));
+      const Buffer buffer(method, static_cast<size_t>(bytes));
       if (buffer.data() == nullptr) {
         return ResourceExhausted("no memory of ", bytes, " bytes");
       }
