@@ -33,7 +33,8 @@ Result<std::unique_ptr<Evaluator>> Evaluator::Create(Session& session, Job& job,
                              .rank = share.rank,
                              .ranks = share.ranks,
                              .replicas = session.options().reproducible,
-                             .classes = kClasses}));
+                             .classes = kClasses,
+                             .scale = 0}));
   LS_ASSIGN_OR_RETURN(
       e->step_,
       session.MakeCallable({model.images, model.labels, model.keep_prob,

@@ -145,8 +145,15 @@ Output CnnLogits(const Model& m, const Output& images, Layers& layers) {
   return layers.Dense("dense2", kept, 512, 10);
 }
 
-Output Logits(const Options& options, const Model& m, const Output& images,
+// 0 to 1, in the pass that makes numbers of bytes.
+Output Normalized(const Scope& scope, const Output& images) {
+  return ops::Mul(scope.WithName("pixels"), ops::Cast(scope, images, kFloat),
+                  1.0f / 255.0f);
+}
+
+Output Logits(const Options& options, const Model& m, const Output& bytes,
               Layers& layers) {
+  const Output images = Normalized(layers.Next(), bytes);
   if (options.model == "linear") {
     return layers.Dense("dense1", images, 784, 10);
   }
@@ -169,7 +176,7 @@ std::unique_ptr<ops::Optimizer> MakeOptimizer(const std::string& name,
 
 Model BuildModel(const Scope& scope, const Options& options) {
   Model m;
-  m.images = ops::Placeholder(scope.WithName("images"), kFloat, {-1, kPixels});
+  m.images = ops::Placeholder(scope.WithName("images"), kUint8, {-1, kPixels});
   m.labels = ops::Placeholder(scope.WithName("labels"), kFloat, {-1, kClasses});
   m.keep_prob = ops::Placeholder(scope.WithName("keep_prob"), kFloat, Shape{});
   m.learning_rate =

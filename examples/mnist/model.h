@@ -14,7 +14,7 @@ namespace lockstep::mnist {
 
 struct Model {
   // Placeholders. Every run feeds all five, whatever the model uses.
-  Output images;         // float [?,784], 0 to 1
+  Output images;         // uint8 [?,784]
   Output labels;         // float [?,10], one-hot
   Output keep_prob;      // float []
   Output learning_rate;  // float []

@@ -83,8 +83,11 @@ po::options_description Description(Options& o) {
        "set in this program")  //
       ("validation", po::value(&o.validation)->value_name("N"),
        "last N training images to validate with [1/12: 5000 of MNIST]")  //
-      ("prefetch", po::value(&o.prefetch)->value_name("N"),
-       "batches that a thread prepares ahead; 0: none [0]");
+      ("prefetch", po::value<int>()->value_name("N")->notifier([&o](int n) {
+        o.prefetch = n;
+      }),
+       "batches that a thread prepares ahead; 0: none [1 if a processor is "
+       "left for it]");
   po::options_description files("Files");
   files.add_options()  //
       ("checkpoint-dir", po::value(&o.checkpoint_dir)->value_name("DIR"),
@@ -180,7 +183,7 @@ Status Check(const po::variables_map& given, Options& o) {
   if (given.count("validation")) {
     LS_RETURN_IF_ERROR(AtLeast("validation", o.validation, 1));
   }
-  LS_RETURN_IF_ERROR(AtLeast("prefetch", o.prefetch, 0, 64));
+  LS_RETURN_IF_ERROR(AtLeast("prefetch", o.prefetch.value_or(0), 0, 64));
   LS_RETURN_IF_ERROR(AtLeast("max-to-keep", o.max_to_keep, 0));
   LS_RETURN_IF_ERROR(AtLeast("log-every", o.log_every, 0));
   LS_RETURN_IF_ERROR(AtLeast("save-every", o.save_every, 0));

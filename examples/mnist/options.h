@@ -4,6 +4,7 @@
 // The command line of mnist, with every value checked.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,14 +34,14 @@ struct Options {
   // off.
   int reproducible = 0;
   std::string data;
-  int64_t validation = -1;  // -1: 1/12 of the training examples
-  int prefetch = 0;
+  int64_t validation = -1;      // -1: 1/12 of the training examples
+  std::optional<int> prefetch;  // none: 1 where a processor is left
   std::string checkpoint_dir;
   int64_t save_every = 0;  // steps; 0: after each epoch
   int max_to_keep = 5;
   bool resume = false;
   std::string log_dir;
-  std::string trace;  // folder; empty: none
+  std::string trace;      // folder; empty: none
   int64_t log_every = 0;  // 0: no lines between epochs
 };
 

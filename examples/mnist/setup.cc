@@ -104,8 +104,7 @@ Status Trainer::MakeSession() {
   }
   if (status.ok()) {
     SessionOptions session_options;
-    session_options.intra_op_threads =
-        options_.threads > 0 ? options_.threads : job_.default_threads();
+    session_options.intra_op_threads = Threads();
     session_options.reproducible = options_.reproducible;
     session_options.gpu_options.virtual_gpus.count = options_.virtual_gpus;
     // Saving and counting are the host's, wherever the model is.
@@ -166,8 +165,9 @@ Status Trainer::MakeInputs(const Data& data) {
                              .rank = share_.rank,
                              .ranks = share_.ranks,
                              .replicas = session_->options().reproducible,
-                             .depth = options_.prefetch,
-                             .classes = kClasses}));
+                             .depth = Prefetch(),
+                             .classes = kClasses,
+                             .scale = 0}));
   LS_ASSIGN_OR_RETURN(
       step_,
       session_->MakeCallable({model_.images, model_.labels, model_.keep_prob,
@@ -200,12 +200,11 @@ void Trainer::Introduce(const Data& data) {
   progress_.Line(StrCat("images: ", training, " training, ",
                         data.train.size() - training, " validation, ",
                         data.test.size(), " test"));
-  const int threads =
-      options_.threads > 0 ? options_.threads : job_.default_threads();
   progress_.Line(StrCat("model: ", options_.model, ", ", model_.parameters,
                         " parameters, ", options_.optimizer, ", batch ",
                         options_.batch, ", seed ", options_.seed));
-  progress_.Line(StrCat("ranks: ", job_.size(), ", ", threads, " threads each",
+  progress_.Line(StrCat("ranks: ", job_.size(), ", ", Threads(),
+                        " threads each",
                         job_.size() == 1 ? ""
                         : options_.pipeline == 1
                             ? StrCat(", gradients by ", job_.transport())

@@ -58,6 +58,15 @@ class Trainer {
   Status MakeInputs(const Data& data);
   Status OpenEvents();
   void Introduce(const Data& data);
+  int Threads() const {
+    return options_.threads > 0 ? options_.threads : job_.default_threads();
+  }
+  // Batches to fill ahead: a thread that does so must not take a processor
+  // from those that train.
+  int Prefetch() const {
+    return options_.prefetch.value_or(Threads() < job_.default_threads() ? 1
+                                                                         : 0);
+  }
 
   // Trains until the epoch or the run ends.
   Status TrainEpoch(double* seconds);
@@ -95,7 +104,7 @@ class Trainer {
   int64_t saved_step_ = -1;
   bool stopped_ = false;
   double trained_seconds_ = 0;  // without validation and checkpoints
-  uint32_t input_name_ = 0;  // in the job's trace
+  uint32_t input_name_ = 0;     // in the job's trace
 };
 
 }  // namespace lockstep::mnist

@@ -167,6 +167,10 @@ struct BatchPipeline::State {
   std::thread thread;
 
   int64_t size() const { return features.shape().dim(0); }
+  bool scales() const {
+    return features.dtype() == kUint8 && options.scale != 0;
+  }
+  DType batch_type() const { return scales() ? kFloat : features.dtype(); }
   Status Allocate();
   void Fill(Slot& slot, Cursor at, bool parallel);
   // The example at a position of the order, on its way into the cache.
@@ -191,7 +195,8 @@ Status BatchPipeline::State::Allocate() {
   if (options.classes > 0) labels_shape.AddDim(options.classes);
   slots.resize(static_cast<size_t>(options.depth) + 1);
   for (Slot& slot : slots) {
-    LS_ASSIGN_OR_RETURN(slot.features, Tensor::Make(kFloat, features_shape));
+    LS_ASSIGN_OR_RETURN(slot.features,
+                        Tensor::Make(batch_type(), features_shape));
     LS_ASSIGN_OR_RETURN(
         slot.labels,
         Tensor::Make(options.classes > 0 ? kFloat : kInt64, labels_shape));
@@ -211,13 +216,17 @@ int64_t BatchPipeline::State::ExampleAhead(int64_t position) const {
 }
 
 void BatchPipeline::State::FillRow(Batch& batch, int64_t i, int64_t example) {
-  float* x = static_cast<float*>(batch.features.data()) + i * row;
-  if (features.dtype() == kUint8) {
+  if (scales()) {
     ScaleBytes(static_cast<const uint8_t*>(features.data()) + example * row,
-               options.scale, row, x);
+               options.scale, row,
+               static_cast<float*>(batch.features.data()) + i * row);
   } else {
-    std::memcpy(x, static_cast<const float*>(features.data()) + example * row,
-                static_cast<size_t>(row) * sizeof(float));
+    const size_t bytes = static_cast<size_t>(row) * DTypeSize(batch_type());
+    std::memcpy(static_cast<char*>(batch.features.data()) +
+                    static_cast<size_t>(i) * bytes,
+                static_cast<const char*>(features.data()) +
+                    static_cast<size_t>(example) * bytes,
+                bytes);
   }
   const int64_t label = labels[static_cast<size_t>(example)];
   if (options.classes == 0) {
@@ -257,7 +266,7 @@ void BatchPipeline::State::Fill(Slot& slot, Cursor at, bool parallel) {
     batch.count = part.count;
     Shape shape = slot.features.shape();
     shape.set_dim(0, part.count);
-    batch.features = Tensor::Borrow(kFloat, shape, slot.features.data());
+    batch.features = Tensor::Borrow(batch_type(), shape, slot.features.data());
     shape = slot.labels.shape();
     shape.set_dim(0, part.count);
     batch.labels =

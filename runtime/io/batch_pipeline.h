@@ -44,12 +44,13 @@ struct BatchPipelineOptions {
   int depth = 0;
   // Above 0: labels become one-hot float [n,classes]; 0: int64 [n].
   int64_t classes = 0;
-  // What uint8 features are multiplied by on their way to float.
+  // What uint8 features are multiplied by on their way to float; 0: they stay
+  // uint8, for graphs that do so themselves.
   float scale = 1.0f / 255.0f;
 };
 
 struct Batch {
-  Tensor features;  // float [count, ...]
+  Tensor features;  // float, or uint8 where that stays: [count, ...]
   Tensor labels;    // float [count,classes] or int64 [count]
   int64_t epoch = 0;
   int64_t index = 0;         // within the epoch

@@ -316,5 +316,23 @@ TEST(BatchPipelineWaits, AreToldInWords) {
             "5500 batches, waited for 3 of them, 31.0 ms, 1.0 % of 3.10 s");
 }
 
+TEST(BatchPipelineTest, WithoutAScaleBytesStayBytes) {
+  auto pipeline =
+      BatchPipeline::Create(Features(7), Labels(7),
+                            {.batch = 3, .seed = 5, .depth = 1, .scale = 0})
+          .value();
+  auto scaled = Make(7, {.batch = 3, .seed = 5});
+  for (int b = 0; b < 3; ++b) {
+    const Batch* bytes = pipeline->Next().value();
+    const Batch* floats = scaled->Next().value();
+    ASSERT_EQ(bytes->features.dtype(), kUint8);
+    ASSERT_EQ(bytes->features.shape(), floats->features.shape());
+    for (size_t i = 0; i < bytes->features.flat<uint8_t>().size(); ++i) {
+      EXPECT_EQ(bytes->features.flat<uint8_t>()[i],
+                floats->features.flat<float>()[i]);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lockstep
