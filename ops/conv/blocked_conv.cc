@@ -12,6 +12,7 @@
 
 #include "ops/conv/blocked.h"
 #include "ops/conv/conv_attrs.h"
+#include "ops/conv/conv_flops.h"
 #include "ops/conv/conv_kernel.h"
 #include "ops/math/elementwise.h"
 #include "runtime/core/simd.h"
@@ -42,31 +43,37 @@ Status FromBlockedShape(ShapeContext& c) {
   return c.SetOutput(0, image);
 }
 
-// f(from, to) for each run of 16 channels: `image` counts elements of
-// [N,H,W,C], `blocked` those of the blocks.
+// f(i) for each of the images of 16 channels that `image` becomes.
 template <class F>
 void ForBlocks(const Shape& image, const F& f) {
-  const int64_t pixels = image.dim(1) * image.dim(2), channels = image.dim(3);
-  const int64_t blocks = channels / kChannelBlock;
-  const int64_t plane = pixels * kChannelBlock;
-  ParallelFor(image.dim(0) * blocks,
+  const int64_t plane = image.dim(1) * image.dim(2) * kChannelBlock;
+  ParallelFor(image.dim(0) * image.dim(3) / kChannelBlock,
               std::max<int64_t>(kCheapGrain / std::max<int64_t>(plane, 1), 1),
               [&](int64_t begin, int64_t end) {
-                for (int64_t i = begin; i < end; ++i) {
-                  const int64_t first = i / blocks * pixels * channels +
-                                        i % blocks * kChannelBlock;
-                  for (int64_t p = 0; p < pixels; ++p) {
-                    f(first + p * channels, i * plane + p * kChannelBlock);
-                  }
-                }
+                for (int64_t i = begin; i < end; ++i) f(i);
               });
+}
+
+// f(from, to) for each run of 16 channels: `from` counts elements of
+// [N,H,W,C], `to` those of the blocks.
+template <class F>
+void ForRuns(const Shape& image, const F& f) {
+  const int64_t pixels = image.dim(1) * image.dim(2), channels = image.dim(3);
+  const int64_t blocks = channels / kChannelBlock;
+  ForBlocks(image, [&](int64_t i) {
+    const int64_t first =
+        i / blocks * pixels * channels + i % blocks * kChannelBlock;
+    for (int64_t p = 0; p < pixels; ++p) {
+      f(first + p * channels, (i * pixels + p) * kChannelBlock);
+    }
+  });
 }
 
 template <class T>
 Status ToBlockedRun(KernelContext& k) {
   const T* from = k.in<T>(0);
   T* to = k.out<T>(0);
-  ForBlocks(k.input(0).shape(), [&](int64_t image, int64_t blocked) {
+  ForRuns(k.input(0).shape(), [&](int64_t image, int64_t blocked) {
     std::copy_n(from + image, kChannelBlock, to + blocked);
   });
   return Ok();
@@ -75,7 +82,7 @@ template <class T>
 Status FromBlockedRun(KernelContext& k) {
   const T* from = k.in<T>(0);
   T* to = k.out<T>(0);
-  ForBlocks(k.output(0).shape(), [&](int64_t image, int64_t blocked) {
+  ForRuns(k.output(0).shape(), [&](int64_t image, int64_t blocked) {
     std::copy_n(from + blocked, kChannelBlock, to + image);
   });
   return Ok();
@@ -144,16 +151,11 @@ Status BiasGradRun(KernelContext& k) {
   const Shape& image = k.state<Shape>();
   const int64_t images = image.dim(0), channels = image.dim(3);
   const int64_t pixels = image.dim(1) * image.dim(2);
-  const int64_t plane = pixels * kChannelBlock;
   const float* x = k.in<float>(0);
   float* sums = static_cast<float*>(k.scratch());
-  ParallelFor(images * channels / kChannelBlock,
-              std::max<int64_t>(kCheapGrain / std::max<int64_t>(plane, 1), 1),
-              [&](int64_t begin, int64_t end) {
-                for (int64_t i = begin; i < end; ++i) {
-                  SumPixels(x + i * plane, pixels, sums + i * kChannelBlock);
-                }
-              });
+  ForBlocks(image, [&](int64_t i) {
+    SumPixels(x + i * pixels * kChannelBlock, pixels, sums + i * kChannelBlock);
+  });
   float* out = k.out<float>(0);
   std::fill_n(out, channels, 0.0f);
   for (int64_t n = 0; n < images; ++n) {
@@ -215,10 +217,9 @@ Status ConvShape(ShapeContext& c) {
 }
 
 Status ConvPrepare(PrepareContext& p) {
-  LS_ASSIGN_OR_RETURN(
-      const auto dims,
-      detail::ConvDims::From(p.attrs(), p.Attr<Shape>("image"),
-                             p.Attr<Shape>("filter")));
+  LS_ASSIGN_OR_RETURN(const auto dims,
+                      detail::ConvDims::From(p.attrs(), p.Attr<Shape>("image"),
+                                             p.Attr<Shape>("filter")));
   return detail::PrepareConv<float>(
       p, KindOf(p.Attr<std::string>("kind")), dims,
       {.bias = p.num_inputs() > 2, .relu = p.Attr<bool>("relu")},
@@ -239,6 +240,14 @@ LOCKSTEP_OP("_BlockedConv2D")
     .Attr("winograd: bool = false")
     .Attr("relu: bool = false") LS_CONV_WINDOW_ATTRS.Shape(ConvShape)
     .Kernel(kCpu, {ConvRun, ConvPrepare});
+
+double ConvWork(const Node& n, double unknown) {
+  const bool forward = n.Attr<std::string>("kind") == "FORWARD";
+  return detail::ConvFlops<false>(
+      forward ? n.output_shape(0) : n.input(1).shape(), n.Attr<Shape>("filter"),
+      unknown);
+}
+LOCKSTEP_FLOPS("_BlockedConv2D", ConvWork);
 
 }  // namespace
 }  // namespace lockstep

@@ -14,6 +14,7 @@
 // the same bits in every run.
 
 #include "ops/conv/blocked.h"
+#include "ops/conv/conv_attrs.h"
 #include "ops/conv/conv_kernel.h"
 #include "runtime/graph/passes/rewrite.h"
 
@@ -47,8 +48,9 @@ Result<Output> ToBlocked(RewriteContext& c, Output image) {
 // Everybody reads `from` out of `blocked` from now on.
 Status ReplaceByBlocked(RewriteContext& c, Output from, Output blocked) {
   LS_ASSIGN_OR_RETURN(
-      Node * n, c.Add(from.node->name() + "/unblocked", "_FromBlocked",
-                      {blocked}, {{"T", from.dtype()}, {"shape", from.shape()}}));
+      Node * n,
+      c.Add(from.node->name() + "/unblocked", "_FromBlocked", {blocked},
+            {{"T", from.dtype()}, {"shape", from.shape()}}));
   c.Replace(from, n->output(0), blocked.node);
   return Ok();
 }
@@ -103,7 +105,8 @@ bool WinogradPays(const RewriteContext& c, const detail::ConvDims& d) {
     return w.size == 3 && w.stride == 1 && w.dilation == 1 &&
            w.pad_before <= 1 && w.pad_after <= 1;
   };
-  return !c.direct_convolution() && fits(d.h) && fits(d.w) && d.in_channels >= kWinogradChannels &&
+  return !c.direct_convolution() && fits(d.h) && fits(d.w) &&
+         d.in_channels >= kWinogradChannels &&
          d.out_channels >= kWinogradChannels &&
          d.in_channels % detail::kChannelBlock == 0 &&
          d.h.out * d.w.out >= kWinogradPixels;
@@ -122,8 +125,8 @@ bool ReadsBlocks(const Node& n) {
 // What is read or written in blocks anyway, or gains more than it costs.
 bool Pays(RewriteContext& c, const Conv& conv) {
   const detail::ConvDims& d = conv.dims;
-  const int64_t work = d.batch * d.h.out * d.w.out * d.out_channels *
-                       d.h.size * d.w.size * d.in_channels;
+  const int64_t work = d.batch * d.h.out * d.w.out * d.out_channels * d.h.size *
+                       d.w.size * d.in_channels;
   if (work < kMinWork) return false;
   if (WinogradPays(c, d)) return true;
   if (conv.kind != detail::ConvKind::kForward) return IsBlocked(conv.b);
@@ -173,17 +176,16 @@ Result<bool> BlockConv(RewriteContext& c) {
   if (conv.bias.defined()) operands.push_back(conv.bias);
   AttrMap attrs = {
       {"N", static_cast<int64_t>(operands.size())},
-      {"kind", std::string(!backward ? "FORWARD"
-                           : conv.kind == detail::ConvKind::kBackwardInput
-                               ? "INPUT"
-                               : "FILTER")},
+      {"kind",
+       std::string(!backward                                       ? "FORWARD"
+                   : conv.kind == detail::ConvKind::kBackwardInput ? "INPUT"
+                                                                   : "FILTER")},
       {"image", conv.image},
       {"filter", conv.filter},
       {"image_blocked", image_blocked},
       {"winograd", WinogradPays(c, conv.dims)},
       {"relu", conv.relu}};
-  for (const char* name : {"strides", "padding", "explicit_paddings",
-                           "data_format", "dilations"}) {
+  for (const char* name : kConvWindowAttrs) {
     attrs[name] = n->attrs().find(name)->second;
   }
   LS_ASSIGN_OR_RETURN(Node * blocked,
@@ -234,12 +236,10 @@ Result<bool> MoveBeforeBlocks(RewriteContext& c, AttrMap attrs) {
     LS_ASSIGN_OR_RETURN(const Output blocked, ToBlocked(c, in));
     inputs.push_back(blocked);
   }
-  LS_ASSIGN_OR_RETURN(Node * moved,
-                      c.Add(n->name() + "/blocked", n->op(), std::move(inputs),
-                            std::move(attrs)));
+  LS_ASSIGN_OR_RETURN(Node * moved, c.Add(n->name() + "/blocked", n->op(),
+                                          std::move(inputs), std::move(attrs)));
   for (int i = 0; i < n->num_outputs(); ++i) {
-    LS_RETURN_IF_ERROR(
-        ReplaceByBlocked(c, n->output(i), moved->output(i)));
+    LS_RETURN_IF_ERROR(ReplaceByBlocked(c, n->output(i), moved->output(i)));
   }
   return true;
 }
@@ -256,16 +256,17 @@ Result<bool> MoveElements(RewriteContext& c) {
 LOCKSTEP_LATE_REWRITE("Relu", MoveElements);
 LOCKSTEP_LATE_REWRITE("ReluGrad", MoveElements);
 
-bool PoolsChannels(const Node& n) {
+// Windows do not reach over images or channels.
+bool PoolsPixels(const Node& n) {
   const auto& size = n.Attr<std::vector<int64_t>>("ksize");
   const auto& stride = n.Attr<std::vector<int64_t>>("strides");
-  return size.size() != 4 || stride.size() != 4 || size[3] != 1 ||
-         stride[3] != 1 || size[0] != 1 || stride[0] != 1;
+  return size.size() == 4 && stride.size() == 4 && size[3] == 1 &&
+         stride[3] == 1 && size[0] == 1 && stride[0] == 1;
 }
 
 Result<bool> MovePool(RewriteContext& c) {
   const Node* n = c.node();
-  if (n->output_type(0) != kFloat || PoolsChannels(*n)) return false;
+  if (n->output_type(0) != kFloat || !PoolsPixels(*n)) return false;
   return MoveBeforeBlocks(c, n->attrs());
 }
 LOCKSTEP_LATE_REWRITE("MaxPool", MovePool);
@@ -273,7 +274,7 @@ LOCKSTEP_LATE_REWRITE("_MaxPoolIndex", MovePool);
 
 Result<bool> MovePoolGrad(RewriteContext& c) {
   const Node* n = c.node();
-  if (PoolsChannels(*n)) return false;
+  if (!PoolsPixels(*n)) return false;
   AttrMap attrs = n->attrs();
   const Shape& image = n->output_shape(0);
   if (!detail::CanBeBlocked(image)) return false;

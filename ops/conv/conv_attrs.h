@@ -20,10 +20,13 @@
 
 namespace lockstep {
 
+// The names of LS_CONV_WINDOW_ATTRS.
+inline constexpr const char* kConvWindowAttrs[] = {
+    "strides", "padding", "explicit_paddings", "data_format", "dilations"};
+
 // The forward node's attributes, on a node of its gradient.
 inline NodeBuilder& WithConvAttrs(NodeBuilder& node, const GradContext& g) {
-  for (const char* name : {"strides", "padding", "explicit_paddings",
-                           "data_format", "dilations"}) {
+  for (const char* name : kConvWindowAttrs) {
     const auto& attrs = g.node()->attrs();
     if (auto it = attrs.find(name); it != attrs.end()) {
       node.Attr(name, it->second);

@@ -2,6 +2,7 @@
 #include "ops/conv/conv_kernel.h"
 
 #include "ops/conv/direct_conv.h"
+#include "runtime/core/allocator.h"
 
 namespace lockstep::detail {
 namespace {
@@ -91,12 +92,12 @@ auto BestOf(const ConvState& s, const Make& make)
 Status BuildForward(ConvState& s) {
   const ConvDims& d = s.dims;
   const auto bias = DnnlStrided({d.out_channels}, {1});
-  LS_ASSIGN_OR_RETURN(const auto pd, BestOf(s, [&](const Layouts& l,
-                                               const DnnlConvGeometry& g) {
-                        return MakeConvForward(
-                            l.x, l.f, s.epilogue.bias ? &bias : nullptr, l.y, g,
-                            {.relu = s.epilogue.relu});
-                      }));
+  LS_ASSIGN_OR_RETURN(
+      const auto pd,
+      BestOf(s, [&](const Layouts& l, const DnnlConvGeometry& g) {
+        return MakeConvForward(l.x, l.f, s.epilogue.bias ? &bias : nullptr, l.y,
+                               g, {.relu = s.epilogue.relu});
+      }));
   DnnlProgram& p = s.program;
   const auto x = p.Operand(ImageDesc(s, false)), f = p.Operand(FilterDesc(d));
   const auto y = p.Operand(ImageDesc(s, true));
@@ -119,7 +120,7 @@ Status BuildForward(ConvState& s) {
 Status BuildBackwardInput(ConvState& s) {
   const ConvDims& d = s.dims;
   LS_ASSIGN_OR_RETURN(const auto pd, BestOf(s, [&](const Layouts& l,
-                                               const DnnlConvGeometry& g) {
+                                                   const DnnlConvGeometry& g) {
                         return MakeConvBackwardData(l.x, l.f, l.y, g);
                       }));
   DnnlProgram& p = s.program;
@@ -137,7 +138,7 @@ Status BuildBackwardInput(ConvState& s) {
 Status BuildBackwardFilter(ConvState& s) {
   const ConvDims& d = s.dims;
   LS_ASSIGN_OR_RETURN(const auto pd, BestOf(s, [&](const Layouts& l,
-                                               const DnnlConvGeometry& g) {
+                                                   const DnnlConvGeometry& g) {
                         return MakeConvBackwardWeights(l.x, l.f, l.y, g);
                       }));
   DnnlProgram& p = s.program;
@@ -264,8 +265,8 @@ Status PrepareConv(PrepareContext& p, ConvKind kind, const ConvDims& dims,
       s.wide_count = Counts(s);
       for (size_t i = 0; i < 3; ++i) {
         s.wide_offset[i] = bytes;
-        bytes += (static_cast<size_t>(s.wide_count[i]) * sizeof(float) + 63) /
-                 64 * 64;
+        bytes +=
+            AlignedSize(static_cast<size_t>(s.wide_count[i]) * sizeof(float));
       }
     }
     p.RequestScratch(bytes);

@@ -3,16 +3,9 @@
 
 #include <new>
 
-#include "runtime/core/threads.h"
+#include "runtime/core/allocator.h"
 
 namespace lockstep::detail {
-namespace {
-
-constexpr size_t kAlign = 64;
-
-size_t RoundUp(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
-
-}  // namespace
 
 const dnnl::engine& DnnlEngine() {
   // Leaked: primitives of late destroyed sessions refer to it.
@@ -42,9 +35,6 @@ Status DnnlStatus(const char* what, dnnl_status_t status, const char* message) {
   }
 }
 
-DnnlOneThread::DnnlOneThread() : threads_(Threads()) { SetThreads(1); }
-DnnlOneThread::~DnnlOneThread() { SetThreads(threads_); }
-
 DnnlProgram::DnnlProgram() : stream_(DnnlEngine()) {}
 
 DnnlProgram::Slot DnnlProgram::AddPlace(const dnnl::memory::desc& desc,
@@ -61,7 +51,7 @@ DnnlProgram::Slot DnnlProgram::Operand(const dnnl::memory::desc& desc) {
 DnnlProgram::Slot DnnlProgram::Temporary(const dnnl::memory::desc& desc) {
   const Slot slot = AddPlace(desc, -1);
   places_.back().offset = scratch_bytes_;
-  scratch_bytes_ += RoundUp(desc.get_size());
+  scratch_bytes_ += AlignedSize(desc.get_size());
   return slot;
 }
 

@@ -42,19 +42,6 @@ template <class F>
 Status DnnlGuard(const char* what, F&& f);
 Status DnnlStatus(const char* what, dnnl_status_t status, const char* message);
 
-// While it lives, primitives made by this thread are for one thread each: they
-// may run beside each other, a part of the work each.
-class DnnlOneThread {
- public:
-  DnnlOneThread();
-  ~DnnlOneThread();
-  DnnlOneThread(const DnnlOneThread&) = delete;
-  DnnlOneThread& operator=(const DnnlOneThread&) = delete;
-
- private:
-  int threads_;
-};
-
 class DnnlProgram {
  public:
   using Slot = int;

@@ -9,6 +9,7 @@
 
 #include "ops/linalg/linalg.h"
 #include "ops/linalg/matmul_kernel.h"
+#include "runtime/core/allocator.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/graph/node_work.h"
 
@@ -96,8 +97,8 @@ struct WideningState {
   std::vector<std::array<int64_t, 2>> offsets;
 };
 
-size_t Aligned(int64_t ints) {
-  return (static_cast<size_t>(ints) * sizeof(int32_t) + 63) / 64 * 64;
+size_t WideBytes(int64_t ints) {
+  return AlignedSize(static_cast<size_t>(ints) * sizeof(int32_t));
 }
 
 Status PrepareWidening(PrepareContext& p) {
@@ -106,8 +107,8 @@ Status PrepareWidening(PrepareContext& p) {
       detail::MatMulDimsOf(p.input_shape(0), p.input_shape(1),
                            p.Attr<bool>("adj_x"), p.Attr<bool>("adj_y")));
   auto offsets = detail::MatMulOffsets(dims);
-  p.RequestScratch(Aligned(p.input_shape(0).NumElements()) +
-                   Aligned(p.input_shape(1).NumElements()) +
+  p.RequestScratch(WideBytes(p.input_shape(0).NumElements()) +
+                   WideBytes(p.input_shape(1).NumElements()) +
                    detail::MultiplyPlainScratch<int32_t>(dims));
   p.MakeState<WideningState>(WideningState{dims, std::move(offsets)});
   return Ok();
@@ -119,13 +120,13 @@ Status RunWidening(KernelContext& k) {
   const int64_t n = k.input(0).NumElements(), m = k.input(1).NumElements();
   char* scratch = static_cast<char*>(k.scratch());
   auto* a = reinterpret_cast<int32_t*>(scratch);
-  auto* b = reinterpret_cast<int32_t*>(scratch + Aligned(n));
+  auto* b = reinterpret_cast<int32_t*>(scratch + WideBytes(n));
   std::copy_n(k.in<A>(0), n, a);
   std::copy_n(k.in<B>(1), m, b);
   int32_t* c = k.out<int32_t>(0);
   for (const auto& [at_a, at_b] : s.offsets) {
     detail::MultiplyPlain(s.dims, a + at_a, b + at_b, c,
-                          scratch + Aligned(n) + Aligned(m));
+                          scratch + WideBytes(n) + WideBytes(m));
     c += s.dims.m * s.dims.n;
   }
   return Ok();

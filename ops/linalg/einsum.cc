@@ -13,6 +13,7 @@
 #include "ops/math/binary_gradient.h"
 #include "ops/math/math.h"
 #include "ops/reduce/reduce.h"
+#include "runtime/core/allocator.h"
 
 namespace lockstep {
 namespace {
@@ -35,8 +36,6 @@ struct EinsumState {
   // operand stand.
   std::array<size_t, 4> offset{};
 };
-
-size_t Aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 std::vector<int64_t> DenseStrides(const std::vector<int64_t>& dims) {
   std::vector<int64_t> strides(dims.size(), 1);
@@ -64,13 +63,13 @@ Status PrepareEinsum(PrepareContext& c) {
                             op.kept_strides));
     }
     s.offset[i] = at;
-    at += Aligned(static_cast<size_t>(op.size) * sizeof(T));
+    at += AlignedSize(static_cast<size_t>(op.size) * sizeof(T));
   }
   const detail::MatMulDims& m = s.plan.matrix();
   s.offset[2] = at;
   if (s.plan.operands().size() > 1) {
-    at +=
-        Aligned(static_cast<size_t>(s.plan.batches() * m.m * m.n) * sizeof(T));
+    at += AlignedSize(static_cast<size_t>(s.plan.batches() * m.m * m.n) *
+                      sizeof(T));
   }
   s.offset[3] = at;
   at += detail::MultiplyPlainScratch<T>(m);

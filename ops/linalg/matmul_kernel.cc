@@ -125,8 +125,8 @@ Status RunMatMul(KernelContext& k) {
                          k.scratch());
     }
     if (!s.plain) {
-      return s.program.Run(k.scratch(), {k.in<float>(0), k.in<float>(1),
-                                         k.out<float>(0), bias});
+      return s.program.Run(
+          k.scratch(), {k.in<float>(0), k.in<float>(1), k.out<float>(0), bias});
     }
   }
   using A = ArithmeticType<T>;
@@ -143,24 +143,11 @@ Status RunMatMul(KernelContext& k) {
   return Ok();
 }
 
-#define LS_INSTANTIATE(T)                                                   \
-  template Status PrepareMatMul<T>(PrepareContext&, const MatMulDims&,      \
-                                   const MatMulEpilogue&);                  \
+#define LS_INSTANTIATE(T)                                              \
+  template Status PrepareMatMul<T>(PrepareContext&, const MatMulDims&, \
+                                   const MatMulEpilogue&);             \
   template Status RunMatMul<T>(KernelContext&);
-LS_INSTANTIATE(float)
-LS_INSTANTIATE(double)
-LS_INSTANTIATE(int8_t)
-LS_INSTANTIATE(int16_t)
-LS_INSTANTIATE(int32_t)
-LS_INSTANTIATE(int64_t)
-LS_INSTANTIATE(uint8_t)
-LS_INSTANTIATE(uint16_t)
-LS_INSTANTIATE(uint32_t)
-LS_INSTANTIATE(uint64_t)
-LS_INSTANTIATE(Half)
-LS_INSTANTIATE(BFloat16)
-LS_INSTANTIATE(std::complex<float>)
-LS_INSTANTIATE(std::complex<double>)
+LS_MATMUL_TYPES(LS_INSTANTIATE)
 #undef LS_INSTANTIATE
 
 }  // namespace lockstep::detail

@@ -13,6 +13,7 @@
 #include <cmath>
 
 #include "ops/linalg/matmul_kernel.h"
+#include "runtime/core/allocator.h"
 #include "runtime/core/threads.h"
 #include "runtime/graph/node_work.h"
 #include "runtime/graph/passes/rewrite.h"
@@ -26,8 +27,6 @@ constexpr int64_t kMinElements = 1 << 14;    // of a gradient
 constexpr int64_t kBlockElements = 1 << 15;  // 128 KiB
 constexpr int64_t kBlockMultiple = 8;        // divides among 2, 4, 8 threads
 constexpr int64_t kRowMultiple = 16;         // what oneDNN's kernels like
-
-size_t Aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 struct Block {
   detail::DnnlProgram program;
@@ -58,34 +57,32 @@ Status MakeBlocks(UpdateState& s) {
   const detail::MatMulDims& d = s.dims;
   const int64_t wanted = (d.m * d.n + kBlockElements - 1) / kBlockElements;
   const int64_t most = (d.m + kRowMultiple - 1) / kRowMultiple;
-  const int64_t count =
-      std::min((wanted + kBlockMultiple - 1) / kBlockMultiple * kBlockMultiple,
-               most);
+  const int64_t count = std::min(
+      (wanted + kBlockMultiple - 1) / kBlockMultiple * kBlockMultiple, most);
   s.workers = std::min<int64_t>(Threads(), count);
-  const detail::DnnlOneThread one_thread;
+  // Parts that run beside each other have a thread each.
+  const ThreadsScope one_thread(1);
   size_t scratch = 0;
   for (int64_t i = 0; i < count; ++i) {
     Block block{.row = most * i / count * kRowMultiple};
     block.rows =
         std::min(d.m, most * (i + 1) / count * kRowMultiple) - block.row;
     LS_ASSIGN_OR_RETURN(const auto a, RowsOf(d, block.rows));
-    LS_RETURN_IF_ERROR(
-        detail::DnnlGuard("matmul's operands", [&]() -> Status {
-          const auto b = d.transpose_b
-                             ? detail::DnnlStrided({d.k, d.n}, {1, d.k})
-                             : detail::DnnlStrided({d.k, d.n}, {d.n, 1});
-          const auto c = detail::DnnlStrided({block.rows, d.n}, {d.n, 1});
-          LS_ASSIGN_OR_RETURN(block.program,
-                              detail::MatMulProgram(a, b, c, nullptr, false));
-          return Ok();
-        }));
+    LS_RETURN_IF_ERROR(detail::DnnlGuard("matmul's operands", [&]() -> Status {
+      const auto b = d.transpose_b ? detail::DnnlStrided({d.k, d.n}, {1, d.k})
+                                   : detail::DnnlStrided({d.k, d.n}, {d.n, 1});
+      const auto c = detail::DnnlStrided({block.rows, d.n}, {d.n, 1});
+      LS_ASSIGN_OR_RETURN(block.program,
+                          detail::MatMulProgram(a, b, c, nullptr, false));
+      return Ok();
+    }));
     scratch = std::max(scratch, block.program.scratch_bytes());
     s.gradient_bytes = std::max(
         s.gradient_bytes,
-        Aligned(static_cast<size_t>(block.rows * d.n) * sizeof(float)));
+        AlignedSize(static_cast<size_t>(block.rows * d.n) * sizeof(float)));
     s.blocks.push_back(std::move(block));
   }
-  s.worker_bytes = s.gradient_bytes + Aligned(scratch);
+  s.worker_bytes = s.gradient_bytes + AlignedSize(scratch);
   s.done.resize(static_cast<size_t>(s.workers));
   return Ok();
 }
@@ -96,10 +93,10 @@ Status PrepareUpdate(PrepareContext& p) {
   LS_ASSIGN_OR_RETURN(InnerUpdate update, InnerUpdate::Find(ref, 0));
   LS_RETURN_IF_ERROR(update.Prepare(p).WithContext(ref.name));
   const int a = p.num_inputs() - 1, b = update.gradient();
-  LS_ASSIGN_OR_RETURN(
-      s.dims, detail::MatMulDimsOf(p.input_shape(a), p.input_shape(b),
-                                   p.Attr<bool>("transpose_a"),
-                                   p.Attr<bool>("transpose_b")));
+  LS_ASSIGN_OR_RETURN(s.dims,
+                      detail::MatMulDimsOf(p.input_shape(a), p.input_shape(b),
+                                           p.Attr<bool>("transpose_a"),
+                                           p.Attr<bool>("transpose_b")));
   s.update.push_back(std::move(update));
   LS_RETURN_IF_ERROR(MakeBlocks(s));
   p.RequestScratch(static_cast<size_t>(s.workers) * s.worker_bytes);
@@ -117,8 +114,8 @@ Status RunWorker(UpdateState& s, KernelContext inner, int64_t w, const float* a,
     const float* rows = a + (d.transpose_a ? block.row : block.row * d.k);
     LS_RETURN_IF_ERROR(
         block.program.Run(memory + s.gradient_bytes, {rows, b, memory}));
-    LS_RETURN_IF_ERROR(s.update[0].Apply(inner, block.row * d.n,
-                                         block.rows * d.n, memory));
+    LS_RETURN_IF_ERROR(
+        s.update[0].Apply(inner, block.row * d.n, block.rows * d.n, memory));
   }
   return Ok();
 }
@@ -161,8 +158,8 @@ LOCKSTEP_OP("_MatMulUpdate")
 // The variable is input 0, as of every update; the factors are the only other
 // two inputs that matter: b in the gradient's place, a at the end.
 double UpdateFlops(const Node& node, double unknown) {
-  const OpDef* update = OpRegistry::Global().Find(
-      node.Attr<FunctionRef>("update").name);
+  const OpDef* update =
+      OpRegistry::Global().Find(node.Attr<FunctionRef>("update").name);
   if (update == nullptr) return 0;
   const int b = update->traits.applies_gradient;
   const double all =

@@ -9,15 +9,15 @@
 namespace lockstep::detail {
 namespace {
 
-constexpr int64_t kRowGrain = 8;  // rows of the largest tile
+constexpr int64_t kRowGrain = 8;         // rows of the largest tile
 constexpr int64_t kWorkGrain = 1 << 17;  // products that are worth a thread
 
 template <class A>
 struct Lanes {
   static constexpr int64_t kCount = static_cast<int64_t>(64 / sizeof(A));
   typedef A Vector __attribute__((vector_size(64)));
-  typedef A Unaligned __attribute__((vector_size(64), aligned(alignof(A)),
-                                     may_alias));
+  typedef A Unaligned
+      __attribute__((vector_size(64), aligned(alignof(A)), may_alias));
 };
 
 // The operands as the loops read them. a's element (i, l) is
@@ -240,20 +240,7 @@ void MultiplyPlain(const MatMulDims& d, const T* a, const T* b, T* c,
   template void MultiplyPlain<T>(const MatMulDims&, const T*, const T*, T*, \
                                  void*,                                     \
                                  const PlainEpilogue<ArithmeticType<T>>&);
-LS_INSTANTIATE(float)
-LS_INSTANTIATE(double)
-LS_INSTANTIATE(int8_t)
-LS_INSTANTIATE(int16_t)
-LS_INSTANTIATE(int32_t)
-LS_INSTANTIATE(int64_t)
-LS_INSTANTIATE(uint8_t)
-LS_INSTANTIATE(uint16_t)
-LS_INSTANTIATE(uint32_t)
-LS_INSTANTIATE(uint64_t)
-LS_INSTANTIATE(Half)
-LS_INSTANTIATE(BFloat16)
-LS_INSTANTIATE(std::complex<float>)
-LS_INSTANTIATE(std::complex<double>)
+LS_MATMUL_TYPES(LS_INSTANTIATE)
 #undef LS_INSTANTIATE
 
 }  // namespace lockstep::detail

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/linalg/split_matmul.h"
 
+#include "runtime/core/allocator.h"
 #include "runtime/core/simd.h"
 #include "runtime/core/threads.h"
 
@@ -12,8 +13,6 @@ constexpr int kParts = 2;
 // sums of the parts cost more than what they save.
 constexpr int64_t kMinElements = 1 << 16, kMinInner = 512, kMinRows = 8;
 constexpr int64_t kMaxProduct = 1 << 17;
-
-size_t Aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // c = c + part (+ bias), and no less than 0 with `relu`.
 LS_SIMD_CLONES void AddPart(float* c, const float* part, const float* bias,
@@ -33,8 +32,8 @@ LS_SIMD_CLONES void AddPart(float* c, const float* part, const float* bias,
 }  // namespace
 
 bool SplitMatMul::Pays(const MatMulDims& d) {
-  return Threads() <= kParts && d.batch.rank() == 0 && !d.transpose_b && d.k >= kMinInner &&
-         d.m >= kMinRows && d.n * d.k >= kMinElements &&
+  return Threads() <= kParts && d.batch.rank() == 0 && !d.transpose_b &&
+         d.k >= kMinInner && d.m >= kMinRows && d.n * d.k >= kMinElements &&
          d.m * d.n <= kMaxProduct;
 }
 
@@ -42,10 +41,12 @@ Status SplitMatMul::Prepare(const MatMulDims& d,
                             const MatMulEpilogue& epilogue) {
   dims_ = d;
   relu_ = epilogue.relu;
-  scratch_bytes_ = Aligned(static_cast<size_t>(d.m * d.n) * sizeof(float));
-  const DnnlOneThread one_thread;
+  scratch_bytes_ = AlignedSize(static_cast<size_t>(d.m * d.n) * sizeof(float));
+  // Parts that run beside each other have a thread each.
+  const ThreadsScope one_thread(1);
   for (int part = 0; part < kParts; ++part) {
-    const int64_t l = d.k * part / kParts, inner = d.k * (part + 1) / kParts - l;
+    const int64_t l = d.k * part / kParts,
+                  inner = d.k * (part + 1) / kParts - l;
     Task task{.a = d.transpose_a ? l * d.m : l,
               .b = l * d.n,
               .scratch = scratch_bytes_};
@@ -53,12 +54,12 @@ Status SplitMatMul::Prepare(const MatMulDims& d,
       const auto a = d.transpose_a ? DnnlStrided({d.m, inner}, {1, d.m})
                                    : DnnlStrided({d.m, inner}, {d.k, 1});
       LS_ASSIGN_OR_RETURN(
-          task.program, MatMulProgram(a, DnnlStrided({inner, d.n}, {d.n, 1}),
-                                      DnnlStrided({d.m, d.n}, {d.n, 1}),
-                                      nullptr, false));
+          task.program,
+          MatMulProgram(a, DnnlStrided({inner, d.n}, {d.n, 1}),
+                        DnnlStrided({d.m, d.n}, {d.n, 1}), nullptr, false));
       return Ok();
     }));
-    scratch_bytes_ += Aligned(task.program.scratch_bytes());
+    scratch_bytes_ += AlignedSize(task.program.scratch_bytes());
     tasks_.push_back(std::move(task));
   }
   return Ok();
@@ -67,22 +68,20 @@ Status SplitMatMul::Prepare(const MatMulDims& d,
 Status SplitMatMul::Run(const float* a, const float* b, const float* bias,
                         float* c, void* scratch) {
   float* const other = static_cast<float*>(scratch);
-  ParallelFor(static_cast<int64_t>(tasks_.size()), 1,
-              [&](int64_t begin, int64_t end) {
-                for (int64_t i = begin; i < end; ++i) {
-                  Task& t = tasks_[static_cast<size_t>(i)];
-                  t.done = t.program.Run(
-                      static_cast<char*>(scratch) + t.scratch,
-                      {a + t.a, b + t.b, i == 0 ? c : other});
-                }
-              });
+  ParallelFor(
+      static_cast<int64_t>(tasks_.size()), 1, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          Task& t = tasks_[static_cast<size_t>(i)];
+          t.done = t.program.Run(static_cast<char*>(scratch) + t.scratch,
+                                 {a + t.a, b + t.b, i == 0 ? c : other});
+        }
+      });
   for (const Task& t : tasks_) LS_RETURN_IF_ERROR(t.done);
   const int64_t n = dims_.n;
-  ParallelFor(dims_.m, std::max<int64_t>(8192 / n, 1),
-              [&](int64_t begin, int64_t end) {
-                AddPart(c + begin * n, other + begin * n, bias, relu_,
-                        end - begin, n);
-              });
+  ParallelFor(
+      dims_.m, std::max<int64_t>(8192 / n, 1), [&](int64_t begin, int64_t end) {
+        AddPart(c + begin * n, other + begin * n, bias, relu_, end - begin, n);
+      });
   return Ok();
 }
 

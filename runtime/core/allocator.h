@@ -16,10 +16,14 @@ namespace lockstep {
 
 inline constexpr size_t kTensorAlignment = 64;
 
+// `bytes`, up to the next multiple of the alignment: where what comes behind
+// them begins.
+constexpr size_t AlignedSize(size_t bytes) {
+  return (bytes + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
+}
 // What a block of `bytes` takes: a multiple of the alignment, never zero.
 constexpr size_t AllocationSize(size_t bytes) {
-  return (bytes + kTensorAlignment - (bytes > 0 ? 1 : 0)) / kTensorAlignment *
-         kTensorAlignment;
+  return AlignedSize(bytes > 0 ? bytes : 1);
 }
 
 // AllocationSize(bytes) bytes of the heap, aligned; std::free gives them back.

@@ -39,6 +39,23 @@ int AffinityCount();
 int SetThreads(int count);
 inline int Threads() { return omp_get_max_threads(); }
 
+// While it lives, the calling thread's parallel regions have `count` threads,
+// oneDNN's primitives that are made meanwhile included; then as many as before.
+class ThreadsScope {
+ public:
+  explicit ThreadsScope(int count) : before_(Threads()) {
+    if (count != before_) SetThreads(count);
+  }
+  ~ThreadsScope() {
+    if (Threads() != before_) SetThreads(before_);
+  }
+  ThreadsScope(const ThreadsScope&) = delete;
+  ThreadsScope& operator=(const ThreadsScope&) = delete;
+
+ private:
+  int before_;
+};
+
 // Runs f(begin, end) over [0, n) in chunks of at least `grain`; on the calling
 // thread alone when n <= grain. f must not throw. Chunk borders are multiples
 // of `grain`, so f may rely on its alignment.

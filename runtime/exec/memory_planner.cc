@@ -5,19 +5,15 @@
 #include <map>
 #include <numeric>
 
-#include "runtime/core/tensor.h"
+#include "runtime/core/allocator.h"
 
 namespace lockstep {
 namespace {
 
-size_t RoundUp(size_t bytes) {
-  return (bytes + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
-}
-
 size_t LargestLiveSum(const std::vector<BufferRequest>& buffers) {
   std::map<int, int64_t> change;
   for (const BufferRequest& b : buffers) {
-    const int64_t bytes = static_cast<int64_t>(RoundUp(b.bytes));
+    const int64_t bytes = static_cast<int64_t>(AlignedSize(b.bytes));
     change[b.first_step] += bytes;
     change[b.last_step + 1] -= bytes;
   }
@@ -42,17 +38,17 @@ MemoryPlan PlanMemory(std::vector<BufferRequest>* buffers) {
   std::vector<const BufferRequest*> placed;  // sorted by offset
   for (size_t i : by_size) {
     BufferRequest& b = (*buffers)[i];
-    const size_t bytes = RoundUp(b.bytes);
+    const size_t bytes = AlignedSize(b.bytes);
     size_t offset = 0;
     for (const BufferRequest* p : placed) {
       if (p->last_step < b.first_step || p->first_step > b.last_step) continue;
       if (p->offset >= offset + bytes) break;  // the gap before `p` is enough
-      offset = std::max(offset, p->offset + RoundUp(p->bytes));
+      offset = std::max(offset, p->offset + AlignedSize(p->bytes));
     }
     b.offset = offset;
-    placed.insert(std::ranges::upper_bound(placed, offset, {},
-                                           &BufferRequest::offset),
-                  &b);
+    placed.insert(
+        std::ranges::upper_bound(placed, offset, {}, &BufferRequest::offset),
+        &b);
     plan.arena_bytes = std::max(plan.arena_bytes, offset + bytes);
   }
   return plan;

@@ -25,10 +25,8 @@ Status Plan::RunLanes() {
   failed_.store(false, std::memory_order_relaxed);
   failure_ = Ok();
   const bool branches = used_lanes_.back() == lanes_->Beside();
-  const int threads = Threads();
-  if (branches) SetThreads(1);
+  const ThreadsScope width(branches ? 1 : Threads());
   lanes_->Run(used_lanes_, [this](int lane) { RunLane(lane); });
-  if (branches) SetThreads(threads);
   return failure_;
 }
 

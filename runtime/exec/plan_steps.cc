@@ -60,10 +60,10 @@ Status PlanBuilder::PrepareStep(int number) {
   StepPrepare context(*step.node, step.operands, *environment_.resources,
                       DeviceAt(DeviceOf(*step.node)));
   // A thread for each branch: kernels that could use more are to use one.
-  const int threads = Threads();
-  if (!beside_.empty()) SetThreads(1);
-  Status prepared = step.kernel->prepare(context);
-  if (!beside_.empty()) SetThreads(threads);
+  Status prepared = [&] {
+    const ThreadsScope width(beside_.empty() ? Threads() : 1);
+    return step.kernel->prepare(context);
+  }();
   if (!prepared.ok()) return prepared.WithContext(Where(*step.node));
   step.state = context.TakeState();
   if (context.scratch_bytes() > 0) {
