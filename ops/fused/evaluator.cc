@@ -52,8 +52,9 @@ class ElementEvaluator::Room {
 // Gives values their slots.
 class ElementEvaluator::Maker {
  public:
-  explicit Maker(const ElementProgram& program)
-      : p_(program), last_(LastReads(program)) {}
+  // `visited`: the result stays in a register.
+  Maker(const ElementProgram& program, bool visited)
+      : p_(program), visited_(visited), last_(LastReads(program)) {}
 
   Result<ElementEvaluator> Make() {
     Expand();
@@ -149,7 +150,7 @@ class ElementEvaluator::Maker {
     for (size_t r = 0; r < p_.results.size(); ++r) {
       const int value = p_.results[r];
       // Another output may be in its place.
-      if (static_cast<size_t>(value) < p_.inputs.size() &&
+      if (!visited_ && static_cast<size_t>(value) < p_.inputs.size() &&
           e_.inputs_[static_cast<size_t>(value)].kind == Operand::kFull) {
         return InvalidArgument("result ", r, " is input ", value,
                                ", which is not spread");
@@ -171,7 +172,8 @@ class ElementEvaluator::Maker {
   // result twice is copied.
   bool WrittenInPlace(int value) {
     const int inputs = static_cast<int>(p_.inputs.size());
-    if (value < inputs || slot_of_[static_cast<size_t>(value)] >= 0) {
+    if (visited_ || value < inputs ||
+        slot_of_[static_cast<size_t>(value)] >= 0) {
       return false;
     }
     const auto made = std::ranges::find(code_, value, &Step::result);
@@ -201,9 +203,8 @@ class ElementEvaluator::Maker {
     int& result = slot_of_[static_cast<size_t>(step.result)];
     if (result < 0) result = NewRegister(BytesOf(step.result));
     const auto slot = [&](size_t i) {
-      return i < step.args.size()
-                 ? slot_of_[static_cast<size_t>(step.args[i])]
-                 : slot_of_[static_cast<size_t>(step.args[0])];
+      return i < step.args.size() ? slot_of_[static_cast<size_t>(step.args[i])]
+                                  : slot_of_[static_cast<size_t>(step.args[0])];
     };
     e_.code_.push_back({step.run, slot(0), slot(1), slot(2), result});
   }
@@ -215,8 +216,8 @@ class ElementEvaluator::Maker {
       for (Operand& o : *list) {
         if (o.kind != Operand::kFull) continue;
         o.room = used;
-        used += static_cast<size_t>(
-            RoundUp(int64_t{o.bytes} * kElementBlock, 64));
+        used +=
+            static_cast<size_t>(RoundUp(int64_t{o.bytes} * kElementBlock, 64));
       }
     }
     size_t bytes = 0;  // of an element in all registers
@@ -224,8 +225,9 @@ class ElementEvaluator::Maker {
     int64_t block = std::min(kMaxBlock, RoundUp(p_.size, kElementBlock));
     if (bytes > 0 && used < kFusedMemory) {
       const auto fit = static_cast<int64_t>((kFusedMemory - used) / bytes);
-      block = std::min(block, fit / 64 > 0 ? fit / 64 * 64
-                                           : fit / kElementBlock * kElementBlock);
+      block =
+          std::min(block, fit / 64 > 0 ? fit / 64 * 64
+                                       : fit / kElementBlock * kElementBlock);
     }
     if (used > kFusedMemory || block < kElementBlock ||
         operands + register_bytes_.size() > kMaxSlots) {
@@ -242,6 +244,7 @@ class ElementEvaluator::Maker {
   }
 
   const ElementProgram& p_;
+  const bool visited_;
   ElementEvaluator e_;
   std::vector<DType> types_;  // of values
   std::vector<int> last_;
@@ -253,7 +256,13 @@ class ElementEvaluator::Maker {
 };
 
 Result<ElementEvaluator> ElementEvaluator::Make(const ElementProgram& program) {
-  return Maker(program).Make();
+  return Maker(program, /*visited=*/false).Make();
+}
+
+Result<ElementEvaluator> ElementEvaluator::MakeVisited(
+    const ElementProgram& program) {
+  if (program.results.size() != 1) return InvalidArgument("not one result");
+  return Maker(program, /*visited=*/true).Make();
 }
 
 void ElementEvaluator::Run(std::span<const void* const> inputs,
@@ -268,20 +277,46 @@ void ElementEvaluator::RunRange(std::span<const void* const> inputs,
                                 std::span<void* const> outputs, int64_t begin,
                                 int64_t end) const {
   Room room(*this);
-  for (size_t i = 0; i < inputs_.size(); ++i) {
-    const Operand& in = inputs_[i];
-    if (in.kind != Operand::kScalar) continue;
-    const int64_t n = std::min(block_, RoundUp(end - begin, kElementBlock));
-    VisitBytes(in.bytes, [&]<class U>(U) {
-      std::fill_n(static_cast<U*>(room.slot(in.slot)), n,
-                  *static_cast<const U*>(inputs[i]));
-    });
-  }
+  SpreadScalars(inputs, end - begin, room);
   for (int64_t at = begin; at < end; at += block_) {
     const int64_t n = std::min(block_, end - at);
     const int64_t whole = n - n % kElementBlock;
     if (whole > 0) RunBlock(inputs, outputs, at, whole, room);
     if (whole < n) RunLast(inputs, outputs, at + whole, n - whole, room);
+  }
+}
+
+void ElementEvaluator::Visit(std::span<const void* const> inputs, int64_t begin,
+                             int64_t end, VisitFn f, void* to) const {
+  Room room(*this);
+  SpreadScalars(inputs, end - begin, room);
+  const int result = outputs_[0].slot;
+  for (int64_t at = begin; at < end; at += block_) {
+    const int64_t n = std::min(block_, end - at);
+    const int64_t whole = n - n % kElementBlock;
+    if (whole > 0) {
+      ReadBlock(inputs, at, whole, room);
+      Execute(whole, room);
+      f(to, room.slot(result), whole);
+    }
+    if (whole < n) {
+      ReadLast(inputs, at + whole, n - whole, room);
+      Execute(kElementBlock, room);
+      f(to, room.slot(result), n - whole);
+    }
+  }
+}
+
+void ElementEvaluator::SpreadScalars(std::span<const void* const> inputs,
+                                     int64_t n, Room& room) const {
+  n = std::min(block_, RoundUp(n, kElementBlock));
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    const Operand& in = inputs_[i];
+    if (in.kind != Operand::kScalar) continue;
+    VisitBytes(in.bytes, [&]<class U>(U) {
+      std::fill_n(static_cast<U*>(room.slot(in.slot)), n,
+                  *static_cast<const U*>(inputs[i]));
+    });
   }
 }
 
@@ -291,9 +326,8 @@ void ElementEvaluator::Execute(int64_t n, Room& room) const {
   }
 }
 
-void ElementEvaluator::RunBlock(std::span<const void* const> inputs,
-                                std::span<void* const> outputs, int64_t at,
-                                int64_t n, Room& room) const {
+void ElementEvaluator::ReadBlock(std::span<const void* const> inputs,
+                                 int64_t at, int64_t n, Room& room) const {
   for (size_t i = 0; i < inputs_.size(); ++i) {
     const Operand& in = inputs_[i];
     if (in.kind == Operand::kFull) {
@@ -307,6 +341,12 @@ void ElementEvaluator::RunBlock(std::span<const void* const> inputs,
       });
     }
   }
+}
+
+void ElementEvaluator::RunBlock(std::span<const void* const> inputs,
+                                std::span<void* const> outputs, int64_t at,
+                                int64_t n, Room& room) const {
+  ReadBlock(inputs, at, n, room);
   for (size_t i = 0; i < outputs_.size(); ++i) {
     const Operand& out = outputs_[i];
     if (out.kind == Operand::kFull) {
@@ -323,9 +363,8 @@ void ElementEvaluator::RunBlock(std::span<const void* const> inputs,
 }
 
 // Fewer than kElementBlock elements, in a block of that many.
-void ElementEvaluator::RunLast(std::span<const void* const> inputs,
-                               std::span<void* const> outputs, int64_t at,
-                               int64_t n, Room& room) const {
+void ElementEvaluator::ReadLast(std::span<const void* const> inputs, int64_t at,
+                                int64_t n, Room& room) const {
   for (size_t i = 0; i < inputs_.size(); ++i) {
     const Operand& in = inputs_[i];
     if (in.kind == Operand::kScalar) continue;
@@ -341,6 +380,12 @@ void ElementEvaluator::RunLast(std::span<const void* const> inputs,
       std::fill_n(to + n, kElementBlock - n, U());
     });
   }
+}
+
+void ElementEvaluator::RunLast(std::span<const void* const> inputs,
+                               std::span<void* const> outputs, int64_t at,
+                               int64_t n, Room& room) const {
+  ReadLast(inputs, at, n, room);
   for (const Operand& out : outputs_) {
     if (out.kind == Operand::kFull) room.slot(out.slot) = room.at(out.room);
   }

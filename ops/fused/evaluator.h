@@ -30,9 +30,17 @@ class ElementEvaluator {
   ElementEvaluator() = default;
   // INVALID_ARGUMENT when its values do not fit into the registers.
   static Result<ElementEvaluator> Make(const ElementProgram& program);
+  // For Visit. The program has one result.
+  static Result<ElementEvaluator> MakeVisited(const ElementProgram& program);
 
   void Run(std::span<const void* const> inputs,
            std::span<void* const> outputs) const;
+  // The elements [begin, end) of the one result, of an evaluator that was made
+  // to be visited, block by block: f(values, n), n being a multiple of
+  // kElementBlock but at the end. On the calling thread.
+  using VisitFn = void (*)(void* to, const void* values, int64_t n);
+  void Visit(std::span<const void* const> inputs, int64_t begin, int64_t end,
+             VisitFn f, void* to) const;
 
   // Elements of a block, and of what one thread is given at least.
   int64_t block() const { return block_; }
@@ -53,8 +61,8 @@ class ElementEvaluator {
     };
     Kind kind = kFull;
     int slot = 0;
-    int bytes = 0;            // of an element
-    size_t room = 0;          // offset in memory
+    int bytes = 0;                     // of an element
+    size_t room = 0;                   // offset in memory
     BroadcastWalk walk{{}, Shape{0}};  // kSpread
   };
   class Maker;
@@ -63,6 +71,13 @@ class ElementEvaluator {
   void RunRange(std::span<const void* const> inputs,
                 std::span<void* const> outputs, int64_t begin,
                 int64_t end) const;
+  void SpreadScalars(std::span<const void* const> inputs, int64_t n,
+                     Room& room) const;
+  // The values of a block, in their slots; of the last elements.
+  void ReadBlock(std::span<const void* const> inputs, int64_t at, int64_t n,
+                 Room& room) const;
+  void ReadLast(std::span<const void* const> inputs, int64_t at, int64_t n,
+                Room& room) const;
   void RunBlock(std::span<const void* const> inputs,
                 std::span<void* const> outputs, int64_t at, int64_t n,
                 Room& room) const;

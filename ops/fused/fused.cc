@@ -78,7 +78,7 @@ const OpRegistrar kFused = FusedOp();
 
 }  // namespace
 
-Result<ElementProgram> ProgramOf(const PrepareContext& p) {
+Result<ElementProgram> ProgramOf(const PrepareContext& p, bool reduced) {
   std::vector<DType> types;
   std::vector<Shape> shapes;
   for (int i = 0; i < p.num_inputs(); ++i) {
@@ -87,8 +87,7 @@ Result<ElementProgram> ProgramOf(const PrepareContext& p) {
   }
   LS_ASSIGN_OR_RETURN(ElementProgram program,
                       ElementProgram::Read(p.attrs(), types, shapes));
-  if (p.num_inputs() > kMaxFusedInputs ||
-      p.num_outputs() > kMaxFusedOutputs) {
+  if (p.num_inputs() > kMaxFusedInputs || p.num_outputs() > kMaxFusedOutputs) {
     return InvalidArgument("it has ", p.num_inputs(), " inputs and ",
                            p.num_outputs(), " outputs, at most ",
                            kMaxFusedInputs, " and ", kMaxFusedOutputs);
@@ -97,7 +96,7 @@ Result<ElementProgram> ProgramOf(const PrepareContext& p) {
     return InvalidArgument("the program has ", program.results.size(),
                            " results, the node ", p.num_outputs(), " outputs");
   }
-  for (int i = 0; i < p.num_outputs(); ++i) {
+  for (int i = 0; i < p.num_outputs() && !reduced; ++i) {
     const DType made = program.TypeOf(program.results[static_cast<size_t>(i)]);
     if (made != p.output_dtype(i) ||
         p.output_shape(i).NumElements() != program.size) {

@@ -43,6 +43,7 @@ LOCKSTEP_OP("L2Loss")
     .Shape(ScalarShape)
     .Gradient(L2LossGradient)
     .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+      AddRuleOfReduction<HalfSquareMonoid<T>, T>();
       return KernelDef{RunReduction<HalfSquareMonoid<T>, T>, PrepareL2};
     });
 

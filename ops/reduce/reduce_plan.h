@@ -24,6 +24,7 @@
 #include "runtime/core/shape.h"
 #include "runtime/core/simd.h"
 #include "runtime/core/threads.h"
+#include "runtime/op/reduce_rule.h"
 
 namespace lockstep {
 
@@ -35,6 +36,9 @@ class ReducePlan {
 
   int64_t outputs() const { return outputs_; }
   int64_t count() const { return count_; }  // elements reduced into one
+  // An output's elements are accumulated in so many chunks of so many.
+  int64_t chunk() const { return chunk_; }
+  int64_t chunks() const { return chunks_; }
   size_t ScratchBytes(size_t acc_bytes) const {
     return chunks_ == 1 ? 0
                         : static_cast<size_t>(chunks_ * outputs_) * acc_bytes;
@@ -88,24 +92,35 @@ class ReducePlan {
 namespace detail {
 
 // Lanes that do not depend on the vector width, merged as a tree.
-inline constexpr int64_t kLanes = 16;
+inline constexpr int64_t kLanes = kReduceLanes;
 template <class M, class T>
-LS_SIMD_CLONES typename M::Acc ReduceRun(const T* x, int64_t n) {
+LS_SIMD_CLONES void StepLanes(const T* x, int64_t n, typename M::Acc* all) {
   using Acc = typename M::Acc;
   Acc lanes[kLanes];
-  for (int64_t l = 0; l < kLanes; ++l) lanes[l] = M::Init();
+  for (int64_t l = 0; l < kLanes; ++l) lanes[l] = all[l];
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
 #pragma omp simd
     for (int64_t l = 0; l < kLanes; ++l) lanes[l] = M::Step(lanes[l], x[i + l]);
   }
   for (int64_t l = 0; i + l < n; ++l) lanes[l] = M::Step(lanes[l], x[i + l]);
+  for (int64_t l = 0; l < kLanes; ++l) all[l] = lanes[l];
+}
+template <class M>
+typename M::Acc MergeLanes(typename M::Acc* lanes) {
   for (int64_t width = kLanes / 2; width > 0; width /= 2) {
     for (int64_t l = 0; l < width; ++l) {
       lanes[l] = M::Merge(lanes[l], lanes[l + width]);
     }
   }
   return lanes[0];
+}
+template <class M, class T>
+typename M::Acc ReduceRun(const T* x, int64_t n) {
+  typename M::Acc lanes[kLanes];
+  std::fill_n(lanes, kLanes, M::Init());
+  StepLanes<M, T>(x, n, lanes);
+  return MergeLanes<M>(lanes);
 }
 
 template <class M, class T>

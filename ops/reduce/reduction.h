@@ -37,8 +37,44 @@ Status RunReduction(KernelContext& k) {
   return Ok();
 }
 
+// How the kernel's elements are taken in elsewhere.
+template <class M, class T>
+void AddRuleOfReduction() {
+  using Acc = typename M::Acc;
+  static_assert(sizeof(Acc) <= kMaxAccumulatorBytes);
+  using R = decltype(M::Finish(Acc(), 0));
+  AddReduceRule(
+      RunReduction<M, T>,
+      {.bytes = sizeof(Acc),
+       .begin =
+           [](void* lanes) {
+             std::fill_n(static_cast<Acc*>(lanes), kReduceLanes, M::Init());
+           },
+       .step =
+           [](const void* x, int64_t n, void* lanes) {
+             detail::StepLanes<M, T>(static_cast<const T*>(x), n,
+                                     static_cast<Acc*>(lanes));
+           },
+       .end =
+           [](void* lanes, void* acc) {
+             *static_cast<Acc*>(acc) = M::Merge(
+                 M::Init(), detail::MergeLanes<M>(static_cast<Acc*>(lanes)));
+           },
+       .merge =
+           [](void* acc, const void* more) {
+             auto& sum = *static_cast<Acc*>(acc);
+             sum = M::Merge(sum, *static_cast<const Acc*>(more));
+           },
+       .finish =
+           [](const void* acc, int64_t count, void* y) {
+             *static_cast<R*>(y) =
+                 M::Finish(*static_cast<const Acc*>(acc), count);
+           }});
+}
+
 template <class M, class T>
 KernelDef Reduction() {
+  AddRuleOfReduction<M, T>();
   return {RunReduction<M, T>, PrepareReduction<M>, {"reduction_indices"}};
 }
 

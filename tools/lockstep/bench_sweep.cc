@@ -42,9 +42,12 @@ std::vector<Case> Elementwise(const BenchOptions& o) {
                        auto build) {
     const std::vector<Shape> shapes(static_cast<size_t>(feeds), Shape{n});
     const auto count = static_cast<double>(n);
-    cases.push_back({op, StrCat(n), shapes, build,
-                     {.bytes = 4 * count * (feeds + 1),
-                      .flops = flops * count}});
+    cases.push_back(
+        {op,
+         StrCat(n),
+         shapes,
+         build,
+         {.bytes = 4 * count * (feeds + 1), .flops = flops * count}});
   };
   for (int64_t n = kSmallest / 4; n * 12 <= o.max_bytes; n *= 4) {
     add("x+y", 2, 1, n, [](const Scope& s, const Outputs& x) {
@@ -56,12 +59,10 @@ std::vector<Case> Elementwise(const BenchOptions& o) {
     add("sqrt(x)/(y+1)", 2, 3, n, [](const Scope& s, const Outputs& x) {
       return ops::Div(s, ops::Sqrt(s, x[0]), ops::Add(s, x[1], 1.0f));
     });
-    add("exp(x)", 1, 1, n, [](const Scope& s, const Outputs& x) {
-      return ops::Exp(s, x[0]);
-    });
-    add("tanh(x)", 1, 1, n, [](const Scope& s, const Outputs& x) {
-      return ops::Tanh(s, x[0]);
-    });
+    add("exp(x)", 1, 1, n,
+        [](const Scope& s, const Outputs& x) { return ops::Exp(s, x[0]); });
+    add("tanh(x)", 1, 1, n,
+        [](const Scope& s, const Outputs& x) { return ops::Tanh(s, x[0]); });
   }
   return cases;
 }
@@ -71,9 +72,15 @@ std::vector<Case> Reduce(const BenchOptions& o) {
   for (int64_t n = kSmallest / 4; n * 4 <= o.max_bytes; n *= 4) {
     const Shape shape{n / kColumns, kColumns};
     const auto count = static_cast<double>(n);
-    const auto add = [&](const char* op, double results, auto build) {
-      cases.push_back({op, StrCat(shape), {shape}, build,
-                       {.bytes = 4 * (count + results), .flops = count}});
+    const auto add = [&](const char* op, double results, auto build,
+                         size_t feeds = 1) {
+      cases.push_back(
+          {op,
+           StrCat(shape),
+           std::vector<Shape>(feeds, shape),
+           build,
+           {.bytes = 4 * (count * static_cast<double>(feeds) + results),
+            .flops = count}});
     };
     const auto rows = static_cast<double>(n / kColumns);
     add("sum of all", 1, [](const Scope& s, const Outputs& x) {
@@ -88,6 +95,12 @@ std::vector<Case> Reduce(const BenchOptions& o) {
     add("max of rows", rows, [](const Scope& s, const Outputs& x) {
       return ops::Max(s, x[0], {1});
     });
+    add(
+        "mean of (x-y)^2", 1,
+        [](const Scope& s, const Outputs& x) {
+          return ops::Mean(s, ops::Square(s, ops::Sub(s, x[0], x[1])), {0, 1});
+        },
+        2);
   }
   return cases;
 }
@@ -129,24 +142,31 @@ void AddConvolutions(const Shape& x, int64_t out, std::vector<Case>* cases) {
   const std::string size = StrCat(x, " 3x3x", out);
   const auto sizes = [](const Shape& shape) {
     std::vector<int32_t> dims;
-    for (const int64_t d : shape.dims()) dims.push_back(static_cast<int32_t>(d));
+    for (const int64_t d : shape.dims())
+      dims.push_back(static_cast<int32_t>(d));
     return Tensor::Vector(dims);
   };
   const std::vector<int64_t> strides = {1, 1, 1, 1};
-  cases->push_back({"forward", size, {x, filter},
+  cases->push_back({"forward",
+                    size,
+                    {x, filter},
                     [strides](const Scope& s, const Outputs& f) {
                       return ops::Conv2D(s, f[0], f[1], strides, "SAME");
                     },
                     work});
-  cases->push_back({"filter gradient", size, {x, y},
+  cases->push_back({"filter gradient",
+                    size,
+                    {x, y},
                     [=](const Scope& s, const Outputs& f) {
-                      return ops::Conv2DBackpropFilter(
-                          s, f[0], sizes(filter), f[1], strides, "SAME");
+                      return ops::Conv2DBackpropFilter(s, f[0], sizes(filter),
+                                                       f[1], strides, "SAME");
                     },
                     work});
   // Of the first layer nobody asks for it.
   if (in == 1) return;
-  cases->push_back({"input gradient", size, {filter, y},
+  cases->push_back({"input gradient",
+                    size,
+                    {filter, y},
                     [=](const Scope& s, const Outputs& f) {
                       return ops::Conv2DBackpropInput(s, sizes(x), f[0], f[1],
                                                       strides, "SAME");
@@ -223,10 +243,11 @@ Status BenchSweep(const BenchOptions& o, int threads) {
   SetThreads(threads);
   MachinePeaks peaks(threads);
   if (!o.json) {
-    std::printf("%d threads; the machine's peak is %.0f GFLOP/s\n%-16s %-22s "
-                "%11s %11s %11s %9s %9s  of peak\n",
-                threads, peaks.FlopsPerMicro() * 1e-3, o.name.c_str(), "size",
-                "us min", "us median", "us 95 %", "GB/s", "GFLOP/s");
+    std::printf(
+        "%d threads; the machine's peak is %.0f GFLOP/s\n%-16s %-22s "
+        "%11s %11s %11s %9s %9s  of peak\n",
+        threads, peaks.FlopsPerMicro() * 1e-3, o.name.c_str(), "size", "us min",
+        "us median", "us 95 %", "GB/s", "GFLOP/s");
   }
   for (const Case& c : sweep->cases(o)) {
     LS_ASSIGN_OR_RETURN(const BenchTimes times, Time(c, o, threads));

@@ -43,11 +43,14 @@ class Grouper {
     for (Node* n : order) Visit(n);
   }
 
-  // The groups that are worth a node, by their first node.
-  std::vector<ElementGroup> Take() {
+  // The groups that are worth a node.
+  std::vector<ElementGroup> Take(
+      const std::function<bool(const Node*)>& alone) {
     std::vector<ElementGroup> found;
     for (Group& g : groups_) {
-      if (g.nodes.size() > 1) found.push_back(std::move(g));
+      if (g.nodes.size() > 1 || (g.nodes.size() == 1 && alone(g.nodes[0]))) {
+        found.push_back(std::move(g));
+      }
     }
     return found;
   }
@@ -56,7 +59,7 @@ class Grouper {
   struct Facts {
     int stage = -1;
     bool after_update = false;  // or one itself
-    int group = -1;  // see Find
+    int group = -1;             // see Find
   };
 
   void Visit(Node* n) {
@@ -102,7 +105,8 @@ class Grouper {
     }
     std::vector<Shape> shapes;
     for (const Output& in : n.inputs()) {
-      if (!in.shape().IsFullyKnown() || !IsPod(BaseOf(in.dtype()))) return false;
+      if (!in.shape().IsFullyKnown() || !IsPod(BaseOf(in.dtype())))
+        return false;
       shapes.push_back(in.shape());
     }
     if (rule->fits != nullptr && !rule->fits(n.attrs(), shapes)) return false;
@@ -115,14 +119,12 @@ class Grouper {
       return n.input(0).shape().NumElements() !=
              n.output_shape(0).NumElements();
     }
-    return ElementProgram::Of(n.def(), n.attrs(), {}).dtype ==
-           n.output_type(0);
+    return ElementProgram::Of(n.def(), n.attrs(), {}).dtype == n.output_type(0);
   }
 
   // The op behind `in`, when it may be computed together with `n`.
   const Node* Joins(const Node& n, Output in) const {
-    const int operands =
-        OperandsOf(n, *FindElementRule(n.def(), n.attrs()));
+    const int operands = OperandsOf(n, *FindElementRule(n.def(), n.attrs()));
     const auto at = std::ranges::find(n.inputs(), in) - n.inputs().begin();
     if (at >= operands) return nullptr;
     const Node* from = BehindAliases(in).node;
@@ -220,11 +222,13 @@ int OperandsOf(const Node& n, const ElementRule& rule) {
   return rule.operands > 0 ? rule.operands : n.num_inputs();
 }
 
-std::vector<ElementGroup> ElementGroups(const std::vector<Node*>& order) {
+std::vector<ElementGroup> ElementGroups(
+    const std::vector<Node*>& order,
+    const std::function<bool(const Node*)>& alone) {
   std::unordered_map<const Node*, size_t> position;
   for (size_t i = 0; i < order.size(); ++i) position[order[i]] = i;
   const auto at = [&](const Node* n) { return position.at(n); };
-  std::vector<ElementGroup> groups = Grouper(order).Take();
+  std::vector<ElementGroup> groups = Grouper(order).Take(alone);
   for (ElementGroup& g : groups) std::ranges::sort(g.nodes, {}, at);
   std::ranges::sort(groups, {},
                     [&](const ElementGroup& g) { return at(g.nodes[0]); });

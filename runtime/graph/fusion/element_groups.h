@@ -4,6 +4,7 @@
 // Which nodes of a graph may be computed together: the groups that FuseElements
 // makes nodes of (runtime/graph/passes/fuse_elements.h says by what rules).
 
+#include <functional>
 #include <vector>
 
 #include "runtime/graph/graph.h"
@@ -12,12 +13,15 @@
 namespace lockstep {
 
 struct ElementGroup {
-  std::vector<Node*> nodes;  // two at least, in order
+  std::vector<Node*> nodes;  // in order
 };
 
 // Requires an order in which inputs come first. The groups by their first
-// nodes; no path leads out of one and back into it.
-std::vector<ElementGroup> ElementGroups(const std::vector<Node*>& order);
+// nodes, of two at least or of one that is worth a node `alone`; no path leads
+// out of one and back into it.
+std::vector<ElementGroup> ElementGroups(
+    const std::vector<Node*>& order,
+    const std::function<bool(const Node*)>& alone);
 
 // Reshape, Identity and their like, of values: only the shape is its own.
 bool IsPlainAlias(const Node& n);

@@ -32,8 +32,8 @@ struct ElementProgram {
   };
   struct Instruction {
     const OpDef* op = nullptr;
-    AttrMap attrs;          // that are types
-    std::vector<int> args;  // values
+    AttrMap attrs;               // that are types
+    std::vector<int> args;       // values
     DType dtype = kInvalidType;  // of the result
 
     std::string ToString() const;  // "Mul T=float 0 1"

@@ -6,8 +6,10 @@
 #include <map>
 #include <set>
 
+#include "runtime/graph/conditions.h"
 #include "runtime/graph/fusion/element_groups.h"
 #include "runtime/graph/fusion/element_program.h"
+#include "runtime/graph/fusion/reduction_end.h"
 
 namespace lockstep {
 namespace {
@@ -15,8 +17,12 @@ namespace {
 // Makes the node of one group.
 class Fuser {
  public:
-  Fuser(PlanGraph* plan, const Consumers& consumers, ElementGroup group)
-      : plan_(*plan), consumers_(consumers), group_(std::move(group)) {
+  Fuser(PlanGraph* plan, const Consumers& consumers,
+        const Conditions& conditions, ElementGroup group)
+      : plan_(*plan),
+        consumers_(consumers),
+        conditions_(conditions),
+        group_(std::move(group)) {
     std::ranges::copy(group_.nodes, std::inserter(inside_, inside_.end()));
   }
 
@@ -27,7 +33,10 @@ class Fuser {
     for (Node* n : group_.nodes) {
       if (IsNeeded({n, 0})) AddResult(n);
     }
-    return CanBe() && (always || Pays()) ? Replace() : Ok();
+    if (results_.size() == 1) end_ = ReductionOf(results_[0]);
+    // A group of one is worth a node only when a reduction ends it.
+    if (!end_ && group_.nodes.size() == 1) return Ok();
+    return CanBe() && (always || end_ || Pays()) ? Replace() : Ok();
   }
 
  private:
@@ -43,9 +52,9 @@ class Fuser {
     for (int i = 0; i < OperandsOf(n, RuleOf(n)); ++i) {
       const Output in = n.input(i);
       if (IsInside(in)) continue;
-      const auto [it, added] = input_.try_emplace(
-          {in.node, in.index, OverOf(n, in).ToString()},
-          static_cast<int>(inputs_.size()));
+      const auto [it, added] =
+          input_.try_emplace({in.node, in.index, OverOf(n, in).ToString()},
+                             static_cast<int>(inputs_.size()));
       if (!added) continue;
       inputs_.push_back(in);
       readers_.push_back(StrCat("'", n.name(), "' (", n.op(), ")"));
@@ -77,6 +86,18 @@ class Fuser {
         static_cast<int>(program_.inputs.size() + program_.code.size());
     program_.code.push_back(
         ElementProgram::Of(n.def(), n.attrs(), std::move(args)));
+  }
+
+  // The reduction that nothing but the program's result goes to.
+  Node* ReductionOf(const Node* result) const {
+    const Output o{const_cast<Node*>(result), 0};
+    Node* end = ReductionAtEndOf(o, consumers_);
+    const bool fetched =
+        std::ranges::find(plan_.fetches, o) != plan_.fetches.end();
+    return !end || fetched || IsTarget(result) ||
+                   conditions_.Of(end) != conditions_.Of(result)
+               ? nullptr
+               : end;
   }
 
   // By something that is not in the group.
@@ -116,13 +137,14 @@ class Fuser {
         !FitsRegisters(program_)) {
       return false;
     }
+    if (end_) return true;
     // An output takes the place of an input of as many bytes, whose elements
     // must then be as large.
     for (const auto& in : program_.inputs) {
       for (const Node* r : results_) {
         const size_t size = DTypeSize(r->output_type(0));
-        const auto bytes = static_cast<size_t>(in.shape.NumElements()) *
-                           DTypeSize(in.dtype);
+        const auto bytes =
+            static_cast<size_t>(in.shape.NumElements()) * DTypeSize(in.dtype);
         if (bytes == static_cast<size_t>(program_.size) * size &&
             DTypeSize(in.dtype) != size) {
           return false;
@@ -133,48 +155,76 @@ class Fuser {
   }
 
   Status Replace() {
-    const Node* last = group_.nodes.back();
-    std::vector<DType> in_types, out_types;
-    std::vector<Shape> shapes;
+    const Node* last = end_ ? end_ : group_.nodes.back();
+    std::vector<DType> in_types;
     std::vector<std::string> names;
     for (const auto& in : program_.inputs) in_types.push_back(in.dtype);
-    for (const Node* r : results_) {
-      out_types.push_back(r->output_type(0));
-      shapes.push_back(r->output_shape(0));
-    }
     for (const Node* n : group_.nodes) names.push_back(n->name());
+    if (end_) names.push_back(end_->name());
     AttrMap attrs{{"Tin", std::move(in_types)},
-                  {"Tout", std::move(out_types)},
-                  {"shapes", std::move(shapes)},
                   {"nodes", std::move(names)},
                   {"readers", readers_}};
+    if (end_) {
+      DescribeReduction(&attrs);
+    } else {
+      DescribeResults(&attrs);
+    }
     program_.WriteTo(&attrs);
     LS_ASSIGN_OR_RETURN(
-        Node* fused,
+        Node * fused,
         plan_.graph.AddNode(
             {.name = plan_.graph.UniqueName(last->name() + "/fused"),
-             .op = "_Fused",
+             .op = end_ ? "_FusedReduce" : "_Fused",
              .inputs = inputs_,
              .attrs = std::move(attrs),
              .device = last->requested_device()}));
     fused->set_assigned_device(last->assigned_device());
-    for (size_t i = 0; i < results_.size(); ++i) {
-      const Output from{results_[i], 0}, to{fused, static_cast<int>(i)};
-      plan_.graph.ReplaceUses(from, to, fused);
-      std::ranges::replace(plan_.fetches, from, to);
-    }
-    for (Node* n : group_.nodes) {
-      std::ranges::replace(plan_.targets, n, fused);
-      for (Node* waiter : consumers_.ControlledBy(n)) {
-        plan_.graph.RemoveControlEdge(n, waiter);
-        plan_.graph.AddControlEdge(fused, waiter);
+    if (end_) {
+      TakePlace(end_, fused, 0);
+    } else {
+      for (size_t i = 0; i < results_.size(); ++i) {
+        TakePlace(results_[i], fused, static_cast<int>(i));
       }
     }
+    for (Node* n : group_.nodes) TakeWaiters(n, fused);
+    if (end_) TakeWaiters(end_, fused);
     return Ok();
+  }
+
+  void DescribeResults(AttrMap* attrs) const {
+    std::vector<DType> types;
+    std::vector<Shape> shapes;
+    for (const Node* r : results_) {
+      types.push_back(r->output_type(0));
+      shapes.push_back(r->output_shape(0));
+    }
+    (*attrs)["Tout"] = std::move(types);
+    (*attrs)["shapes"] = std::move(shapes);
+  }
+  void DescribeReduction(AttrMap* attrs) const {
+    (*attrs)["Tout"] = end_->output_type(0);
+    (*attrs)["T"] = results_[0]->output_type(0);
+    (*attrs)["reduction"] = end_->op();
+    (*attrs)["shape"] = end_->output_shape(0);
+  }
+
+  // What read and fetched `from` has output `index` of `fused` instead.
+  void TakePlace(Node* from, Node* fused, int index) {
+    const Output old{from, 0}, now{fused, index};
+    plan_.graph.ReplaceUses(old, now, fused);
+    std::ranges::replace(plan_.fetches, old, now);
+  }
+  void TakeWaiters(Node* n, Node* fused) {
+    std::ranges::replace(plan_.targets, n, fused);
+    for (Node* waiter : consumers_.ControlledBy(n)) {
+      plan_.graph.RemoveControlEdge(n, waiter);
+      plan_.graph.AddControlEdge(fused, waiter);
+    }
   }
 
   PlanGraph& plan_;
   const Consumers& consumers_;
+  const Conditions& conditions_;
   const ElementGroup group_;
   std::set<const Node*> inside_;
   ElementProgram program_;
@@ -183,6 +233,7 @@ class Fuser {
   std::map<std::tuple<const Node*, int, std::string>, int> input_;
   std::unordered_map<const Node*, int> value_;
   std::vector<Node*> results_;
+  Node* end_ = nullptr;  // a reduction of the one result
 };
 
 }  // namespace
@@ -198,9 +249,13 @@ Status FuseElements(PlanGraph* plan, const Fusion& fusion) {
   LS_ASSIGN_OR_RETURN(const std::vector<Node*> order,
                       plan->graph.TopologicalOrder());
   const Consumers consumers(plan->graph);
-  for (ElementGroup& g : ElementGroups(order)) {
+  const Conditions conditions(order);
+  const auto alone = [&](const Node* n) {
+    return ReductionAtEndOf({const_cast<Node*>(n), 0}, consumers) != nullptr;
+  };
+  for (ElementGroup& g : ElementGroups(order, alone)) {
     LS_RETURN_IF_ERROR(
-        Fuser(plan, consumers, std::move(g)).Run(fusion.always));
+        Fuser(plan, consumers, conditions, std::move(g)).Run(fusion.always));
   }
   // Only now: who reads an op that has gone is asked of later groups, too.
   RemoveDeadNodes(&plan->graph, plan->feeds, plan->fetches, plan->targets);
