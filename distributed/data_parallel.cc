@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "distributed/divided_updates.h"
+#include "distributed/find_gradients.h"
 #include "distributed/gradient_facts.h"
+#include "distributed/original_order.h"
 #include "distributed/row_gradients.h"
 #include "distributed/step_estimate.h"
 #include "runtime/exec/schedule.h"
@@ -15,49 +18,12 @@
 namespace lockstep {
 namespace {
 
-// Where nodes stand in the graph as it was built. Plans of several ranks may
-// differ (a last batch of another size is folded differently); this does not,
-// so that all ranks agree on an order.
-class OriginalOrder {
- public:
-  static Result<OriginalOrder> Make(const Graph& original) {
-    OriginalOrder order(original);
-    LS_ASSIGN_OR_RETURN(std::vector<Node*> nodes, original.TopologicalOrder());
-    for (size_t i = 0; i < nodes.size(); ++i) {
-      order.positions_[nodes[i]] = static_cast<int>(i);
-      order.nodes_.push_back(nodes[i]);
-    }
-    return order;
-  }
-  std::span<const Node* const> nodes() const { return nodes_; }
-
-  const Node* Find(const Node* node) const {
-    return original_->Find(node->name());
-  }
-  int Of(const Node* node) const {
-    const Node* found = Find(node);
-    return found == nullptr ? kLastPosition : positions_.at(found);
-  }
-  // The output that was the gradient; the plan's own when it is not there.
-  Output OutputOf(const Gradient& gradient) const {
-    const auto& [node, input] = gradient.uses[0];
-    const Node* found = Find(node);
-    return found == nullptr || input >= found->num_inputs()
-               ? gradient.output
-               : found->input(input);
-  }
-  // Of what the node's input was made by.
-  int OfInput(const Node* node, int input) const {
-    const Node* found = Find(node);
-    if (found == nullptr || input >= found->num_inputs()) return kLastPosition;
-    return positions_.at(found->input(input).node);
-  }
-
- private:
-  explicit OriginalOrder(const Graph& original) : original_(&original) {}
-  const Graph* original_;
-  std::vector<const Node*> nodes_;
-  std::unordered_map<const Node*, int> positions_;
+// In the order of all that synchronizes: a position of the original order and,
+// for what has to come after others there, how many.
+struct Place {
+  int position = 0;
+  int depth = 0;
+  auto operator<=>(const Place&) const = default;
 };
 
 class Rewriter {
@@ -72,13 +38,14 @@ class Rewriter {
 
   Status Run() {
     LS_RETURN_IF_ERROR(CheckBatchName());
-    LS_ASSIGN_OR_RETURN(std::vector<Gradient> gradients, FindGradients());
-    LS_RETURN_IF_ERROR(BroadcastAssigned());
+    LS_ASSIGN_OR_RETURN(found_, FindGradients(context_, order_));
+    const std::vector<Gradient>& gradients = found_.gradients;
     const bool rows = std::ranges::any_of(
         graph_.nodes(), [](const Node* n) { return RowsOf(*n).values >= 0; });
     if (rows || !gradients.empty()) LS_RETURN_IF_ERROR(ShareBatch());
     if (rows) LS_RETURN_IF_ERROR(ExchangeRows());
     if (!gradients.empty()) LS_RETURN_IF_ERROR(Exchange(gradients));
+    LS_RETURN_IF_ERROR(BroadcastAssigned());
     if (options_.divide_updates) LS_RETURN_IF_ERROR(CompleteSlots(context_));
     ChainSynchronizing();
     return graph_.TopologicalOrder().status();
@@ -87,7 +54,6 @@ class Rewriter {
  private:
   Status CheckBatchName() const;
   Output FindBatch() const;
-  Result<std::vector<Gradient>> FindGradients() const;
   Status ExchangeRows();
   Status UseRows(const RowGradient& gradient, const RowUpdate& update,
                  Node* exchange);
@@ -101,27 +67,29 @@ class Rewriter {
   Status AddExchange(std::span<const Gradient> bucket, DividedUpdates* updates);
   void ChainSynchronizing();
 
-  // A synchronizing node of ours, at `position` of the common order.
-  Result<Node*> Add(NodeSpec spec, int position) {
+  // A synchronizing node of ours, at `place` of the common order.
+  Result<Node*> Add(NodeSpec spec, Place place) {
     spec.name = graph_.UniqueName(spec.name);
     LS_ASSIGN_OR_RETURN(Node * node, graph_.AddNode(std::move(spec)));
-    positions_[node] = position;
+    places_[node] = place;
     return node;
   }
 
   // Of a node that synchronizes.
-  int PositionOf(const Node* node) const {
-    const auto ours = positions_.find(node);
-    return ours == positions_.end() ? order_.Of(node) : ours->second;
+  Place PlaceOf(const Node* node) const {
+    const auto ours = places_.find(node);
+    return ours == places_.end() ? Place{order_.Of(node)} : ours->second;
   }
+  Place PlaceBehind(Output value, int position) const;
 
   const int ranks_;
   Graph& graph_;
   PassContext& context_;
   const DataParallelOptions& options_;
   OriginalOrder order_;
+  FoundGradients found_;
   Node* share_ = nullptr;
-  std::unordered_map<const Node*, int> positions_;
+  std::unordered_map<const Node*, Place> places_;
 };
 
 Status Rewriter::CheckBatchName() const {
@@ -142,36 +110,6 @@ Output Rewriter::FindBatch() const {
   return node == nullptr ? Output{} : node->output(original->index);
 }
 
-Result<std::vector<Gradient>> Rewriter::FindGradients() const {
-  std::unordered_map<Output, size_t, OutputHash> index;
-  std::vector<Gradient> gradients;
-  for (Node* node : graph_.nodes()) {
-    const int input = node->traits().applies_gradient;
-    if (input < 0 || RowsOf(*node).values >= 0) continue;
-    const Output output = node->input(input);
-    const DType dtype = BaseOf(output.dtype());
-    if (!IsFloating(dtype)) {
-      return Unimplemented("node '", node->name(), "': a gradient of dtype ",
-                           DTypeName(dtype), " cannot be averaged over ranks");
-    }
-    const auto [at, is_new] = index.try_emplace(output, gradients.size());
-    if (is_new) gradients.emplace_back().output = output;
-    Gradient& gradient = gradients[at->second];
-    gradient.uses.emplace_back(node, input);
-    gradient.last_use = std::max(gradient.last_use, order_.Of(node));
-    const int position = order_.OfInput(node, input);
-    if (is_new || std::pair(position, node->name()) <
-                      std::pair(gradient.position, gradient.first_use)) {
-      gradient.position = position;
-      gradient.first_use = node->name();
-    }
-  }
-  std::ranges::sort(gradients, {}, [](const Gradient& g) {
-    return std::pair(g.position, g.first_use);
-  });
-  return gradients;
-}
-
 Status Rewriter::ExchangeRows() {
   LS_ASSIGN_OR_RETURN(const std::vector<RowGradient> gradients,
                       FindRowGradients(graph_));
@@ -189,7 +127,7 @@ Status Rewriter::ExchangeRows() {
              .op = "_RowExchange",
              .inputs = {gradient.values, gradient.indices},
              .attrs = {{"weighted", share_ != nullptr}}},
-            order_.OfInput(maker, input)));
+            {order_.OfInput(maker, input)}));
     for (const RowUpdate& update : gradient.updates) {
       LS_RETURN_IF_ERROR(UseRows(gradient, update, exchange));
     }
@@ -219,6 +157,28 @@ Status Rewriter::UseRows(const RowGradient& gradient, const RowUpdate& update,
   return Ok();
 }
 
+// What a value is made of may be exchanged later than the graph as it was built
+// has it, in a bucket with others.
+Place Rewriter::PlaceBehind(Output value, int position) const {
+  Place place{position};
+  std::unordered_set<const Node*> seen = {value.node};
+  std::vector<const Node*> stack = {value.node};
+  while (!stack.empty()) {
+    const Node* n = stack.back();
+    stack.pop_back();
+    if (n->traits().synchronizes) {
+      const Place before = PlaceOf(n);
+      if (before >= place) place = {before.position, before.depth + 1};
+    }
+    const auto visit = [&](const Node* above) {
+      if (seen.insert(above).second) stack.push_back(above);
+    };
+    for (const Output& in : n->inputs()) visit(in.node);
+    for (const Node* c : n->control_inputs()) visit(c);
+  }
+  return place;
+}
+
 Status Rewriter::BroadcastAssigned() {
   // A rank may still read another one's slices of a slot: that one is given
   // its new value when both have come here.
@@ -228,7 +188,7 @@ Status Rewriter::BroadcastAssigned() {
     if (!node->traits().assigns) continue;
     const Output value = node->input(1);
     if (!IsPod(BaseOf(value.dtype()))) continue;  // strings: each rank's own
-    if (FollowsFromVariables(value) &&
+    if (EqualOnAllRanks(value) &&
         !slots.contains(VariableBehind(node->input(0)).node->name())) {
       continue;
     }
@@ -238,7 +198,7 @@ Status Rewriter::BroadcastAssigned() {
                           Add({.name = StrCat(node->name(), "/_from_root"),
                                .op = "_BroadcastFromRoot",
                                .inputs = {value}},
-                              order_.OfInput(node, 1)));
+                              PlaceBehind(value, order_.OfInput(node, 1))));
       found = broadcast.emplace(value, added->output(0)).first;
     }
     graph_.SetInput(node, 1, found->second);
@@ -249,16 +209,18 @@ Status Rewriter::BroadcastAssigned() {
 // The names of the variables that the plan updates by gradients.
 std::vector<std::string> Rewriter::TrainedVariables() const {
   std::set<std::string> names;
+  const auto add = [&](const Node& variable) {
+    const auto* shared = GetIf<std::string>(variable.attrs(), "shared_name");
+    names.insert(shared && !shared->empty() ? *shared : variable.name());
+  };
   for (const Node* node : graph_.nodes()) {
     if (node->traits().applies_gradient < 0 && RowsOf(*node).values < 0) {
       continue;
     }
     const Output variable = VariableBehind(node->input(0));
-    if (!variable.defined()) continue;
-    const auto* shared =
-        GetIf<std::string>(variable.node->attrs(), "shared_name");
-    names.insert(shared && !shared->empty() ? *shared : variable.node->name());
+    if (variable.defined()) add(*variable.node);
   }
+  for (const Node* variable : found_.composed) add(*variable);
   return {names.begin(), names.end()};
 }
 
@@ -272,7 +234,7 @@ Status Rewriter::ShareBatch() {
                            .op = "_BatchShare",
                            .inputs = {batch},
                            .attrs = {{"variables", TrainedVariables()}}},
-                          -1));
+                          {-1}));
   for (Node* node : graph_.nodes()) {
     if (!node->traits().random || node->num_outputs() == 0) continue;
     graph_.AddControlEdge(share_, node);
@@ -288,7 +250,7 @@ Status Rewriter::ShareBatch() {
 
 Status Rewriter::Exchange(const std::vector<Gradient>& gradients) {
   DividedUpdates updates(context_, gradients,
-                         [this](const Node* n) { return PositionOf(n); });
+                         [this](const Node* n) { return PlaceOf(n).position; });
   for (const auto row : Compatible(gradients)) {
     size_t begin = 0;
     for (const int end : BucketsOf(row)) {
@@ -377,7 +339,8 @@ Status Rewriter::AddExchange(std::span<const Gradient> bucket,
     int position = 0;
     for (const Gradient& g : bucket) position = std::max(position, g.last_use);
     LS_ASSIGN_OR_RETURN(
-        Node * update, Add(updates->Spec(bucket, share_ != nullptr), position));
+        Node * update,
+        Add(updates->Spec(bucket, share_ != nullptr), {position}));
     updates->Replace(bucket, update);
     return Ok();
   }
@@ -392,7 +355,7 @@ Status Rewriter::AddExchange(std::span<const Gradient> bucket,
            .attrs = {{"N", count},
                      {"weighted", share_ != nullptr},
                      {"compress", options_.compress}}},
-          bucket.back().position));
+          {bucket.back().position}));
   for (size_t i = 0; i < bucket.size(); ++i) {
     for (const auto& [node, input] : bucket[i].uses) {
       graph_.SetInput(node, input, exchange->output(static_cast<int>(i)));
@@ -404,14 +367,15 @@ Status Rewriter::AddExchange(std::span<const Gradient> bucket,
 // One order for all ranks. It never contradicts the graph: what a node waits
 // for stands before it in the original graph, too.
 void Rewriter::ChainSynchronizing() {
-  std::vector<std::pair<std::pair<int, std::string>, Node*>> nodes;
+  std::vector<std::tuple<Place, std::string, Node*>> nodes;
   for (Node* node : graph_.nodes()) {
     if (!node->traits().synchronizes) continue;
-    nodes.push_back({{PositionOf(node), node->name()}, node});
+    nodes.emplace_back(PlaceOf(node), node->name(), node);
   }
   std::ranges::sort(nodes);
   for (size_t i = 1; i < nodes.size(); ++i) {
-    graph_.AddControlEdge(nodes[i - 1].second, nodes[i].second);
+    graph_.AddControlEdge(std::get<Node*>(nodes[i - 1]),
+                          std::get<Node*>(nodes[i]));
   }
 }
 

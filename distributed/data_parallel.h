@@ -8,7 +8,8 @@
 // In every plan of a session with more than one rank
 // - the gradients that reach Apply* ops are averaged over the ranks, by their
 //   parts of the global batch, in buckets, in the order in which the backward
-//   pass makes them;
+//   pass makes them; those of optimisers made of Assign, AssignAdd and
+//   AssignSub before their arithmetic (runtime/exec/composed_updates.h);
 // - random ops of unknown batch size (dropout) draw as parts of the global
 //   batch, in plans that train;
 // - where that is as good, each rank updates a part of the variables with the
@@ -18,7 +19,7 @@
 // - all of this happens in one order, which the graph alone decides.
 // A plan that neither trains nor assigns (evaluation) needs no other rank.
 // Gradients of some rows (IndexedSlices) are gathered, one row for each index.
-// Not for gradients that reach variables by other ops than Apply* and, for rows,
+// Not for gradients that reach variables by other ops than these and, for rows,
 // ScatterAdd and ScatterSub.
 //
 // Threading: Run is const and may be called by several sessions at once; the

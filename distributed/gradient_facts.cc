@@ -8,38 +8,50 @@
 namespace lockstep {
 namespace {
 
-// Calls visit(node) for all that the output is made from, until it is false.
+// Calls visit(node) for all that the output is made from; whether to go on
+// above it.
 template <class F>
-bool AllAbove(Output o, F visit) {
+void ForAllAbove(Output o, F visit) {
   std::unordered_set<const Node*> seen = {o.node};
   std::vector<const Node*> stack = {o.node};
   while (!stack.empty()) {
     const Node* n = stack.back();
     stack.pop_back();
-    if (!visit(*n)) return false;
+    if (!visit(*n)) continue;
     for (const Output& in : n->inputs()) {
       if (seen.insert(in.node).second) stack.push_back(in.node);
     }
   }
-  return true;
 }
 
 bool DependsOnFeed(Output o) {
-  return !AllAbove(o, [](const Node& n) { return n.op() != "_Feed"; });
+  bool depends = false;
+  ForAllAbove(o, [&](const Node& n) {
+    depends = depends || n.op() == "_Feed";
+    return !depends;
+  });
+  return depends;
+}
+
+// An update hands on what it made of its inputs.
+bool IsUpdateOfVariable(const Node& n) {
+  return n.num_inputs() > 0 && n.num_outputs() > 0 &&
+         IsHandle(n.input(0).dtype()) && IsHandle(n.output_type(0));
 }
 
 }  // namespace
 
-bool FollowsFromVariables(Output o) {
-  bool variables = false;
-  return AllAbove(o,
-                  [&](const Node& n) {
-                    variables = variables || n.traits().variable;
-                    return n.traits().variable ||
-                           (!n.traits().stateful && !n.traits().random &&
-                            n.op() != "_Feed");
-                  }) &&
-         variables;
+bool EqualOnAllRanks(Output o) {
+  bool equal = true, shared = false;
+  ForAllAbove(o, [&](const Node& n) {
+    const bool source = n.traits().variable || n.traits().synchronizes;
+    shared = shared || source;
+    equal = equal &&
+            (source || IsUpdateOfVariable(n) ||
+             (!n.traits().stateful && !n.traits().random && n.op() != "_Feed"));
+    return equal && !source;
+  });
+  return equal && shared;
 }
 
 void MarkUsers(Node* node, const Consumers& consumers,

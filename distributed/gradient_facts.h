@@ -9,12 +9,12 @@
 
 namespace lockstep {
 
-// What is computed from variables alone is the same on all ranks: powers of a
-// decay, counters of steps.
-bool FollowsFromVariables(Output o);
+// What is computed from variables and exchanged values alone is the same on all
+// ranks: powers of a decay, counters of steps, an optimiser's slots.
+bool EqualOnAllRanks(Output o);
 
-// Adds all that runs after `node` to `users`, which holds with each node that it
-// has all that runs after that one.
+// Adds all that runs after `node` to `users`, which holds with each node that
+// it has all that runs after that one.
 void MarkUsers(Node* node, const Consumers& consumers,
                std::unordered_set<const Node*>* users);
 

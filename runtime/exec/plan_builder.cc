@@ -6,6 +6,7 @@
 #include "runtime/exec/function_runner.h"
 #include "runtime/exec/plan_assembly.h"
 #include "runtime/exec/replica_cut.h"
+#include "runtime/exec/sample_rows.h"
 #include "runtime/exec/specialize.h"
 #include "runtime/exec/task_order.h"
 #include "runtime/exec/task_part.h"
@@ -74,7 +75,11 @@ Status PlanBuilder::Optimize() {
                         .environment = environment_}));
   const auto& devices = environment_.devices->all();
   PassContext context{
-      work_.graph, work_.feeds, work_.fetches, work_.targets, request_.graph,
+      work_.graph,
+      work_.feeds,
+      work_.fetches,
+      work_.targets,
+      request_.graph,
       std::ranges::any_of(devices,
                           [](const Device& d) { return d.kind() != kCpu; }),
       environment_.options->reproducible > 0,
@@ -94,8 +99,7 @@ Status PlanBuilder::Optimize() {
       &work_.graph));
   // On the graph of all tasks, which shows what waits for what.
   if (environment_.options->optimize) {
-    LS_RETURN_IF_ERROR(
-        FuseElements(&work_, FusionOf(*environment_.resources)));
+    LS_RETURN_IF_ERROR(FuseElements(&work_, FusionOf(*environment_.resources)));
   }
   if (environment_.spans_tasks()) {
     LS_ASSIGN_OR_RETURN(plan_->task_part_, KeepTask(request_, &work_));
@@ -114,10 +118,14 @@ Status PlanBuilder::RunPasses(PassContext& context) {
   if (options.optimize) {
     LS_RETURN_IF_ERROR(ApplyRewrites(context, RewritePhase::kEarly));
   }
+  if (!options.passes.empty() && !plan_->has_replicas_) {
+    LS_RETURN_IF_ERROR(MarkSampleRows(request_, &work_));
+  }
   for (const auto& pass : options.passes) {
     Status s = pass->Run(context);
     if (!s.ok()) return s.WithContext(StrCat("pass ", pass->name()));
   }
+  DropSampleRows(&work_.graph);
   if (!options.optimize) return Ok();
   LS_RETURN_IF_ERROR(ApplyRewrites(context, RewritePhase::kLate));
   return MergeEqualNodes(context);

@@ -2,15 +2,13 @@
 #include "runtime/exec/replica_cut.h"
 
 #include <algorithm>
-#include <bit>
 #include <unordered_set>
 
 #include "runtime/exec/batch_probe.h"
+#include "runtime/exec/composed_updates.h"
 #include "runtime/exec/schedule.h"
 #include "runtime/graph/control_flow.h"
 #include "runtime/graph/function.h"
-#include "runtime/op/kernel.h"
-#include "runtime/op/shape_context.h"
 
 namespace lockstep {
 namespace {
@@ -39,7 +37,7 @@ Status Refuse(const Node& n, std::string_view what) {
                        "): ", what);
 }
 
-class Cutter {
+class Cutter : public SampleFlow {
  public:
   explicit Cutter(const PlanRequest& request)
       : request_(request),
@@ -53,6 +51,8 @@ class Cutter {
     const int64_t size = std::max<int64_t>(
         1, ReplicaSizes::Of(samples_, LocalReplicas(options_)).small);
     LS_RETURN_IF_ERROR(probe_.Make(request_, sliced_, size));
+    LS_ASSIGN_OR_RETURN(composed_, FindComposedUpdates(NodesThatRun(), *this));
+    gradients_.insert(composed_.gradients.begin(), composed_.gradients.end());
     for (const Output& f : request_.signature.fetches) {
       LS_RETURN_IF_ERROR(Need(f));
     }
@@ -75,19 +75,32 @@ class Cutter {
     Shape shape;
   };
 
-  bool IsFed(Output o) const { return fed_.contains(o); }
-  bool Depends(Output o) const {
+  bool IsFed(Output o) const override { return fed_.contains(o); }
+  bool Depends(Output o) const override {
     return IsFed(o) ? fed_sliced_.contains(o) : dependents_.contains(o.node);
+  }
+  bool HasRows(const Node& user, int input) const override {
+    const Output o = user.input(input);
+    return Depends(o) && (IsFed(o) || probe_.RowsOfSample(o) > 0 ||
+                          !FixedShape(o).IsFullyKnown());
+  }
+  // The planner may have dropped the node: what it was built with, then.
+  Shape FixedShape(Output o) const {
+    const Shape probed = probe_.FixedShape(o);
+    return probed.IsFullyKnown() ? probed : o.shape();
   }
 
   Result<bool> FindSliced();
   void FindDependents();
+  std::vector<Node*> NodesThatRun() const;
   Status Need(Output o);
   void Visit(const Node* n) {
     if (seen_.insert(n).second) stack_.push_back(n);
   }
   Status Follow(const Node& n);
   Status FollowWriter(const Node& n);
+  Status FollowInput(const Node& n, int i);
+  Status CutSum(const Node& n, Output gradient, const Shape& shape);
   void Cut(Output o, ReplicaUse use, const Shape& shape) {
     if (cut_.insert(o).second) outputs_.push_back({o, use, shape});
   }
@@ -103,7 +116,9 @@ class Cutter {
   OutputSet fed_, fed_sliced_;
   NodeSet dependents_;
   BatchProbe probe_;
-  NodeSet seen_;  // nodes that stay
+  ComposedUpdates composed_;
+  OutputSet gradients_;  // of composed_
+  NodeSet seen_;         // nodes that stay
   std::vector<const Node*> stack_;
   OutputSet cut_;
   std::vector<CutOutput> outputs_;
@@ -161,6 +176,25 @@ void Cutter::FindDependents() {
   }
 }
 
+std::vector<Node*> Cutter::NodesThatRun() const {
+  NodeSet seen;
+  std::vector<Node*> nodes = request_.signature.targets;
+  for (const Output& f : request_.signature.fetches) {
+    if (!IsFed(f)) nodes.push_back(f.node);
+  }
+  std::erase_if(nodes, [&](Node* n) { return !seen.insert(n).second; });
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    Node* const n = nodes[i];
+    for (const Output& in : n->inputs()) {
+      if (!IsFed(in) && seen.insert(in.node).second) nodes.push_back(in.node);
+    }
+    for (Node* c : n->control_inputs()) {
+      if (seen.insert(c).second) nodes.push_back(c);
+    }
+  }
+  return nodes;
+}
+
 // `o` is used by something that stays.
 Status Cutter::Need(Output o) {
   if (IsFed(o)) return Ok();
@@ -178,7 +212,28 @@ Status Cutter::Follow(const Node& n) {
     if (!dependents_.contains(c) || HasEffect(*c)) Visit(c);
   }
   if (Writes(n)) return FollowWriter(n);
-  for (const Output& in : n.inputs()) LS_RETURN_IF_ERROR(Need(in));
+  for (int i = 0; i < n.num_inputs(); ++i) {
+    LS_RETURN_IF_ERROR(FollowInput(n, i));
+  }
+  return Ok();
+}
+
+Status Cutter::FollowInput(const Node& n, int i) {
+  const Output in = n.input(i);
+  if (gradients_.contains(in) && composed_.readers.contains(&n)) {
+    return CutSum(n, in, FixedShape(in));
+  }
+  return Need(in);
+}
+
+Status Cutter::CutSum(const Node& n, Output gradient, const Shape& shape) {
+  const DType dtype = BaseOf(gradient.dtype());
+  if (IsFed(gradient)) return Refuse(n, "its gradient is fed");
+  if (dtype != kFloat && dtype != kDouble) {
+    return Refuse(n, StrCat("a gradient of dtype ", DTypeName(dtype),
+                            " is rounded at each addition"));
+  }
+  Cut(gradient, ReplicaUse::kSum, shape);
   return Ok();
 }
 
@@ -187,16 +242,14 @@ Status Cutter::FollowWriter(const Node& n) {
     const Output in = n.input(i);
     if (WritesInput(n, i)) {
       Visit(in.node);
+    } else if (composed_.updates.contains(&n) ||
+               (composed_.applies.contains(&n) &&
+                i == n.traits().applies_gradient)) {
+      LS_RETURN_IF_ERROR(FollowInput(n, i));
     } else if (i == n.traits().applies_gradient) {
-      const DType dtype = BaseOf(in.dtype());
-      if (IsFed(in)) return Refuse(n, "its gradient is fed");
-      if (dtype != kFloat && dtype != kDouble) {
-        return Refuse(n, StrCat("a gradient of dtype ", DTypeName(dtype),
-                                " is rounded at each addition"));
-      }
       const Shape& variable = VariableBehind(n.input(0)).shape();
-      Cut(in, ReplicaUse::kSum,
-          variable.IsFullyKnown() ? variable : probe_.FixedShape(in));
+      LS_RETURN_IF_ERROR(CutSum(
+          n, in, variable.IsFullyKnown() ? variable : probe_.FixedShape(in)));
     } else if (!Depends(in)) {
       if (!IsFed(in)) Visit(in.node);
     } else if (n.traits().assigns && i == 1 && !IsFed(in) &&
@@ -305,60 +358,7 @@ Result<ReplicaCut> Cutter::MakeGraph() const {
   return cut;
 }
 
-Status ReplicasShape(ShapeContext& c) {
-  const auto& shapes = c.Attr<std::vector<Shape>>("shapes");
-  for (int i = 0; i < c.num_outputs(); ++i) {
-    LS_RETURN_IF_ERROR(c.SetOutput(i, shapes[static_cast<size_t>(i)]));
-  }
-  return Ok();
-}
-
-// _Replicas: see replica_cut.h; the step is replica_step.h's. It draws from the
-// session's random stream, as what is inside may do.
-//   sliced: by input, whether its rows belong to samples; samples: this rank's;
-//   tensors: what is computed; uses: a ReplicaUse for each
-LOCKSTEP_OP("_Replicas")
-    .Input("feeds: Tin")
-    .Output("values: Tout")
-    .Attr("Tin: list(type) >= 1")
-    .Attr("Tout: list(type) >= 1")
-    .Attr("shapes: list(shape)")
-    .Attr("uses: list(int)")
-    .Attr("tensors: list(string)")
-    .Attr("sliced: list(bool)")
-    .Attr("samples: int")
-    .Shape(ReplicasShape)
-    .NoGradient()
-    .Random()
-    .Kernel(kCpu, {[](KernelContext&) -> Status {
-              return Internal("the planner carries this op out");
-            }});
-
 }  // namespace
-
-int LocalReplicas(const SessionOptions& options) {
-  return options.reproducible / std::max(1, options.tasks);
-}
-
-Status CheckReplicas(const SessionOptions& options) {
-  const int replicas = options.reproducible;
-  if (replicas == 0) return Ok();
-  if (replicas < 0 || !std::has_single_bit(static_cast<unsigned>(replicas))) {
-    return InvalidArgument("reproducible mode: ", replicas,
-                           " virtual replicas are not a power of two");
-  }
-  if (replicas % std::max(1, options.tasks) != 0) {
-    return InvalidArgument("reproducible mode: ", replicas,
-                           " virtual replicas cannot be divided among ",
-                           options.tasks, " ranks");
-  }
-  if (options.batch.empty()) {
-    return InvalidArgument(
-        "reproducible mode: SessionOptions::batch has to "
-        "say which tensor counts the samples");
-  }
-  return Ok();
-}
 
 Result<std::optional<ReplicaCut>> CutReplicas(const PlanRequest& request) {
   const PlanEnvironment& environment = request.environment;
