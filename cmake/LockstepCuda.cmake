@@ -15,10 +15,15 @@ function(lockstep_configure_cuda target)
     ${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--extended-lambda
                       --expt-relaxed-constexpr
                       -diag-suppress=2810>)
+  # The kernels that NVRTC compiles at run time round as these do, so that
+  # fused ops have the bits of ops by themselves.
+  target_compile_options(
+    ${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false>)
   # Only to link with: no other file sees a header of CUDA.
   target_link_libraries(
     ${target} PRIVATE $<LINK_ONLY:CUDA::cudart> $<LINK_ONLY:CUDA::cublasLt>
-                      $<LINK_ONLY:CUDNN::cudnn>)
+                      $<LINK_ONLY:CUDNN::cudnn> lockstep_cuda_functors
+                      ${CMAKE_DL_LIBS})
 endfunction()
 
 file(GLOB lists CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/ops/*/gpu_kernels.cc)
@@ -31,6 +36,7 @@ if(LOCKSTEP_CUDA)
     ${lists}
     ops/array/pad.cc
     ops/array/strided_copy.cc
+    runtime/device/element_compiler.cc
     runtime/device/stream.cc
     runtime/exec/session_devices.cc
     PROPERTIES COMPILE_DEFINITIONS LOCKSTEP_CUDA=1

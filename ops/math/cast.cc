@@ -3,56 +3,22 @@
 // Cast: to another dtype, element by element.
 //   x: SrcT (numbers, bool)   y: DstT, same shape; of complex numbers the real
 //   part
-// Floats to integers truncate; what does not fit becomes what an x86 processor
-// makes of it: the least integer for int32 and int64 (NaN too), the low bits
-// of that for narrower ones. To bool: whether it is not 0 (NaN is true).
+// What integers make of floats is said in move_functors.h.
 // Gradient: dy cast back, between floats only.
 
 #include "ops/math/elementwise.h"
 #include "ops/math/math.h"
+#include "ops/math/move_functors.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
 namespace {
 
-template <class I, class F>
-I Truncate(F x) {
-  constexpr F kEnd = sizeof(I) == 4 ? F(0x1p31) : F(0x1p63);
-  const bool fits = static_cast<int>(x >= -kEnd) & static_cast<int>(x < kEnd);
-  return fits ? static_cast<I>(x) : std::numeric_limits<I>::min();
-}
-
-template <class D, class S>
-D Convert(S s) {
-  const ValueType<S> x = s;
-  if constexpr (kIsComplex<S> && kIsComplex<D>) {
-    return D(x);
-  } else if constexpr (kIsComplex<S> && !std::is_same_v<D, bool>) {
-    return Convert<D>(x.real());
-  } else if constexpr (kIsComplex<D>) {
-    return D(static_cast<typename D::value_type>(x));
-  } else if constexpr (std::is_same_v<D, bool>) {
-    return x != ValueType<S>{0};
-  } else if constexpr (kIsFloat16<D>) {
-    return D(static_cast<float>(x));
-  } else if constexpr (!kIsFloat<S> || kIsFloat<D>) {
-    return static_cast<D>(x);
-  } else if constexpr (std::is_same_v<D, uint64_t>) {
-    using F = ValueType<S>;
-    if (!(x >= F(0x1p63))) return static_cast<D>(Truncate<int64_t>(x));
-    return x < F(0x1p64) ? static_cast<D>(x) : D{0};
-  } else if constexpr (sizeof(D) == 8 || std::is_same_v<D, uint32_t>) {
-    return static_cast<D>(Truncate<int64_t>(x));
-  } else {
-    return static_cast<D>(Truncate<int32_t>(x));
-  }
-}
-
 template <class D, class S>
 LS_SIMD_CLONES void CastRunSimd(const S* x, D* y, int64_t n) {
 #pragma omp simd
-  for (int64_t i = 0; i < n; ++i) y[i] = Convert<D, S>(x[i]);
+  for (int64_t i = 0; i < n; ++i) y[i] = CastTo<D>::template Apply<S>(x[i]);
 }
 
 template <class T>
@@ -67,7 +33,8 @@ void CastRun(const void* from, void* to, int64_t begin, int64_t end) {
   if constexpr (kOften<S> && kOften<D>) {
     CastRunSimd<D, S>(x + begin, y + begin, end - begin);
   } else {
-    for (int64_t i = begin; i < end; ++i) y[i] = Convert<D, S>(x[i]);
+    for (int64_t i = begin; i < end; ++i)
+      y[i] = CastTo<D>::template Apply<S>(x[i]);
   }
 }
 

@@ -3,6 +3,7 @@
 // Functions of one element and of two with broadcasting.
 //   x: [...]  a, b: broadcast to y's shape
 
+#include "ops/math/function_functors.h"
 #include "ops/math/functors.h"
 #include "ops/math/gpu.h"
 #include "ops/math/gpu_float16.h"
@@ -11,41 +12,6 @@
 
 namespace lockstep::gpu {
 namespace {
-
-// Transcendental functions compute in float at least.
-#define LS_FUNCTOR(Name)                                \
-  struct Name##Fn {                                     \
-    template <class T>                                  \
-    LS_HOST_DEVICE static T Apply(T x) {                \
-      return T(vm::Name(static_cast<ValueType<T>>(x))); \
-    }                                                   \
-  }
-LS_FUNCTOR(Exp);
-LS_FUNCTOR(Expm1);
-LS_FUNCTOR(Log);
-LS_FUNCTOR(Log1p);
-LS_FUNCTOR(Sin);
-LS_FUNCTOR(Cos);
-LS_FUNCTOR(Tan);
-LS_FUNCTOR(Asin);
-LS_FUNCTOR(Acos);
-LS_FUNCTOR(Atan);
-LS_FUNCTOR(Sinh);
-LS_FUNCTOR(Cosh);
-LS_FUNCTOR(Tanh);
-LS_FUNCTOR(Asinh);
-LS_FUNCTOR(Acosh);
-LS_FUNCTOR(Atanh);
-LS_FUNCTOR(Erf);
-LS_FUNCTOR(Erfc);
-#undef LS_FUNCTOR
-struct SigmoidFn {
-  template <class T>
-  LS_HOST_DEVICE static T Apply(T x) {
-    using V = ValueType<T>;
-    return T(V(1) / (V(1) + vm::Exp(-static_cast<V>(x))));
-  }
-};
 
 template <class F, class R>
 struct UnaryOf {

@@ -8,6 +8,7 @@
 
 namespace lockstep::gpu {
 
+Status PrepareAddN(PrepareContext& p);
 Status PrepareBroadcast(PrepareContext& p);
 Status PrepareClip(PrepareContext& p);
 Status PrepareSelect(PrepareContext& p);

@@ -41,6 +41,10 @@ class BroadcastIndex {
   }
 
   int64_t size() const { return size_; }
+  // Its loops, from the innermost.
+  int rank() const { return rank_; }
+  int64_t dim(int d) const { return dims_[d]; }
+  int64_t stride(int d, int o) const { return strides_[d][o]; }
   // Whether operand `o`'s element of i is its i-th.
   LS_HOST_DEVICE int64_t Of(int o, int64_t i) const {
     if (rank_ == 1) return i * strides_[0][o];

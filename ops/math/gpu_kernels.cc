@@ -14,24 +14,27 @@ constexpr std::initializer_list<DType> kNumbers = {kHalf, kBfloat16, kFloat,
 constexpr std::initializer_list<DType> kNumbersAndBool = {
     kHalf, kBfloat16, kFloat, kDouble, kInt64, kBool};
 
-#define LS_GPU_UNARY(Op)   \
-  const GpuKernels k##Op = \
-      GpuKernels({#Op}).Types("T", kGpuFloats, LS_CUDA(gpu::Op))
+#define LS_GPU_UNARY(Op)                                              \
+  const GpuKernels k##Op = GpuKernels({#Op}).Element(#Op "Fn").Types( \
+      "T", kGpuFloats, LS_CUDA(gpu::Op))
 #define LS_GPU_UNARY_NUMBERS(Op)                                       \
   const GpuKernels k##Op = GpuKernels({#Op})                           \
+                               .Element(#Op "Fn")                      \
                                .Types("T", kNumbers, LS_CUDA(gpu::Op)) \
                                .OnHost("T", {kInt32})
-#define LS_GPU_BINARY(Op)                           \
-  const GpuKernels k##Op = GpuKernels({#Op}).Types( \
+#define LS_GPU_BINARY(Op, functor)                                   \
+  const GpuKernels k##Op = GpuKernels({#Op}).Element(functor).Types( \
       "T", kGpuFloats, LS_CUDA(gpu::Op, gpu::PrepareBroadcast))
-#define LS_GPU_BINARY_AND_HOST(Op)                                         \
+#define LS_GPU_BINARY_AND_HOST(Op, functor)                                \
   const GpuKernels k##Op =                                                 \
       GpuKernels({#Op})                                                    \
+          .Element(functor)                                                \
           .Types("T", kGpuFloats, LS_CUDA(gpu::Op, gpu::PrepareBroadcast)) \
           .OnHost("T", {kInt32})
 #define LS_GPU_BINARY_NUMBERS(Op, TYPES)                              \
   const GpuKernels k##Op =                                            \
       GpuKernels({#Op})                                               \
+          .Element(#Op "Fn")                                          \
           .Types("T", TYPES, LS_CUDA(gpu::Op, gpu::PrepareBroadcast)) \
           .OnHost("T", {kInt32})
 
@@ -67,10 +70,11 @@ LS_GPU_UNARY(Sinh);
 LS_GPU_UNARY(Sqrt);
 LS_GPU_UNARY(Tan);
 LS_GPU_UNARY(Tanh);
-const GpuKernels kInv =
-    GpuKernels({"Inv"}).Types("T", kGpuFloats, LS_CUDA(gpu::Reciprocal));
-const GpuKernels kRound =
-    GpuKernels({"Round"}).Types("T", kGpuFloats, LS_CUDA(gpu::Rint));
+const GpuKernels kInv = GpuKernels({"Inv"})
+                            .Element("ReciprocalFn")
+                            .Types("T", kGpuFloats, LS_CUDA(gpu::Reciprocal));
+const GpuKernels kRound = GpuKernels({"Round"}).Element("RintFn").Types(
+    "T", kGpuFloats, LS_CUDA(gpu::Rint));
 
 LS_GPU_BINARY_NUMBERS(Maximum, kNumbers);
 LS_GPU_BINARY_NUMBERS(Minimum, kNumbers);
@@ -83,57 +87,66 @@ LS_GPU_BINARY_NUMBERS(Less, kNumbers);
 LS_GPU_BINARY_NUMBERS(LessEqual, kNumbers);
 LS_GPU_BINARY_NUMBERS(Equal, kNumbersAndBool);
 LS_GPU_BINARY_NUMBERS(NotEqual, kNumbersAndBool);
-LS_GPU_BINARY_AND_HOST(Div);
-LS_GPU_BINARY_AND_HOST(FloorDiv);
-LS_GPU_BINARY_AND_HOST(FloorMod);
-LS_GPU_BINARY_AND_HOST(RealDiv);
-LS_GPU_BINARY_AND_HOST(TruncateDiv);
-LS_GPU_BINARY_AND_HOST(TruncateMod);
-LS_GPU_BINARY(Atan2);
-LS_GPU_BINARY(DivNoNan);
-LS_GPU_BINARY(MulNoNan);
-LS_GPU_BINARY(Pow);
-LS_GPU_BINARY(Xdivy);
-LS_GPU_BINARY(Xlog1py);
-LS_GPU_BINARY(Xlogy);
+LS_GPU_BINARY_AND_HOST(Div, "DivFn");
+LS_GPU_BINARY_AND_HOST(FloorDiv, "FloorDivFn");
+LS_GPU_BINARY_AND_HOST(FloorMod, "FloorModFn");
+LS_GPU_BINARY_AND_HOST(RealDiv, "DivFn");
+LS_GPU_BINARY_AND_HOST(TruncateDiv, "TruncateDivFn");
+LS_GPU_BINARY_AND_HOST(TruncateMod, "ModFn");
+LS_GPU_BINARY(Atan2, "Atan2Fn");
+LS_GPU_BINARY(DivNoNan, "DivNoNanFn");
+LS_GPU_BINARY(MulNoNan, "MulNoNanFn");
+LS_GPU_BINARY(Pow, "PowFn");
+LS_GPU_BINARY(Xdivy, "GuardedFn<Xdivy>");
+LS_GPU_BINARY(Xlog1py, "GuardedFn<Xlog1py>");
+LS_GPU_BINARY(Xlogy, "GuardedFn<Xlogy>");
 const GpuKernels kAdd =
     GpuKernels({"Add", "AddV2"})
+        .Element("AddFn")
         .Types("T", kNumbers, LS_CUDA(gpu::Add, gpu::PrepareBroadcast))
         .OnHost("T", {kInt32});
 const GpuKernels kMod =
     GpuKernels({"Mod"})
+        .Element("ModFn")
         .Types("T", kGpuFloats,
                LS_CUDA(gpu::TruncateMod, gpu::PrepareBroadcast))
         .OnHost("T", {kInt32});
 const GpuKernels kLogicalAnd =
     GpuKernels({"LogicalAnd"})
+        .Element("AndFn")
         .Always(LS_CUDA(gpu::LogicalAnd, gpu::PrepareBroadcast));
 const GpuKernels kLogicalOr =
     GpuKernels({"LogicalOr"})
+        .Element("OrFn")
         .Always(LS_CUDA(gpu::LogicalOr, gpu::PrepareBroadcast));
-const GpuKernels kLogicalNot =
-    GpuKernels({"LogicalNot"}).Always(LS_CUDA(gpu::LogicalNot));
+const GpuKernels kLogicalNot = GpuKernels({"LogicalNot"})
+                                   .Element("NotFn")
+                                   .Always(LS_CUDA(gpu::LogicalNot));
 
 // Of a result and the gradient by it.
-LS_GPU_BINARY(ReciprocalGrad);
-LS_GPU_BINARY(RsqrtGrad);
-LS_GPU_BINARY(SigmoidGrad);
-LS_GPU_BINARY(SqrtGrad);
-LS_GPU_BINARY(TanhGrad);
+LS_GPU_BINARY(ReciprocalGrad, "ReciprocalGradFn");
+LS_GPU_BINARY(RsqrtGrad, "RsqrtGradFn");
+LS_GPU_BINARY(SigmoidGrad, "SigmoidGradFn");
+LS_GPU_BINARY(SqrtGrad, "SqrtGradFn");
+LS_GPU_BINARY(TanhGrad, "TanhGradFn");
 const GpuKernels kInvGrad =
     GpuKernels({"InvGrad"})
+        .Element("ReciprocalGradFn")
         .Types("T", kGpuFloats,
                LS_CUDA(gpu::ReciprocalGrad, gpu::PrepareBroadcast));
 
-const GpuKernels kAddN = GpuKernels({"AddN", "AccumulateNV2"})
-                             .Types("T", kNumbers, LS_CUDA(gpu::AddN))
-                             .OnHost("T", {kInt32});
+const GpuKernels kAddN =
+    GpuKernels({"AddN", "AccumulateNV2"})
+        .Element("AddFn")
+        .Types("T", kNumbers, LS_CUDA(gpu::AddN, gpu::PrepareAddN))
+        .OnHost("T", {kInt32});
 const GpuKernels kClip =
     GpuKernels({"ClipByValue"})
         .Types("T", kNumbers, LS_CUDA(gpu::ClipByValue, gpu::PrepareClip));
 
 const GpuKernels kSelect =
     GpuKernels({"Select", "SelectV2"})
+        .Element("SelectFn")
         .Types("T", kGpuTypes, LS_CUDA(gpu::Select, gpu::PrepareSelect))
         .Types("T", {kInt32}, LS_CUDA(gpu::Select, gpu::PrepareSelect));
 
@@ -142,6 +155,7 @@ GpuKernels CastKernels() {
   constexpr DType kCast[] = {kHalf,  kBfloat16, kFloat, kDouble,
                              kInt32, kInt64,    kUint8, kBool};
   GpuKernels cast({"Cast"});
+  cast.Element("CastTo<%>");
   for (DType from : kCast) {
     for (DType to : kCast) {
       cast.Where({{"SrcT", from}, {"DstT", to}}, LS_CUDA(gpu::Cast));

@@ -3,9 +3,11 @@
 // Select, ClipByValue, AddN, Cast.
 //   condition, t, e: broadcast to y's shape   inputs of AddN: y's shape
 
+#include "ops/math/functors.h"
 #include "ops/math/gpu.h"
 #include "ops/math/gpu_float16.h"
 #include "ops/math/gpu_index.h"
+#include "ops/math/move_functors.h"
 
 namespace lockstep::gpu {
 namespace {
@@ -19,7 +21,7 @@ struct SelectOf {
     const T* e = k.in<T>(2);
     T* y = k.out<T>(0);
     return Each(k, at.size(), [=] LS_DEVICE(int64_t i) {
-      y[i] = c[at.Of(0, i)] ? t[at.Of(1, i)] : e[at.Of(2, i)];
+      y[i] = SelectFn::Apply<T>(c[at.Of(0, i)], t[at.Of(1, i)], e[at.Of(2, i)]);
     });
   }
 };
@@ -55,56 +57,46 @@ struct Addends {
 struct AddNOf {
   template <class T>
   static Status Run(KernelContext& k) {
-    using C = ArithmeticType<T>;
-    T* y = k.out<T>(0);
     int next = 0;
-    // Whichever input is computed in place is read in the first round.
+    // The output may be in the place of inputs of any round: until the last one
+    // the sum is elsewhere.
     while (next < k.num_inputs()) {
       Addends<T> in;
       const bool first = next == 0;
+      const bool last = k.num_inputs() - next <= kAtATime;
+      const T* before = static_cast<const T*>(k.scratch());
+      T* y = last ? k.out<T>(0) : static_cast<T*>(k.scratch());
       for (; in.count < kAtATime && next < k.num_inputs(); ++next) {
         in.x[in.count++] = k.in<T>(next);
       }
       LS_RETURN_IF_ERROR(
           Each(k, k.output(0).NumElements(), [=] LS_DEVICE(int64_t i) {
-            C sum = first ? C(0) : static_cast<C>(y[i]);
-            for (int j = 0; j < in.count; ++j)
-              sum += static_cast<C>(in.x[j][i]);
-            y[i] = static_cast<T>(sum);
+            T sum = first ? in.x[0][i] : before[i];
+            for (int j = first ? 1 : 0; j < in.count; ++j) {
+              sum = AddFn::Apply<T>(sum, in.x[j][i]);
+            }
+            y[i] = sum;
           }));
     }
     return Ok();
   }
 };
 
-// 16-bit floats go by way of float. What no integer is, is what the device
-// makes of it.
-template <class From, class To>
-LS_HOST_DEVICE To Converted(From x) {
-  const ValueType<From> v = x;
-  if constexpr (std::is_same_v<To, bool>) {
-    return v != ValueType<From>(0);
-  } else if constexpr (kIsFloat16<To>) {
-    return To(static_cast<float>(v));
-  } else {
-    return static_cast<To>(v);
-  }
-}
-
 template <class From>
-struct CastTo {
+struct CastInto {
   template <class To>
   static Status Run(KernelContext& k) {
     const From* x = k.in<From>(0);
     To* y = k.out<To>(0);
-    return Each(k, k.input(0).NumElements(),
-                [=] LS_DEVICE(int64_t i) { y[i] = Converted<From, To>(x[i]); });
+    return Each(k, k.input(0).NumElements(), [=] LS_DEVICE(int64_t i) {
+      y[i] = CastTo<To>::template Apply<From>(x[i]);
+    });
   }
 };
 struct CastFrom {
   template <class From>
   static Status Run(KernelContext& k) {
-    return ForType<CastTo<From>, Half, BFloat16, float, double, int32_t,
+    return ForType<CastInto<From>, Half, BFloat16, float, double, int32_t,
                    int64_t, uint8_t, bool>(k.output(0).dtype(), k);
   }
 };
@@ -135,6 +127,13 @@ Status ClipByValue(KernelContext& k) {
   return ForNumber<ClipOf>(k.output(0).dtype(), k);
 }
 
+Status PrepareAddN(PrepareContext& p) {
+  if (p.num_inputs() > kAtATime) {
+    p.RequestScratch(static_cast<size_t>(p.output_shape(0).NumElements()) *
+                     DTypeSize(p.output_dtype(0)));
+  }
+  return Ok();
+}
 Status AddN(KernelContext& k) {
   return ForNumber<AddNOf>(k.output(0).dtype(), k);
 }

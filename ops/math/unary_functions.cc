@@ -7,6 +7,7 @@
 // Each result depends on its element alone (see vector_math.h).
 
 #include "ops/math/binary_gradient.h"
+#include "ops/math/function_functors.h"
 #include "ops/math/math.h"
 #include "ops/math/vector_math.h"
 #include "runtime/graph/gradients.h"
@@ -15,38 +16,7 @@
 namespace lockstep {
 namespace {
 
-#define LS_FUNCTOR(Name)                                  \
-  struct Name##Fn {                                       \
-    static float Apply(float x) { return vm::Name(x); }   \
-    static double Apply(double x) { return vm::Name(x); } \
-  }
-LS_FUNCTOR(Exp);
-LS_FUNCTOR(Expm1);
-LS_FUNCTOR(Log);
-LS_FUNCTOR(Log1p);
-LS_FUNCTOR(Sin);
-LS_FUNCTOR(Cos);
-LS_FUNCTOR(Tan);
-LS_FUNCTOR(Asin);
-LS_FUNCTOR(Acos);
-LS_FUNCTOR(Atan);
-LS_FUNCTOR(Sinh);
-LS_FUNCTOR(Cosh);
-LS_FUNCTOR(Tanh);
-LS_FUNCTOR(Asinh);
-LS_FUNCTOR(Acosh);
-LS_FUNCTOR(Atanh);
-LS_FUNCTOR(Erf);
-LS_FUNCTOR(Erfc);
-#undef LS_FUNCTOR
-struct SigmoidFn {
-  template <class T>
-  static T Apply(T x) {
-    return T{1} / (T{1} + vm::Exp(-x));
-  }
-};
-
-// The same of complex numbers.
+// Of complex numbers.
 #define LS_COMPLEX_FUNCTOR(Name, f) \
   struct Complex##Name##Fn {        \
     template <class T>              \

@@ -2,6 +2,7 @@
 
 // Activations and their gradients.   x, dy, y: [...]
 
+#include "ops/math/function_functors.h"
 #include "ops/math/gpu_float16.h"
 #include "ops/nn/activation_functors.h"
 #include "ops/nn/gpu.h"
@@ -9,7 +10,6 @@
 namespace lockstep::gpu {
 namespace {
 
-// Functors that compute in T are called with float for 16-bit floats.
 template <class F>
 struct ActivationOf {
   template <class T>
@@ -17,8 +17,7 @@ struct ActivationOf {
     const T* x = k.in<T>(0);
     T* y = k.out<T>(0);
     return Each(k, k.input(0).NumElements(), [=] LS_DEVICE(int64_t i) {
-      using V = ValueType<T>;
-      y[i] = T(F::template Apply<V>(static_cast<V>(x[i])));
+      y[i] = InValueType<F>::template Apply<T>(x[i]);
     });
   }
 };

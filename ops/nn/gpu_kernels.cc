@@ -12,23 +12,28 @@ namespace {
   const GpuKernels k##Op = GpuKernels({#Op}).Types( \
       "T", kGpuFloats, LS_CUDA(gpu::Op __VA_OPT__(, ) __VA_ARGS__))
 
-LS_GPU_FLOATS(Elu);
-LS_GPU_FLOATS(EluGrad);
+#define LS_GPU_ELEMENTS(Op, functor)                                 \
+  const GpuKernels k##Op = GpuKernels({#Op}).Element(functor).Types( \
+      "T", kGpuFloats, LS_CUDA(gpu::Op))
+
+LS_GPU_ELEMENTS(Elu, "InValueType<EluFn>");
+LS_GPU_ELEMENTS(EluGrad, "EluGradFn");
 LS_GPU_FLOATS(LeakyRelu, gpu::PrepareLeakyRelu);
 LS_GPU_FLOATS(LeakyReluGrad, gpu::PrepareLeakyRelu);
-LS_GPU_FLOATS(Relu);
-LS_GPU_FLOATS(Relu6);
-LS_GPU_FLOATS(Relu6Grad);
-LS_GPU_FLOATS(ReluGrad);
-LS_GPU_FLOATS(Selu);
-LS_GPU_FLOATS(SeluGrad);
-LS_GPU_FLOATS(Softplus);
-LS_GPU_FLOATS(SoftplusGrad);
-LS_GPU_FLOATS(Softsign);
-LS_GPU_FLOATS(SoftsignGrad);
+LS_GPU_ELEMENTS(Relu, "InValueType<ReluFn>");
+LS_GPU_ELEMENTS(Relu6, "InValueType<Relu6Fn>");
+LS_GPU_ELEMENTS(Relu6Grad, "Relu6GradFn");
+LS_GPU_ELEMENTS(ReluGrad, "ReluGradFn");
+LS_GPU_ELEMENTS(Selu, "InValueType<SeluFn>");
+LS_GPU_ELEMENTS(SeluGrad, "SeluGradFn");
+LS_GPU_ELEMENTS(Softplus, "InValueType<SoftplusFn>");
+LS_GPU_ELEMENTS(SoftplusGrad, "SoftplusGradFn");
+LS_GPU_ELEMENTS(Softsign, "InValueType<SoftsignFn>");
+LS_GPU_ELEMENTS(SoftsignGrad, "SoftsignGradFn");
 
 const GpuKernels kBiasAdd =
     GpuKernels({"BiasAdd", "BiasAddV1"})
+        .Element("AddFn")
         .Types("T", kGpuFloats, LS_CUDA(gpu::BiasAdd, gpu::PrepareBias));
 LS_GPU_FLOATS(BiasAddGrad, gpu::PrepareBiasGrad);
 

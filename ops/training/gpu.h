@@ -9,6 +9,8 @@
 namespace lockstep::gpu {
 
 Status PrepareApply(PrepareContext& p);
+Status PrepareGroupedUpdate(PrepareContext& p);
+Status GroupedUpdate(KernelContext& k);
 
 Status ApplyAdaMax(KernelContext& k);
 Status ApplyAdadelta(KernelContext& k);

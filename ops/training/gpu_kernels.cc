@@ -37,5 +37,9 @@ LS_GPU_APPLY(RMSProp);
 LS_GPU_RESOURCE_APPLY(AdamWithAmsgrad);
 LS_GPU_RESOURCE_APPLY(KerasMomentum);
 
+const GpuKernels kGrouped =
+    GpuKernels({"_GroupedUpdate"})
+        .Always(LS_CUDA(gpu::GroupedUpdate, gpu::PrepareGroupedUpdate));
+
 }  // namespace
 }  // namespace lockstep

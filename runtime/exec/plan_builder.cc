@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "runtime/device/element_compiler.h"
 #include "runtime/exec/function_runner.h"
+#include "runtime/exec/group_updates.h"
 #include "runtime/exec/plan_assembly.h"
 #include "runtime/exec/replica_cut.h"
 #include "runtime/exec/sample_rows.h"
@@ -63,6 +65,18 @@ Result<PlanGraph> SpecializedGraph(const PlanRequest& request) {
   return plan;
 }
 
+namespace {
+
+// One answer for the GPUs of all tasks, who must make the same nodes.
+bool GpusFuse(const std::vector<Device>& devices) {
+  return std::ranges::all_of(devices, [](const Device& d) {
+    return d.kind() != kGpu || d.memory == nullptr ||
+           CompilesElements(d.memory->hardware());
+  });
+}
+
+}  // namespace
+
 Status PlanBuilder::Optimize() {
   LS_ASSIGN_OR_RETURN(const std::optional<ReplicaCut> cut,
                       CutReplicas(request_));
@@ -99,7 +113,9 @@ Status PlanBuilder::Optimize() {
       &work_.graph));
   // On the graph of all tasks, which shows what waits for what.
   if (environment_.options->optimize) {
-    LS_RETURN_IF_ERROR(FuseElements(&work_, FusionOf(*environment_.resources)));
+    LS_RETURN_IF_ERROR(FuseElements(&work_, FusionOf(*environment_.resources),
+                                    GpusFuse(devices)));
+    LS_RETURN_IF_ERROR(GroupUpdates(&work_));
   }
   if (environment_.spans_tasks()) {
     LS_ASSIGN_OR_RETURN(plan_->task_part_, KeepTask(request_, &work_));

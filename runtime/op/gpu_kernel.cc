@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/op/gpu_kernel.h"
 
+#include "runtime/op/element_functor.h"
+
 namespace lockstep {
 
 Status SharedWithCpu(KernelContext&) {
   return Internal("a GPU shares a kernel that the CPU does not have");
+}
+
+GpuKernels& GpuKernels::Element(const std::string& functor) {
+  for (const std::string& op : ops_) AddElementFunctor(op, functor);
+  return *this;
 }
 
 GpuKernels& GpuKernels::HostMemory(std::vector<std::string> args) {

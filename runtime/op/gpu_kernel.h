@@ -54,6 +54,9 @@ class GpuKernels {
  public:
   explicit GpuKernels(std::initializer_list<const char*> ops)
       : ops_(ops.begin(), ops.end()) {}
+  // The functor that computes an element (element_functor.h): the ops can be
+  // fused with neighbours on a GPU.
+  GpuKernels& Element(const std::string& functor);
   // Args (by name) in host memory, for the kernels that follow.
   GpuKernels& HostMemory(std::vector<std::string> args);
   // A kernel for each type of attribute `attr`.

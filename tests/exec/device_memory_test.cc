@@ -2,6 +2,7 @@
 // The memory of sessions on virtual GPUs: planned, limited, shared, given back.
 #include <fstream>
 
+#include "runtime/graph/passes/fuse_elements.h"
 #include "tests/exec/devices_testing.h"
 
 namespace lockstep {
@@ -116,7 +117,8 @@ TEST_F(DeviceMemoryTest, ThePlannedPeakIsWhatIsUsedToTheByte) {
   }
 }
 
-// Each is received for its reader: no more than two are there at a time.
+// Each is received for its reader: no more than two are there at a time. Fused,
+// all readers would be one.
 TEST_F(DeviceMemoryTest, WhatIsReceivedTakesMemoryFromItsFirstReaderOn) {
   constexpr int kMany = 20;
   constexpr int64_t kFloats = 1 << 16;
@@ -131,7 +133,11 @@ TEST_F(DeviceMemoryTest, WhatIsReceivedTakesMemoryFromItsFirstReaderOn) {
     Output y = ops::Neg(On("/gpu:0"), x);
     sum = i == 0 ? y : ops::Add(On("/gpu:0"), sum, y);
   }
-  auto session = Open(graph_, Gpus(1));
+  SessionOptions options = Gpus(1);
+  options.services.push_back([](SessionResources& resources) {
+    resources.SetService(std::make_shared<Fusion>(Fusion{.on = false}));
+  });
+  auto session = Open(graph_, options);
   auto out = session->RunOne(feeds, sum.name());
   ASSERT_TRUE(out.ok()) << out.status().ToString();
   EXPECT_EQ(out->flat<float>()[77], -kMany);

@@ -8,6 +8,7 @@
 #include "runtime/graph/control_flow.h"
 #include "runtime/graph/fusion/element_program.h"
 #include "runtime/graph/memory_spaces.h"
+#include "runtime/op/element_functor.h"
 
 namespace lockstep {
 namespace {
@@ -39,7 +40,8 @@ struct Group : ElementGroup {
 // so a path between them that leaves the group does not exist.
 class Grouper {
  public:
-  explicit Grouper(const std::vector<Node*>& order) : conditions_(order) {
+  Grouper(const std::vector<Node*>& order, bool gpus)
+      : conditions_(order), gpus_(gpus) {
     for (Node* n : order) Visit(n);
   }
 
@@ -94,11 +96,11 @@ class Grouper {
     const OpTraits& t = n.traits();
     if (n.num_outputs() != 1 || n.num_inputs() == 0 || t.stateful ||
         t.constant || t.variable || t.placeholder || t.alias.first >= 0 ||
-        !n.control_inputs().empty() || IsOnGpu(n)) {
+        !n.control_inputs().empty()) {
       return false;
     }
     const ElementRule* rule = FindElementRule(n.def(), n.attrs());
-    if (!rule || !IsPod(n.output_type(0)) ||
+    if (!rule || (IsOnGpu(n) && !FusableOnGpu(n, *rule)) || !IsPod(n.output_type(0)) ||
         !n.output_shape(0).IsFullyKnown() ||
         n.output_shape(0).NumElements() == 0) {
       return false;
@@ -120,6 +122,19 @@ class Grouper {
              n.output_shape(0).NumElements();
     }
     return ElementProgram::Of(n.def(), n.attrs(), {}).dtype == n.output_type(0);
+  }
+
+  // With its elements in the GPU's memory.
+  bool FusableOnGpu(const Node& n, const ElementRule& rule) const {
+    if (!gpus_ || n.def().FindKernel(kGpu, n.attrs()) == nullptr ||
+        (!rule.spreads() && ElementFunctorOf(n.def()) == nullptr)) {
+      return false;
+    }
+    const OperandMemory memory = OperandMemoryOf(n);
+    for (int i = 0; i < OperandsOf(n, rule); ++i) {
+      if (!memory.input_on_gpu[static_cast<size_t>(i)]) return false;
+    }
+    return memory.output_on_gpu[0];
   }
 
   // The op behind `in`, when it may be computed together with `n`.
@@ -197,6 +212,7 @@ class Grouper {
   }
 
   Conditions conditions_;
+  const bool gpus_;
   std::unordered_map<const Node*, Facts> facts_;
   std::vector<Group> groups_;
   std::vector<int> parent_;
@@ -223,12 +239,12 @@ int OperandsOf(const Node& n, const ElementRule& rule) {
 }
 
 std::vector<ElementGroup> ElementGroups(
-    const std::vector<Node*>& order,
+    const std::vector<Node*>& order, bool gpus,
     const std::function<bool(const Node*)>& alone) {
   std::unordered_map<const Node*, size_t> position;
   for (size_t i = 0; i < order.size(); ++i) position[order[i]] = i;
   const auto at = [&](const Node* n) { return position.at(n); };
-  std::vector<ElementGroup> groups = Grouper(order).Take(alone);
+  std::vector<ElementGroup> groups = Grouper(order, gpus).Take(alone);
   for (ElementGroup& g : groups) std::ranges::sort(g.nodes, {}, at);
   std::ranges::sort(groups, {},
                     [&](const ElementGroup& g) { return at(g.nodes[0]); });

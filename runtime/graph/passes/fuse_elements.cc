@@ -10,6 +10,7 @@
 #include "runtime/graph/fusion/element_groups.h"
 #include "runtime/graph/fusion/element_program.h"
 #include "runtime/graph/fusion/reduction_end.h"
+#include "runtime/graph/memory_spaces.h"
 
 namespace lockstep {
 namespace {
@@ -126,7 +127,7 @@ class Fuser {
   bool Pays() const {
     constexpr int64_t kMany = 4096;
     constexpr size_t kSavedByOp = 45, kProgram = 300, kOperand = 45;
-    return program_.size >= kMany ||
+    return program_.size >= kMany || IsOnGpu(*group_.nodes[0]) ||
            program_.code.size() * kSavedByOp >
                kProgram + kOperand * (inputs_.size() + results_.size());
   }
@@ -244,7 +245,7 @@ Fusion FusionOf(const SessionResources& resources) {
   return {.on = !text || std::string_view(text) != "0"};
 }
 
-Status FuseElements(PlanGraph* plan, const Fusion& fusion) {
+Status FuseElements(PlanGraph* plan, const Fusion& fusion, bool gpus) {
   if (!fusion.on) return Ok();
   LS_ASSIGN_OR_RETURN(const std::vector<Node*> order,
                       plan->graph.TopologicalOrder());
@@ -253,7 +254,7 @@ Status FuseElements(PlanGraph* plan, const Fusion& fusion) {
   const auto alone = [&](const Node* n) {
     return ReductionAtEndOf({const_cast<Node*>(n), 0}, consumers) != nullptr;
   };
-  for (ElementGroup& g : ElementGroups(order, alone)) {
+  for (ElementGroup& g : ElementGroups(order, gpus, alone)) {
     LS_RETURN_IF_ERROR(
         Fuser(plan, consumers, conditions, std::move(g)).Run(fusion.always));
   }

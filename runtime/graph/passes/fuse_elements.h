@@ -6,7 +6,7 @@
 //
 // Runs on a placed graph before it is cut among tasks and memories. Ops are
 // joined along data edges when they
-// - have an ElementRule, known shapes and equally many elements, on one CPU;
+// - have an ElementRule, known shapes and equally many elements, on one device;
 // - run under the same conditions, and have no control inputs;
 // - do not come after an update of a variable, so that what each reads of
 //   variables stays what it read.
@@ -15,10 +15,10 @@
 // Nothing is computed twice, and no op is joined that would have to wait for
 // another which needs it. Values that others need, or that are fetched, are
 // outputs of the node. Few ops on few elements, which are in the cache anyway,
-// stay as they are: a step of them costs less than a program. It is called
-// after its last op. Attribute "nodes" names all of them, "readers" for each
-// input the first that reads it. The rules of ops (rewrite.h) have had their
-// turn.
+// stay as they are: a step of them costs less than a program; on a GPU, where
+// each step is a launch, never. It is called after its last op. Attribute
+// "nodes" names all of them, "readers" for each input the first that reads it.
+// The rules of ops (rewrite.h) have had their turn.
 
 #include "runtime/graph/passes/prune.h"
 #include "runtime/op/resource.h"
@@ -37,6 +37,7 @@ struct Fusion {
 };
 Fusion FusionOf(const SessionResources& resources);
 
-Status FuseElements(PlanGraph* plan, const Fusion& fusion);
+// `gpus`: the GPUs can run such nodes (CompilesElements of runtime/device).
+Status FuseElements(PlanGraph* plan, const Fusion& fusion, bool gpus);
 
 }  // namespace lockstep

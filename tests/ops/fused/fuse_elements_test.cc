@@ -5,16 +5,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <bit>
-#include <cmath>
-#include <random>
-
 #include "ops/ops.h"
 #include "ops/training/optimizer.h"
 #include "runtime/exec/session.h"
 #include "runtime/graph/builder.h"
 #include "runtime/graph/gradients.h"
 #include "tests/testing/graph_run.h"
+#include "tests/testing/random_elements.h"
 
 namespace lockstep {
 namespace {
@@ -33,37 +30,9 @@ SessionOptions Options(bool fuse, int threads = 0) {
   return options;
 }
 
-// What is not a number is so in both.
-template <class T>
-bool SameBits(const Tensor& a, const Tensor& b) {
-  using Bits = std::conditional_t<
-      sizeof(T) == 2, uint16_t,
-      std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>;
-  for (int64_t i = 0; i < a.NumElements(); ++i) {
-    const T x = a.flat<T>()[static_cast<size_t>(i)];
-    const T y = b.flat<T>()[static_cast<size_t>(i)];
-    const double u = static_cast<double>(x), v = static_cast<double>(y);
-    if (std::isnan(u) && std::isnan(v)) continue;
-    if (std::bit_cast<Bits>(x) != std::bit_cast<Bits>(y)) return false;
-  }
-  return true;
-}
-bool Same(const Tensor& a, const Tensor& b) {
-  if (a.dtype() != b.dtype() || !(a.shape() == b.shape())) return false;
-  if (a.dtype() == kHalf || a.dtype() == kBfloat16) {
-    return SameBits<float>(testing::ToDType(a, kFloat),
-                           testing::ToDType(b, kFloat));
-  }
-  if (a.dtype() == kFloat) return SameBits<float>(a, b);
-  if (a.dtype() == kDouble) return SameBits<double>(a, b);
-  return BitwiseEqual(a, b);
-}
-
-struct Program {
-  Graph graph;
-  std::vector<Session::Feed> feeds;
-  std::vector<std::string> fetches;
-};
+using Program = testing::FedGraph;
+using testing::RandomElements;
+using testing::SameBits;
 
 std::vector<Tensor> Run(const Program& p, const SessionOptions& options) {
   auto session = Session::Create(p.graph, options);
@@ -87,163 +56,13 @@ void ExpectEqualBits(const Program& p) {
   for (const int threads : {1, 3}) {
     const std::vector<Tensor> got = Run(p, Options(true, threads));
     for (size_t i = 0; i < want.size(); ++i) {
-      EXPECT_TRUE(want[i].defined() && Same(got[i], want[i]))
+      EXPECT_TRUE(want[i].defined() && SameBits(got[i], want[i]))
           << p.fetches[i] << ", " << DTypeName(want[i].dtype());
     }
   }
 }
 
 // --- Graphs of no pattern ----------------------------------------------------
-
-constexpr DType kTypes[] = {kFloat,    kDouble, kHalf,
-                            kBfloat16, kInt32,  kUint8};
-const char* const kBinaryOps[] = {"AddV2",   "Sub",     "Mul",
-                                  "Maximum", "Minimum", "SquaredDifference"};
-const char* const kFloatBinaryOps[] = {"RealDiv", "DivNoNan"};
-const char* const kSignedUnaryOps[] = {"Neg", "Abs", "Sign"};
-const char* const kFloatUnaryOps[] = {
-    "Square", "Exp",  "Tanh", "Sigmoid", "Sqrt",     "Rsqrt", "Reciprocal",
-    "Relu",   "Elu",  "Relu6", "Selu",   "Softplus", "Floor", "Softsign",
-    "Log",    "Log1p", "Erf", "Rint",    "Sin"};
-const char* const kGradientOps[] = {"ReluGrad", "SigmoidGrad", "TanhGrad",
-                                    "EluGrad", "Relu6Grad",   "SqrtGrad"};
-const char* const kComparisons[] = {"Less", "GreaterEqual", "Equal"};
-
-class RandomGraph {
- public:
-  RandomGraph(uint64_t seed, int ops) : random_(seed), scope_(&p_.graph) {
-    rows_ = Pick({1, 3, 8, 37});
-    columns_ = Pick({1, 5, 16, 130, 1000});
-    for (int i = 0; i < 8; ++i) AddFeed();
-    for (int i = 0; i < ops; ++i) AddOp();
-    // Some in the middle, some at the end.
-    for (size_t i = 0; i < 6; ++i) Fetch(pool_[Below(pool_.size())]);
-    for (size_t i = pool_.size() - 4; i < pool_.size(); ++i) Fetch(pool_[i]);
-    EXPECT_TRUE(scope_.status().ok()) << scope_.status().ToString();
-  }
-  const Program& program() const { return p_; }
-
- private:
-  size_t Below(size_t n) {
-    return std::uniform_int_distribution<size_t>(0, n - 1)(random_);
-  }
-  template <class C>
-  auto PickOf(const C& list) {
-    return *(std::begin(list) + static_cast<int64_t>(Below(std::size(list))));
-  }
-  int64_t Pick(std::initializer_list<int64_t> list) { return PickOf(list); }
-
-  Shape ShapeOf() {
-    switch (Below(6)) {
-      case 0: return Shape{};
-      case 1: return Shape{columns_};
-      case 2: return Shape{rows_, 1};
-      case 3: return Shape{1, columns_};
-      default: return Shape{rows_, columns_};
-    }
-  }
-
-  void AddFeed() {
-    const DType dtype = PickOf(kTypes);
-    const bool whole = dtype == kInt32 || dtype == kUint8;
-    const std::string name = StrCat("x", p_.feeds.size());
-    Tensor value = testing::Numbers(kDouble, ShapeOf(), whole ? 0 : -3,
-                                    whole ? 100 : 3, random_());
-    for (double& v : value.flat<double>()) {
-      if (whole) continue;
-      switch (Below(40)) {
-        case 0: v = NAN; break;
-        case 1: v = INFINITY; break;
-        case 2: v = -INFINITY; break;
-        case 3: v = -0.0; break;
-        case 4: v = 1e-310; break;
-        default: break;
-      }
-    }
-    value = testing::ToDType(value, dtype);
-    pool_.push_back(ops::Placeholder(scope_.WithName(name), dtype,
-                                     value.shape()));
-    p_.feeds.emplace_back(name + ":0", std::move(value));
-  }
-
-  Output Any(DType dtype) {
-    for (int i = 0; i < 50; ++i) {
-      // Rather what was made last, so that chains become long.
-      const size_t back = std::min(Below(pool_.size()), Below(pool_.size()));
-      const Output o = pool_[pool_.size() - 1 - back];
-      if (o.dtype() == dtype) return o;
-    }
-    return ops::Cast(scope_, pool_[Below(pool_.size())], dtype);
-  }
-
-  void AddOp() {
-    const DType t = PickOf(kTypes);
-    const bool floating = IsFloating(t);
-    Output made;
-    switch (Below(10)) {
-      case 0:
-      case 1:
-      case 2:
-        made = scope_.Op(PickOf(kBinaryOps)).In(Any(t)).In(Any(t)).Out();
-        break;
-      case 3:
-      case 4:
-        made = !floating ? ops::Cast(scope_, Any(PickOf(kTypes)), t)
-                         : scope_.Op(PickOf(kFloatUnaryOps)).In(Any(t)).Out();
-        break;
-      case 5:
-        made = !floating ? ops::Mul(scope_, Any(t), Any(t))
-                         : scope_.Op(PickOf(kFloatBinaryOps))
-                               .In(Any(t))
-                               .In(Any(t))
-                               .Out();
-        break;
-      case 6: {
-        const Output x = Any(t);
-        const Output less =
-            scope_.Op(PickOf(kComparisons)).In(x).In(Any(t)).Out();
-        made = ops::SelectV2(scope_, less, x, Any(t));
-        break;
-      }
-      case 7: {
-        const Output x = Any(t);
-        made = !floating ? ops::AddN(scope_, {x, x, x})
-                         : scope_.Op(PickOf(kGradientOps)).In(x).In(x).Out();
-        break;
-      }
-      case 8: {
-        const Output x = Any(t);
-        made = t == kUint8
-                   ? ops::Cast(scope_, x, kFloat)
-                   : scope_.Op(PickOf(kSignedUnaryOps)).In(x).Out();
-        break;
-      }
-      default: {
-        // The same elements under another shape and back, or spread.
-        const Output x = Any(t);
-        const Output flat = ops::Reshape(scope_, x, {-1});
-        if (x.shape() == Shape{rows_, columns_}) {
-          made = ops::Reshape(scope_, ops::AddN(scope_, {flat, flat, flat}),
-                              {static_cast<int32_t>(rows_),
-                               static_cast<int32_t>(columns_)});
-        } else {
-          made = ops::BroadcastTo(scope_, x,
-                                  {static_cast<int32_t>(rows_),
-                                   static_cast<int32_t>(columns_)});
-        }
-      }
-    }
-    pool_.push_back(made);
-  }
-
-  void Fetch(Output o) { p_.fetches.push_back(o.name()); }
-
-  std::mt19937_64 random_;
-  Program p_;
-  Scope scope_;
-  int64_t rows_ = 1, columns_ = 1;
-  std::vector<Output> pool_;
-};
 
 int Fused(const std::vector<std::string>& steps) {
   int count = 0;
@@ -255,7 +74,7 @@ TEST(FuseElementsTest, GraphsOfNoPatternKeepTheirBits) {
   int fused = 0;
   for (uint64_t seed = 0; seed < 60; ++seed) {
     SCOPED_TRACE(StrCat("seed ", seed));
-    const RandomGraph graph(seed, seed % 3 == 0 ? 10 : 80);
+    const RandomElements graph(seed, {.ops = seed % 3 == 0 ? 10 : 80});
     fused += Fused(Steps(graph.program()));
     ExpectEqualBits(graph.program());
     if (HasFailure()) return;
@@ -310,8 +129,8 @@ TEST_F(Small, WhatIsFetchedInsideIsAnOutput) {
   ExpectEqualBits(p_);
 }
 
-// Where the elements are in the cache anyway, a program costs more than it saves
-// unless it is long.
+// Where the elements are in the cache anyway, a program costs more than it
+// saves unless it is long.
 TEST_F(Small, FewOpsOnFewElementsAreLeftAlone) {
   const auto steps = [](int64_t elements, int ops) {
     Graph graph;
@@ -354,8 +173,7 @@ TEST_F(Small, ControlEdgesAreKept) {
   for (const bool fuse : {false, true}) {
     auto session = Session::Create(p_.graph, Options(fuse)).value();
     ASSERT_TRUE(session->RunTargets({init->name()}).ok());
-    ASSERT_TRUE(
-        session->Run(p_.feeds, {y.name()}, {update.node->name()}).ok());
+    ASSERT_TRUE(session->Run(p_.feeds, {y.name()}, {update.node->name()}).ok());
     EXPECT_EQ(*session->RunOne({}, "v:0").value().flat<float>().data(), 2);
     // A run of a target that is inside.
     EXPECT_TRUE(session->Run(p_.feeds, {}, {y.node->name()}).ok());
@@ -380,15 +198,15 @@ TEST_F(Small, ReadsStayOnTheirSideOfAnUpdate) {
     }
   }
   for (size_t i = 0; i < 3; ++i) {
-    EXPECT_TRUE(Same(results[i][0], results[i + 3][0])) << i;
-    EXPECT_TRUE(Same(results[i][1], results[i + 3][1])) << i;
+    EXPECT_TRUE(SameBits(results[i][0], results[i + 3][0])) << i;
+    EXPECT_TRUE(SameBits(results[i][1], results[i + 3][1])) << i;
   }
 }
 
 TEST_F(Small, AnUninitialisedVariableIsToldWithTheOpThatReadsIt) {
   const Output v = ops::Variable(s_.WithName("v"), kFloat, Shape{3});
-  const Output y = ops::Neg(s_.WithName("outer"),
-                            ops::Square(s_.WithName("inner"), v));
+  const Output y =
+      ops::Neg(s_.WithName("outer"), ops::Square(s_.WithName("inner"), v));
   auto session = Session::Create(p_.graph, Options(true)).value();
   const Status s = session->RunOne({}, y.name()).status();
   EXPECT_EQ(s.code(), Code::kFailedPrecondition);
@@ -399,12 +217,10 @@ TEST_F(Small, AnUninitialisedVariableIsToldWithTheOpThatReadsIt) {
 TEST_F(Small, BranchesStayApart) {
   const Output x = Feed("x", {8});
   const Output p = ops::Less(s_, ops::Sum(s_, x, {0}), 0.0f);
-  const std::vector<Output> branches =
-      s_.Op("Switch").In(x).In(p).Outs();
+  const std::vector<Output> branches = s_.Op("Switch").In(x).In(p).Outs();
   const Output no = ops::Neg(s_, ops::Exp(s_, branches[0]));
   const Output yes = ops::Mul(s_, ops::Square(s_, branches[1]), 2.0f);
-  const Output merged =
-      s_.Op("Merge").In(std::vector<Output>{no, yes}).Out();
+  const Output merged = s_.Op("Merge").In(std::vector<Output>{no, yes}).Out();
   Fetch(ops::Sub(s_, ops::Add(s_, merged, 1.0f), x));
   EXPECT_EQ(Fused(FusedSteps()), 3);
   ExpectEqualBits(p_);
@@ -466,9 +282,10 @@ std::vector<Tensor> Train(bool fuse, int threads) {
   };
   Output h = ops::Sigmoid(s, ops::MatMul(s, x, weights(20, 50, 1)));
   h = ops::Dropout(s, ops::Elu(s, ops::MatMul(s, h, weights(50, 50, 2))), 0.3f);
-  h = ops::Tanh(s, ops::Mul(s, ops::MatMul(s, h, weights(50, 10, 3)),
-                            weights(1, 10, 4)));
-  const Output loss = ops::Mean(s, ops::Square(s, ops::Sub(s, h, 0.3f)), {0, 1});
+  h = ops::Tanh(
+      s, ops::Mul(s, ops::MatMul(s, h, weights(50, 10, 3)), weights(1, 10, 4)));
+  const Output loss =
+      ops::Mean(s, ops::Square(s, ops::Sub(s, h, 0.3f)), {0, 1});
   ops::AdamOptimizer adam(0.01f);
   const Node* step = adam.Minimize(s, loss, variables);
   const Node* init = ops::VariablesInitializer(s.WithName("init"));
@@ -494,7 +311,7 @@ TEST(FuseElementsTest, TrainingHasTheSameBits) {
     const std::vector<Tensor> got = Train(true, threads);
     ASSERT_EQ(got.size(), want.size());
     for (size_t i = 0; i < want.size(); ++i) {
-      EXPECT_TRUE(Same(got[i], want[i])) << i;
+      EXPECT_TRUE(SameBits(got[i], want[i])) << i;
     }
   }
 }

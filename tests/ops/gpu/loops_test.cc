@@ -114,12 +114,22 @@ TEST(GpuLoopsTest, SelectClipCastAddN) {
           .ExpectLikeCpu({gpu::Cast}, 0);
     }
   }
+  // In the place of what is added again after eight others.
+  const Tensor again = Numbers(kFloat, {5}, -1, 1);
+  std::vector<Operand> many(10, again);
+  for (size_t i = 1; i < 9; ++i) many[i] = Numbers(kFloat, {5}, -1, 1, i + 1);
+  KernelCase("AddN", many)
+      .Sequence(0, many.size())
+      .InPlace()
+      .ExpectLikeCpu({gpu::AddN, gpu::PrepareAddN}, 0);
   for (size_t n : {1u, 2u, 8u, 9u, 20u}) {
     std::vector<Operand> parts;
     for (size_t i = 0; i < n; ++i) {
       parts.emplace_back(Numbers(kFloat, {5}, -1, 1, i));
     }
-    KernelCase("AddN", parts).Sequence(0, n).ExpectLikeCpu({gpu::AddN}, 1e-5);
+    KernelCase("AddN", parts)
+        .Sequence(0, n)
+        .ExpectLikeCpu({gpu::AddN, gpu::PrepareAddN}, 1e-5);
   }
 }
 
@@ -313,7 +323,8 @@ TEST(GpuLoopsTest, Pooling) {
 }
 
 TEST(GpuLoopsTest, FiltersAreTurnedForCudnnAndBack) {
-  const Tensor filter = Tensor::Of<float>({3, 2}, {0, 1, 2, 3, 4, 5});  // [c, k] of 1 x 1
+  const Tensor filter =
+      Tensor::Of<float>({3, 2}, {0, 1, 2, 3, 4, 5});  // [c, k] of 1 x 1
   Tensor turned(kFloat, {6}), back(kFloat, {6});
   const gpu::FilterLayout f{.rs = 1, .c = 3, .k = 2, .nchw = false};
   ASSERT_TRUE(
@@ -332,7 +343,8 @@ TEST(GpuLoopsTest, FiltersAreTurnedForCudnnAndBack) {
 }
 
 TEST(GpuLoopsTest, ImagesAreEnlargedAndCut) {
-  const Tensor image = Tensor::Of<float>({1, 1, 2, 2}, {1, 2, 3, 4});  // two channels
+  const Tensor image =
+      Tensor::Of<float>({1, 1, 2, 2}, {1, 2, 3, 4});  // two channels
   Tensor large(kFloat, {12}), back(kFloat, {4});
   gpu::ImageLayout m{.n = 1,
                      .h = 1,
@@ -420,6 +432,39 @@ struct Update {
   int slots;
   std::vector<double> hyper;  // NaN: the gradient
 };
+
+// Several updates, of sizes around those of a launch's parts, and more than a
+// launch has room for.
+TEST(GpuLoopsTest, GroupedUpdates) {
+  const auto group = [](const char* op, int slots, size_t updates,
+                        const std::vector<double>& hyper, AttrMap attrs) {
+    const int64_t sizes[] = {5, 0, 4096, 1, 4097, 10000};
+    std::vector<Operand> operands;
+    for (size_t u = 0; u < updates; ++u) {
+      const Shape shape{sizes[u % std::size(sizes)]};
+      for (int i = 0; i <= slots; ++i) {
+        operands.push_back(Operand::Variable(
+            Numbers(kFloat, shape, 0.1, 1, u + static_cast<uint64_t>(i))));
+      }
+      for (const double h : hyper) {
+        operands.push_back(h != h ? Numbers(kFloat, shape, -1, 1, 9 + u)
+                                  : testing::ToDType(Tensor(h), kFloat));
+      }
+    }
+    attrs["T"] = kFloat;
+    const size_t count = operands.size();
+    KernelCase("_GroupedUpdate", std::move(operands))
+        .Sequence(0, count)
+        .Attr("update", FunctionRef{op, std::make_shared<AttrMap>(attrs)})
+        .ExpectLikeCpu({gpu::GroupedUpdate, gpu::PrepareGroupedUpdate}, 1e-6);
+  };
+  const double g = std::numeric_limits<double>::quiet_NaN();
+  for (const size_t updates : {1u, 2u, 7u, 64u, 65u, 131u}) {
+    group("ApplyGradientDescent", 0, updates, {0.1, g}, {});
+    group("ApplyMomentum", 1, updates, {0.1, g, 0.9}, {{"use_nesterov", true}});
+    group("ApplyAdam", 2, updates, {0.9, 0.99, 0.01, 0.9, 0.999, 1e-7, g}, {});
+  }
+}
 
 TEST(GpuLoopsTest, Updates) {
   const double g = std::numeric_limits<double>::quiet_NaN();

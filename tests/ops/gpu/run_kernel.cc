@@ -60,7 +60,13 @@ Result<std::vector<Tensor>> KernelCase::Run(RunFn run, PrepareFn prepare,
   std::vector<Tensor> inputs;
   std::vector<std::unique_ptr<Variable>> variables;
   for (const Operand& o : operands_) {
-    inputs.push_back(o.is_variable ? Tensor() : o.value.Clone());
+    const auto same = std::ranges::find_if(operands_, [&](const Operand& p) {
+      return p.value.data() == o.value.data();
+    });
+    const auto at = static_cast<size_t>(same - operands_.begin());
+    inputs.push_back(o.is_variable        ? Tensor()
+                     : at < inputs.size() ? inputs[at]
+                                          : o.value.Clone());
     operands.input_shapes.push_back(o.value.shape());
     std::unique_ptr<Variable> variable;
     if (o.is_variable) {
@@ -79,8 +85,9 @@ Result<std::vector<Tensor>> KernelCase::Run(RunFn run, PrepareFn prepare,
     operands.output_shapes.push_back(is_ref ? inputs[0].shape()
                                             : node->output_shape(i));
     outputs.push_back(
-        is_ref ? inputs[0]
-               : Tensor(node->output_type(i), node->output_shape(i)));
+        is_ref || (in_place_ && i == 0)
+            ? inputs[0]
+            : Tensor(node->output_type(i), node->output_shape(i)));
   }
   SessionResources resources;
   const Device device;

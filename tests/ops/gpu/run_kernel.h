@@ -44,6 +44,12 @@ class KernelCase {
     sequence_size_ = count;
     return *this;
   }
+  // Output 0 is in the place of input 0 (and of operands that are the same
+  // tensor).
+  KernelCase& InPlace() {
+    in_place_ = true;
+    return *this;
+  }
   // The outputs, then the values of variables; equal to the CPU's.
   void ExpectLikeCpu(GpuFunctions gpu, double tolerance) const;
   // Of kernels that the CPU and GPUs share: with a stream and without.
@@ -60,6 +66,7 @@ class KernelCase {
   std::string op_;
   std::vector<Operand> operands_;
   AttrMap attrs_;
+  bool in_place_ = false;
   size_t sequence_ = 0, sequence_size_ = 0;
 };
 
