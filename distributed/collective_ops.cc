@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "distributed/collective_kernel.h"
+#include "distributed/gpu_exchange.h"
 #include "distributed/variable_digest.h"
 #include "runtime/op/shape_context.h"
 
@@ -22,16 +23,29 @@ Status EachUnchangedShape(ShapeContext& c) {
 //   gradients: N tensors of T; outputs: their shapes
 // The weight is the rank's part of the global batch (see _BatchShare) when
 // `weighted`, else 1 / ranks. A rank without samples contributes zeros.
-// With `compress` floats travel as bfloat16, rounded after they are weighted;
-// they are added in float, and the sum is rounded once more.
+// `on_gpu`: the gradients are in a GPU's memory, and go through the session's
+// GpuExchange. With `compress` floats travel as bfloat16, rounded after they
+// are weighted; they are added in float, and the sum is rounded once more.
 struct ExchangeState {
   std::vector<Piece> pieces;
   bool weighted = false;
   bool compress = false;
+  GpuCommunicator* gpus = nullptr;  // on_gpu
 };
 
 Status PrepareExchange(PrepareContext& p) {
   auto& state = p.MakeState<ExchangeState>();
+  if (p.Attr<bool>("on_gpu")) {
+    const auto* exchange = p.resources().Service<GpuExchange>();
+    if (exchange == nullptr || exchange->communicator() == nullptr) {
+      return FailedPrecondition(
+          "the session's ranks have no way from GPU to GPU");
+    }
+    if (p.Attr<bool>("compress")) {
+      return InvalidArgument("gradients are compressed by the host alone");
+    }
+    state.gpus = exchange->communicator();
+  }
   state.pieces.resize(static_cast<size_t>(p.num_inputs()));
   state.weighted = p.Attr<bool>("weighted");
   state.compress = p.Attr<bool>("compress") && p.input_dtype(0) == kFloat;
@@ -71,7 +85,7 @@ Status ExchangeCompressed(KernelContext& k, std::span<const Piece> pieces,
 
 Status ExchangeCpu(KernelContext& k) {
   Communicator& ranks = *k.resources().Service<Communicator>();
-  auto& [pieces, weighted, compress] = k.state<ExchangeState>();
+  auto& [pieces, weighted, compress, gpus] = k.state<ExchangeState>();
   for (int i = 0; i < k.num_inputs(); ++i) {
     pieces[static_cast<size_t>(i)] = {k.input(i).data(), k.output(i).data(),
                                       k.input(i).NumElements()};
@@ -80,8 +94,10 @@ Status ExchangeCpu(KernelContext& k) {
   if (compress) {
     return ExchangeCompressed(k, pieces, static_cast<float>(weight));
   }
-  return ranks.AllReduce(pieces, k.input(0).dtype(), ReduceOp::kSum, weight,
-                         CollectiveOptions(k));
+  Communicator& by = gpus != nullptr ? *gpus : ranks;
+  if (gpus != nullptr) gpus->FollowStream(k.stream());
+  return by.AllReduce(pieces, k.input(0).dtype(), ReduceOp::kSum, weight,
+                      CollectiveOptions(k));
 }
 
 LOCKSTEP_OP("_GradientExchange")
@@ -91,6 +107,7 @@ LOCKSTEP_OP("_GradientExchange")
     .Attr("T: {half, bfloat16, float, double}")
     .Attr("weighted: bool")
     .Attr("compress: bool = false")
+    .Attr("on_gpu: bool = false")
     .Shape(EachUnchangedShape)
     .NoGradient()
     .Stateful()

@@ -29,8 +29,9 @@ struct Place {
 class Rewriter {
  public:
   Rewriter(PassContext& context, int ranks, const DataParallelOptions& options,
-           OriginalOrder order)
+           bool gpus, OriginalOrder order)
       : ranks_(ranks),
+        gpus_(gpus && !options.compress && !context.reproducible),
         graph_(context.graph),
         context_(context),
         options_(options),
@@ -82,7 +83,14 @@ class Rewriter {
   }
   Place PlaceBehind(Output value, int position) const;
 
+  // Whether it goes from GPU to GPU.
+  bool ByGpu(const Gradient& gradient) const {
+    return gpus_ &&
+           gradient.output.node->assigned_device().ends_with("/device:GPU:0");
+  }
+
   const int ranks_;
+  const bool gpus_;
   Graph& graph_;
   PassContext& context_;
   const DataParallelOptions& options_;
@@ -277,6 +285,7 @@ std::vector<std::span<const Gradient>> Rewriter::Compatible(
     const Gradient& gradient = gradients[i];
     const bool fits = BaseOf(gradient.output.dtype()) ==
                           BaseOf(gradients[begin].output.dtype()) &&
+                      ByGpu(gradient) == ByGpu(gradients[begin]) &&
                       !after.contains(gradient.output.node);
     if (!fits) {
       rows.push_back(gradients.subspan(begin, i - begin));
@@ -347,6 +356,7 @@ Status Rewriter::AddExchange(std::span<const Gradient> bucket,
   std::vector<Output> inputs;
   for (const Gradient& gradient : bucket) inputs.push_back(gradient.output);
   const auto count = static_cast<int64_t>(bucket.size());
+  const bool by_gpu = ByGpu(bucket[0]);
   LS_ASSIGN_OR_RETURN(
       Node * exchange,
       Add({.name = StrCat("_gradient_exchange/", bucket[0].first_use),
@@ -354,7 +364,9 @@ Status Rewriter::AddExchange(std::span<const Gradient> bucket,
            .inputs = std::move(inputs),
            .attrs = {{"N", count},
                      {"weighted", share_ != nullptr},
-                     {"compress", options_.compress}}},
+                     {"compress", options_.compress},
+                     {"on_gpu", by_gpu}},
+           .device = by_gpu ? "/device:GPU:0" : "/device:CPU:0"},
           {bucket.back().position}));
   for (size_t i = 0; i < bucket.size(); ++i) {
     for (const auto& [node, input] : bucket[i].uses) {
@@ -390,7 +402,10 @@ Status DataParallel::Run(PassContext& context) const {
   }
   LS_ASSIGN_OR_RETURN(OriginalOrder order,
                       OriginalOrder::Make(context.original));
-  return Rewriter(context, ranks_, options_, std::move(order)).Run();
+  return Rewriter(context, ranks_, options_,
+                  gpus_ != nullptr && gpus_->communicator() != nullptr,
+                  std::move(order))
+      .Run();
 }
 
 }  // namespace lockstep

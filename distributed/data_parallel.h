@@ -36,6 +36,7 @@
 #include "distributed/agreement.h"
 #include "distributed/bucketing.h"
 #include "distributed/communicator.h"
+#include "distributed/gpu_exchange.h"
 #include "runtime/exec/session_options.h"
 #include "runtime/graph/passes/pass.h"
 
@@ -66,6 +67,9 @@ struct DataParallelOptions {
   // instead of all ranks updating all: equal values. Where ranks do not see
   // each other's arrays (Communicator::sees_arrays), it is not done.
   bool divide_updates = true;
+  // The library by which ranks exchange gradients that are on GPUs, if each rank
+  // has one of its own; null: NCCL, in builds with it.
+  const GpuLinks* gpu_links = nullptr;
   // What else the ranks' programs must have in common (agreement.h): settings,
   // files.
   std::vector<Fact> declared;
@@ -73,8 +77,10 @@ struct DataParallelOptions {
 
 class DataParallel : public GraphPass {
  public:
-  explicit DataParallel(int ranks, DataParallelOptions options = {})
-      : ranks_(ranks), options_(std::move(options)) {}
+  // `gpus`: opened before the session makes plans; null: over the host.
+  explicit DataParallel(int ranks, DataParallelOptions options = {},
+                        std::shared_ptr<const GpuExchange> gpus = nullptr)
+      : ranks_(ranks), options_(std::move(options)), gpus_(std::move(gpus)) {}
   std::string name() const override { return "data_parallel"; }
   // NOT_FOUND when the graph has no tensor called options.batch.
   Status Run(PassContext& context) const override;
@@ -82,6 +88,7 @@ class DataParallel : public GraphPass {
  private:
   int ranks_;
   DataParallelOptions options_;
+  std::shared_ptr<const GpuExchange> gpus_;
 };
 
 // One line for the end of a run that took `seconds`: how much of the time went

@@ -7,8 +7,10 @@
 #include "distributed/agreement.h"
 #include "distributed/communicator.h"
 #include "distributed/data_parallel.h"
+#include "distributed/gpu_exchange.h"
 #include "distributed/slot_slices.h"
 #include "runtime/core/env.h"
+#include "runtime/exec/session_devices.h"
 
 namespace lockstep {
 namespace {
@@ -88,13 +90,21 @@ void UseDataParallel(std::shared_ptr<Communicator> communicator,
   options.divide_updates = options.divide_updates && !options.compress &&
                            communicator->sees_arrays();
   CheckAgreement(communicator, std::move(options.declared), session);
-  session->passes.push_back(
-      std::make_shared<DataParallel>(communicator->size(), std::move(options)));
-  session->services.push_back(
-      [communicator = std::move(communicator)](SessionResources& resources) {
-        resources.SetService<Communicator>(communicator);
-        resources.SetService(std::make_shared<SlotSlices>(communicator));
-      });
+  const auto gpus = std::make_shared<GpuExchange>(
+      communicator,
+      options.gpu_links != nullptr ? options.gpu_links : NcclLinks());
+  session->checks.push_back([gpus](const Graph&, const SessionOptions& made) {
+    LS_ASSIGN_OR_RETURN(const auto hardware, VisibleGpus(made));
+    return gpus->Open(hardware);
+  });
+  session->passes.push_back(std::make_shared<DataParallel>(
+      communicator->size(), std::move(options), gpus));
+  session->services.push_back([communicator = std::move(communicator),
+                               gpus](SessionResources& resources) {
+    resources.SetService<Communicator>(communicator);
+    resources.SetService(gpus);
+    resources.SetService(std::make_shared<SlotSlices>(communicator));
+  });
 }
 
 }  // namespace lockstep

@@ -7,6 +7,7 @@
 
 #include "distributed/backoff.h"
 #include "runtime/core/env.h"
+#include "runtime/device/cuda/cuda_hardware.h"
 #include "runtime/device/cuda/cuda_status.h"
 
 namespace lockstep {
@@ -46,20 +47,26 @@ ncclRedOp_t OpOf(ReduceOp op) {
   }
 }
 
-class NcclCommunicator final : public Communicator {
+class NcclCommunicator final : public GpuCommunicator {
  public:
   NcclCommunicator(std::unique_ptr<Communicator> host, int gpu)
-      : Communicator(host->rank(), host->size(), /*local_when_alone=*/false),
+      : GpuCommunicator(host->rank(), host->size(), /*local_when_alone=*/false),
         host_(std::move(host)),
         gpu_(gpu) {}
   ~NcclCommunicator() override {
     const CudaDeviceScope scope(gpu_);
     if (comm_ != nullptr) (void)ncclCommAbort(comm_);
     if (event_ != nullptr) (void)cudaEventDestroy(event_);
+    if (ready_ != nullptr) (void)cudaEventDestroy(ready_);
     if (stream_ != nullptr) (void)cudaStreamDestroy(stream_);
   }
   std::string_view backend() const override { return "nccl"; }
   std::shared_ptr<Hardware> host() const override { return host_->host(); }
+
+  void FollowStream(void* stream) override {
+    follows_ = static_cast<cudaStream_t>(stream);
+    is_following_ = stream != nullptr;
+  }
 
   Status Open();
 
@@ -117,7 +124,10 @@ class NcclCommunicator final : public Communicator {
   const int gpu_;
   ncclComm_t comm_ = nullptr;
   cudaStream_t stream_ = nullptr;
-  cudaEvent_t event_ = nullptr;
+  cudaEvent_t event_ = nullptr;  // NCCL has done a call
+  cudaEvent_t ready_ = nullptr;  // the arrays of one are there
+  cudaStream_t follows_ = nullptr;
+  bool is_following_ = false;
 };
 
 Status NcclCommunicator::Open() {
@@ -128,6 +138,7 @@ Status NcclCommunicator::Open() {
   LS_RETURN_IF_CUDA(
       cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking, greatest));
   LS_RETURN_IF_CUDA(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming));
+  LS_RETURN_IF_CUDA(cudaEventCreateWithFlags(&ready_, cudaEventDisableTiming));
   ncclUniqueId id{};
   if (rank() == 0) LS_RETURN_IF_NCCL(ncclGetUniqueId(&id));
   LS_RETURN_IF_ERROR(host_->Broadcast(&id, sizeof(id), kUint8, /*root=*/0,
@@ -177,9 +188,16 @@ Status NcclCommunicator::Run(const CollectiveCall& call, const F& enqueue) {
   const CudaDeviceScope scope(gpu_);
   LS_RETURN_IF_ERROR(scope.status());
   const auto run = [&]() -> Status {
+    if (is_following_) {
+      LS_RETURN_IF_CUDA(cudaEventRecord(ready_, follows_));
+      LS_RETURN_IF_CUDA(cudaStreamWaitEvent(stream_, ready_));
+    }
     LS_RETURN_IF_ERROR(enqueue());
     LS_RETURN_IF_ERROR(AwaitNccl("NCCL", call.deadline_micros));
     LS_RETURN_IF_CUDA(cudaEventRecord(event_, stream_));
+    if (is_following_) {
+      LS_RETURN_IF_CUDA(cudaStreamWaitEvent(follows_, event_));
+    }
     for (;;) {
       const cudaError_t done = cudaEventQuery(event_);
       if (done == cudaSuccess) return Ok();
@@ -342,18 +360,45 @@ Result<std::unique_ptr<Communicator>> NcclCommunicator::DoSplit(
     const std::vector<int>& members, int new_rank) {
   LS_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> part,
                       host_->Split(members[0], new_rank));
-  return MakeNcclCommunicator(std::move(part), gpu_);
+  LS_ASSIGN_OR_RETURN(std::unique_ptr<GpuCommunicator> made,
+                      MakeNcclCommunicator(std::move(part), gpu_));
+  return std::unique_ptr<Communicator>(std::move(made));
+}
+
+// The same for a GPU in all processes, whatever number each gives it.
+std::string UuidOf(const Hardware& gpu) {
+  const int index = CudaIndex(gpu);
+  cudaDeviceProp properties;
+  if (index < 0 || cudaGetDeviceProperties(&properties, index) != cudaSuccess) {
+    return {};
+  }
+  std::string uuid;
+  for (const char byte : properties.uuid.bytes) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    uuid += kDigits[(byte >> 4) & 15];
+    uuid += kDigits[byte & 15];
+  }
+  return uuid;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Communicator>> MakeNcclCommunicator(
+const GpuLinks* NcclLinks() {
+  static const GpuLinks& links = *new GpuLinks{
+      .identity = UuidOf,
+      .connect = [](std::unique_ptr<Communicator> host, const Hardware& gpu) {
+        return MakeNcclCommunicator(std::move(host), CudaIndex(gpu));
+      }};
+  return &links;
+}
+
+Result<std::unique_ptr<GpuCommunicator>> MakeNcclCommunicator(
     std::unique_ptr<Communicator> host, int gpu) {
   const uint64_t timeout = host->timeout_micros();
   auto comm = std::make_unique<NcclCommunicator>(std::move(host), gpu);
   comm->set_timeout_micros(timeout);
   LS_RETURN_IF_ERROR(comm->Open());
-  return std::unique_ptr<Communicator>(std::move(comm));
+  return std::unique_ptr<GpuCommunicator>(std::move(comm));
 }
 
 }  // namespace lockstep

@@ -126,11 +126,12 @@ void PlanBuilder::FindNeeds() {
 }
 
 // Whether repeating what the kernel enqueued is running it again: it reads
-// nothing in host memory that may change, and draws no numbers by the run.
+// nothing in host memory that may change, draws no numbers by the run, and
+// talks to nobody.
 bool PlanBuilder::CanRecord(const PendingStep& step) const {
   const Node& n = *step.node;
   if (step.kind != StepKind::kKernel || step.lane == 0 || !IsOnGpu(n) ||
-      n.traits().random || !conditions_->Of(&n).empty()) {
+      n.traits().random || n.traits().synchronizes || !conditions_->Of(&n).empty()) {
     return false;
   }
   const OperandMemory memory = OperandMemoryOf(n);
