@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SaveV2, RestoreV2: tensors to and from a checkpoint in TensorFlow's V2
 // format. The files go through the session's Env service when it has one.
+#include <atomic>
+#include <new>
+
 #include "ops/io/session_env.h"
+#include "runtime/core/threads.h"
 #include "runtime/io/checkpoint_reader.h"
 #include "runtime/io/checkpoint_writer.h"
 #include "runtime/io/tensor_slice.h"
@@ -63,28 +67,49 @@ LOCKSTEP_OP("SaveV2")
     .NoGradient()
     .Kernel(kCpu, {SaveCpu});
 
-// Outputs: n tensors of the dtypes asked for.
+Result<Tensor> RestoreOne(const CheckpointReader& reader, const Request& r,
+                          size_t i, DType dtype) {
+  const std::string& name = r.names[i];
+  const std::string& slice = r.slices[i];
+  Tensor value;
+  if (slice.empty()) {
+    LS_ASSIGN_OR_RETURN(value, reader.Read(name));
+  } else {
+    LS_ASSIGN_OR_RETURN(ShapeAndSlice part, ParseShapeAndSlice(slice));
+    LS_ASSIGN_OR_RETURN(value, reader.ReadSlice(name, part.full, part.slice));
+  }
+  if (value.dtype() != dtype) {
+    return InvalidArgument("tensor '", name, "' of checkpoint '", r.prefix,
+                           "' is ", DTypeName(value.dtype()), ", asked for as ",
+                           DTypeName(dtype));
+  }
+  return value;
+}
+
+// Outputs: n tensors of the dtypes asked for. Each thread takes the next one,
+// so that checksums and fresh memory do not keep the disk waiting.
 Status RestoreCpu(KernelContext& k) {
-  LS_ASSIGN_OR_RETURN(Request r, ReadRequest(k, k.num_outputs()));
-  LS_ASSIGN_OR_RETURN(auto reader,
+  LS_ASSIGN_OR_RETURN(const Request r, ReadRequest(k, k.num_outputs()));
+  LS_ASSIGN_OR_RETURN(const auto reader,
                       CheckpointReader::Open(detail::EnvOf(k), r.prefix));
-  for (int i = 0; i < k.num_outputs(); ++i) {
-    const std::string& name = r.names[static_cast<size_t>(i)];
-    const std::string& slice = r.slices[static_cast<size_t>(i)];
-    Tensor value;
-    if (slice.empty()) {
-      LS_ASSIGN_OR_RETURN(value, reader->Read(name));
-    } else {
-      LS_ASSIGN_OR_RETURN(ShapeAndSlice part, ParseShapeAndSlice(slice));
-      LS_ASSIGN_OR_RETURN(value,
-                          reader->ReadSlice(name, part.full, part.slice));
-    }
-    if (value.dtype() != k.output(i).dtype()) {
-      return InvalidArgument("tensor '", name, "' of checkpoint '", r.prefix,
-                             "' is ", DTypeName(value.dtype()),
-                             ", asked for as ", DTypeName(k.output(i).dtype()));
-    }
-    k.SetOutput(i, std::move(value));
+  const auto count = static_cast<size_t>(k.num_outputs());
+  std::vector<Result<Tensor>> values(count, Tensor());
+  std::atomic<size_t> next{0};
+  ParallelFor(
+      std::min<int64_t>(k.num_outputs(), Threads()), 1, [&](int64_t, int64_t) {
+        for (size_t i = next++; i < count; i = next++) {
+          const DType dtype = k.output(static_cast<int>(i)).dtype();
+          try {
+            values[i] = RestoreOne(*reader, r, i, dtype);
+          } catch (const std::bad_alloc&) {
+            values[i] =
+                ResourceExhausted("no memory for tensor '", r.names[i], "'");
+          }
+        }
+      });
+  for (size_t i = 0; i < count; ++i) {
+    LS_RETURN_IF_ERROR(values[i].status());
+    k.SetOutput(static_cast<int>(i), *std::move(values[i]));
   }
   return Ok();
 }

@@ -19,9 +19,10 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kBufferBytes = 64 << 10;
-// What is written goes on its way to the disk, and what will be read comes from
-// it, in pieces of so many bytes while the caller makes or checks the others.
+// What is written goes on its way to the disk in pieces of so many bytes, while
+// the caller makes the others.
 constexpr size_t kAheadBytes = 8 << 20;
+// From here on a read is one of many, in order.
 constexpr size_t kLargeRead = 256 << 10;
 
 Status SystemError(std::string_view call, std::string_view path, int error) {
@@ -160,9 +161,9 @@ class PosixRandomAccessFile : public RandomAccessFile {
       if (got == 0) return TooShort(offset, n);  // it was cut meanwhile
       done += static_cast<size_t>(got);
     }
+    // The kernel reads further ahead, as far as suits the device.
     if (n >= kLargeRead) {
-      (void)posix_fadvise(fd_, static_cast<off_t>(offset + n), kAheadBytes,
-                          POSIX_FADV_WILLNEED);
+      (void)posix_fadvise(fd_, 0, 0, POSIX_FADV_SEQUENTIAL);
     }
     return Ok();
   }
