@@ -122,16 +122,19 @@ uint64_t LifelineCore::SilenceLimit(int rank) {
 
 void LifelineCore::LookForSilent() {
   int first = -1;
-  int silent = 0;
+  int quiet = 0;
   for (int r = 0; r < size(); ++r) {
-    if (!Watches(r) || seen(r).silent < options_.silence_micros) continue;
-    if (seen(r).silent < SilenceLimit(r)) continue;
-    if (first < 0) first = r;
-    ++silent;
+    if (!Watches(r)) continue;
+    // Of several that fell silent together one is the first over the limit.
+    if (2 * seen(r).silent >= options_.silence_micros) ++quiet;
+    if (first < 0 && seen(r).silent >= options_.silence_micros &&
+        seen(r).silent >= SilenceLimit(r)) {
+      first = r;
+    }
   }
   if (first < 0) return;
   // Who hears nothing from most of the others is cut off itself.
-  const bool cut_off = hub() && silent > 1 && 2 * silent > size();
+  const bool cut_off = hub() && quiet > 1 && 2 * quiet > size();
   Accuse(cut_off ? rank_ : first, FaultKind::kSilent);
 }
 

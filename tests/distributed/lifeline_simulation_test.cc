@@ -160,6 +160,22 @@ TEST(LifelineSimulationTest, RankThatEndsEarlyIsNamed) {
   }
 }
 
+// The first of those that rank 0 hears no more of is silent for long enough
+// some moments before the others are.
+TEST(LifelineSimulationTest, RankZeroThatIsCutOffFromAllIsNamedByAll) {
+  FOR_SEEDS(seed) {
+    Simulation sim({.seed = seed, .nodes = {0, 1, 2, 3}});
+    sim.At(2 * kSecond + sim.Random(3 * kSecond),
+           [&] { sim.rank(0).cut = true; });
+    sim.Run(12 * kSecond);
+    for (int r = 0; r < sim.size(); ++r) {
+      ASSERT_TRUE(sim.rank(r).verdict) << "rank " << r << " goes on";
+      EXPECT_EQ(sim.rank(r).verdict->culprit, 0)
+          << "rank " << r << ": " << sim.rank(r).verdict->text;
+    }
+  }
+}
+
 TEST(LifelineSimulationTest, MachineThatIsCutOffIsNamed) {
   FOR_SEEDS(seed) {
     Trial t(seed);

@@ -6,10 +6,12 @@
 // (default 2), LOCKSTEP_FAULT_KIND takes one kind only.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <random>
@@ -50,6 +52,11 @@ constexpr Kind kKinds[] = {
     {"loop", 9, "makes no progress.*in node 'cross_entropy'"},
     {"sleep", 9, "makes no progress.*in node 'cross_entropy'"},
     {"disagree", 2, "ranks disagree: .*rank RANK calls Barrier"},
+    // Each rank on a host of its own, and nothing comes or goes any more. 4 s
+    // of silence are told from a slow network.
+    {"cut", 5,
+     "(sent no heartbeat for .*: it is cut off|hears nothing from "
+     "most of the others)"},
 };
 
 uint64_t Setting(const char* name, uint64_t otherwise) {
@@ -115,6 +122,95 @@ Outcome RunTrial(const Kind& kind, int victim, uint64_t instant) {
   return outcome;
 }
 
+// Where the hosts of network namespaces can be made.
+bool CanCut() {
+  static const bool can = RunProgram({HOSTS_PROGRAM, "--check"}).status == 0;
+  return can;
+}
+
+// The verdict that a rank wrote to its file; empty: none so far.
+std::string VerdictIn(const std::string& path) {
+  const auto text = Env::Default()->ReadFile(path);
+  if (!text.ok() || !text->ends_with("\n")) return {};
+  const auto lines = LinesWith(*text, "lockstep: [rank");
+  return lines.empty() ? std::string() : lines[0];
+}
+
+// Until every rank has told, or 30 s.
+std::vector<std::string> AwaitVerdicts(const ScratchFolder& folder) {
+  std::vector<std::string> verdicts(kRanks);
+  for (int i = 0; i < 1500; ++i) {
+    for (int r = 0; r < kRanks; ++r) {
+      verdicts[static_cast<size_t>(r)] = VerdictIn(folder / StrCat("rank", r));
+    }
+    if (std::ranges::none_of(verdicts, &std::string::empty)) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return verdicts;
+}
+
+std::string CutMistake(const Kind& kind, int victim,
+                       const std::vector<std::string>& verdicts) {
+  for (int r = 0; r < kRanks; ++r) {
+    const std::string& said = verdicts[static_cast<size_t>(r)];
+    if (said.empty()) return StrCat("rank ", r, " did not end");
+    // Who hears of nobody but the hub cannot know which of the two is cut off.
+    if (r == victim && victim != 0) continue;
+    const std::regex expected(StrCat(
+        "lockstep: \\[rank ", r, " on host", r,
+        ", process [0-9]+\\] (stopped because|ends the job:) rank ", victim,
+        " on host", victim, " \\(process [0-9]+\\).*", kind.words, ".*"));
+    if (!std::regex_match(said, expected)) return StrCat("said: ", said);
+  }
+  return {};
+}
+
+// What a rank says goes to a file of its own: mpirun hears nothing of hosts
+// that are cut off, and waits for them for ever.
+Outcome RunCut(const Kind& kind, int victim, uint64_t instant) {
+  const ScratchFolder folder;
+  const std::string fifo = folder / "control";
+  if (mkfifo(fifo.c_str(), 0600) != 0) return {.mistake = "no FIFO"};
+  const auto tell = [&](const std::string& line) {
+    std::ofstream(fifo) << line << "\n" << std::flush;
+  };
+  const std::string rank = StrCat(
+      "exec ", FAULTY_MNIST, " --data digits --batch 80 --threads 1 --epochs ",
+      "100000 --log-every 1 2>", folder / "rank", "$OMPI_COMM_WORLD_RANK >",
+      folder / "out", "$OMPI_COMM_WORLD_RANK");
+  Finished run;
+  std::thread job([&] {
+    run = RunProgram({WITH_DEADLINE, kDeadline, HOSTS_PROGRAM, "--hosts",
+                      StrCat(kRanks), "--delay-us", "100", "--mbit", "1000",
+                      "--control", fifo, "--", "/bin/sh", "-c", rank});
+  });
+  const auto trains = [&] {
+    const auto text = Env::Default()->ReadFile(folder / "out0");
+    return text.ok() && text->find("step ") != std::string::npos;
+  };
+  bool begun = false;
+  for (int i = 0; i < 2000 && !(begun = trains()); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  std::this_thread::sleep_for(std::chrono::microseconds(instant));
+  const uint64_t begin = Env::Default()->SteadyMicros();
+  if (begun) tell(StrCat("cut ", victim));
+  Outcome outcome;
+  if (begun) {
+    outcome.mistake = CutMistake(kind, victim, AwaitVerdicts(folder));
+  } else {
+    outcome.mistake = "there was no fault";
+  }
+  outcome.seconds =
+      static_cast<double>(Env::Default()->SteadyMicros() - begin) * 1e-6;
+  tell("end");
+  job.join();
+  if (!outcome.mistake.empty()) {
+    outcome.mistake += StrCat("\nstatus ", run.status, "\n", run.err);
+  }
+  return outcome;
+}
+
 struct Tally {
   std::vector<double> seconds;
   size_t right = 0;
@@ -156,7 +252,10 @@ TEST(FaultTrialsTest, EveryFaultEndsTheJobAndNamesItsRank) {
       }
       const int victim = static_cast<int>(random() % kRanks);
       const uint64_t instant = random() % 500'000;
-      const Outcome outcome = RunTrial(kind, victim, instant);
+      const bool cut = std::string_view(kind.name) == "cut";
+      if (cut && !CanCut()) continue;
+      const Outcome outcome =
+          cut ? RunCut(kind, victim, instant) : RunTrial(kind, victim, instant);
       const std::lock_guard lock(mu);
       Tally& tally = tallies[kind.name];
       tally.seconds.push_back(outcome.seconds);
