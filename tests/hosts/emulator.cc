@@ -130,6 +130,9 @@ void NetworkEmulator::Run() {
     {
       const std::lock_guard lock(mutex_);
       for (size_t i = 0; i < ports_.size(); ++i) {
+        if ((polled[i].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0) {
+          ports_[i].gone = true;
+        }
         if ((polled[i].revents & POLLIN) != 0) TakeFrom(i);
       }
       const int64_t now = Now();
@@ -137,9 +140,9 @@ void NetworkEmulator::Run() {
       // A host whose line is busy is looked at when it is not.
       for (size_t i = 0; i < ports_.size(); ++i) {
         const Port& p = ports_[i];
-        polled[i].fd = Ready(p, now) ? p.fd : -1;
+        polled[i].fd = !p.gone && Ready(p, now) ? p.fd : -1;
         polled[i].revents = 0;
-        if (polled[i].fd >= 0) continue;
+        if (p.gone || polled[i].fd >= 0) continue;
         const int64_t ready = p.sends_until - kAheadNanos;
         next = next == 0 ? ready : std::min(next, ready);
       }

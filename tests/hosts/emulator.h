@@ -62,6 +62,7 @@ class NetworkEmulator {
   struct Port {
     int fd = -1;
     bool cut = false;
+    bool gone = false;        // so is its device
     int64_t sends_until = 0;  // the sender's line is busy until then
     int64_t receives_until = 0;
     std::deque<Due> due;  // to be delivered, in order

@@ -12,6 +12,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 
@@ -105,6 +106,7 @@ Result<std::unique_ptr<HostSet>> HostSet::Make(int count,
   for (int i = 0; i < count; ++i) LS_RETURN_IF_ERROR(set->Add(i, mtu));
   set->agent_ = scratch + "/launch_agent";
   LS_RETURN_IF_ERROR(set->WriteAgent());
+  set->SetMpiEnvironment();
   set->network_.Start();
   return set;
 }
@@ -175,40 +177,27 @@ std::vector<std::string> HostSet::Mpirun(const std::vector<int>& slots) const {
     places.push_back(StrCat(Address(i), ":", slots[at]));
     ranks += slots[at];
   }
-  std::vector<std::string> words = {"env"};
+  return {MPIRUN, "--host", Join(places, ","), "-np", StrCat(ranks)};
+}
+
+// For every mpirun on the hosts, also one that a program starts.
+void HostSet::SetMpiEnvironment() const {
   // As of every mpirun of the tests: see tools/mpi_environment.
-  for (std::string& setting : Split(MPI_ENVIRONMENT, ' ')) {
-    words.push_back(std::move(setting));
+  for (const std::string& setting : Split(MPI_ENVIRONMENT, ' ')) {
+    const size_t at = setting.find('=');
+    setenv(setting.substr(0, at).c_str(), setting.substr(at + 1).c_str(), 1);
   }
-  for (const std::string& word :
-       std::vector<std::string>{MPIRUN,
-                                "--host",
-                                Join(places, ","),
-                                "-np",
-                                StrCat(ranks),
-                                "--bind-to",
-                                "none",
-                                "--mca",
-                                "plm_rsh_agent",
-                                agent_,
-                                "--mca",
-                                "plm_rsh_no_tree_spawn",
-                                "1",
-                                "--mca",
-                                "pml",
-                                "ob1",
-                                "--mca",
-                                "btl",
-                                "tcp,self,vader",
-                                "--mca",
-                                "btl_tcp_if_include",
-                                "10.77.0.0/24",
-                                "--mca",
-                                "oob_tcp_if_include",
-                                "10.77.0.0/24"}) {
-    words.push_back(word);
+  const std::pair<const char*, std::string> settings[] = {
+      {"plm_rsh_agent", agent_},
+      {"plm_rsh_no_tree_spawn", "1"},
+      {"hwloc_base_binding_policy", "none"},
+      {"pml", "ob1"},
+      {"btl", "tcp,self,vader"},
+      {"btl_tcp_if_include", "10.77.0.0/24"},
+      {"oob_tcp_if_include", "10.77.0.0/24"}};
+  for (const auto& [name, value] : settings) {
+    setenv(StrCat("OMPI_MCA_", name).c_str(), value.c_str(), 1);
   }
-  return words;
 }
 
 int HostSet::Run(int host, const std::vector<std::string>& command) const {
@@ -218,17 +207,27 @@ int HostSet::Run(int host, const std::vector<std::string>& command) const {
 }
 
 void HostSet::EndAll() const {
-  for (const std::string& name : names_) {
-    RunCommand(
-        {"sh", "-c",
-         StrCat("for p in $(ip netns pids ", name, "); do kill -9 $p; done")});
-  }
+  for (const std::string& name : names_) End(name);
+}
+
+void HostSet::End(const std::string& name) const {
+  RunCommand({"sh", "-c",
+              StrCat("for p in $(ip netns pids ", name,
+                     " 2>/dev/null); do kill -9 $p; done")});
+}
+
+// Nobody is told: what its processes would send is cut off before they end.
+void HostSet::Remove(int host) {
+  network_.SetCut(static_cast<size_t>(host), true);
+  const std::string& name = names_[static_cast<size_t>(host)];
+  End(name);
+  RunCommand({"ip", "netns", "del", name});
 }
 
 HostSet::~HostSet() {
   EndAll();
   for (const std::string& name : names_) {
-    RunCommand({"ip", "netns", "del", name});
+    RunCommand({"sh", "-c", StrCat("ip netns del ", name, " 2>/dev/null")});
   }
 }
 

@@ -29,13 +29,16 @@ class HostSet {
 
   int size() const { return static_cast<int>(names_.size()); }
   static std::string Address(int host);
-  // `mpirun` with all that it needs to start ranks on all hosts, `slots[i]` on
-  // host i, those behind the last as many as there; to be run on host 0.
+  // `mpirun` for ranks on all hosts, `slots[i]` on host i, those behind the
+  // last as many as there; to be run on host 0. What else it needs is in this
+  // process's environment since Make.
   std::vector<std::string> Mpirun(const std::vector<int>& slots) const;
   // The command's exit status, 128 + n after a signal.
   int Run(int host, const std::vector<std::string>& command) const;
   // Ends, by SIGKILL, whatever runs on the hosts; from any thread.
   void EndAll() const;
+  // The host vanishes with all that runs there, as by a loss of power.
+  void Remove(int host);
   NetworkEmulator& network() { return network_; }
 
  private:
@@ -43,6 +46,8 @@ class HostSet {
       : network_(link), lossless_(link.loss == 0) {}
   Status Add(int host, int mtu);
   Status WriteAgent();
+  void SetMpiEnvironment() const;
+  void End(const std::string& name) const;
   // What has to stand in front of a command on that host.
   std::vector<std::string> Prefix(int host) const;
 

@@ -115,11 +115,10 @@ TEST_F(HostsTest, TheHierarchicalExchangeIsThatOfOneHost) {
     ASSERT_EQ(one.status, 0) << one.err;
     const auto want = Losses(one.out);
     ASSERT_EQ(want.size(), 4u) << one.out;
-    for (const char* network :
-         {"--delay-us 2000 --mbit 500",
-          "--delay-us 50 --loss 0.003 --mtu 1500"}) {
-      const Finished many = RunOn(
-          c.hosts, StrCat(network, " --slots ", c.slots), Mnist(20));
+    for (const char* network : {"--delay-us 2000 --mbit 500",
+                                "--delay-us 50 --loss 0.003 --mtu 1500"}) {
+      const Finished many =
+          RunOn(c.hosts, StrCat(network, " --slots ", c.slots), Mnist(20));
       ASSERT_EQ(many.status, 0) << many.out << many.err;
       EXPECT_EQ(LinesWith(many.out, "gradients by hierarchical").size(), 1u)
           << many.out;
@@ -137,42 +136,96 @@ TEST_F(HostsTest, SharedMemoryBetweenHostsIsRefused) {
   EXPECT_THAT(run.err, HasSubstr("shm needs all ranks on one machine"));
 }
 
-std::string ReadLog(const std::string& path) {
-  auto text = Env::Default()->ReadFile(path);
-  return text.ok() ? *std::move(text) : std::string();
-}
-
-// Until the log has `part`.
-bool Await(const std::string& path, const std::string& part, int seconds) {
-  for (int i = 0; i < seconds * 20; ++i) {
-    if (ReadLog(path).find(part) != std::string::npos) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+// A command on hosts that a test cuts off or removes while it runs; what it
+// says is in a log.
+class Job {
+ public:
+  Job(const std::string& options, const std::vector<std::string>& command) {
+    EXPECT_EQ(mkfifo(fifo_.c_str(), 0600), 0);
+    std::string all = StrCat("exec ", HOSTS_PROGRAM, " --delay-us 100 --mbit ",
+                             "1000 --control ", fifo_, " ", options, " --");
+    for (const std::string& word : command) all += " " + word;
+    all += StrCat(" >", log_, " 2>&1");
+    thread_ = std::thread([all] { RunProgram({"/bin/sh", "-c", all}); });
   }
-  return false;
-}
+  ~Job() {
+    Tell("end");
+    thread_.join();
+  }
+  void Tell(const std::string& line) {
+    std::ofstream(fifo_) << line << "\n" << std::flush;
+  }
+  // Until the log has `part`.
+  bool Await(const std::string& part, int seconds) {
+    for (int i = 0; i < seconds * 20; ++i) {
+      if (Log().find(part) != std::string::npos) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    return false;
+  }
+  std::string Log() const {
+    auto text = Env::Default()->ReadFile(log_);
+    return text.ok() ? *std::move(text) : std::string();
+  }
+  const ScratchFolder& folder() const { return folder_; }
+
+ private:
+  ScratchFolder folder_;
+  std::string fifo_ = folder_ / "control", log_ = folder_ / "log";
+  std::thread thread_;
+};
 
 // mpirun itself waits for the daemon of the host that is gone, so the test
 // ends it; that all reachable ranks ended, and why, is what counts.
 TEST_F(HostsTest, AHostThatIsCutOffIsNamed) {
-  const ScratchFolder folder;
-  const std::string fifo = folder / "control", log = folder / "log";
-  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
-  std::string command =
-      StrCat("exec ", HOSTS_PROGRAM,
-             " --hosts 3 --delay-us 100 --mbit 1000 --control ", fifo, " --");
-  for (const std::string& word : Mnist(1'000'000)) command += " " + word;
-  command += StrCat(" >", log, " 2>&1");
-  std::thread job([&] { RunProgram({"/bin/sh", "-c", command}); });
-  const bool started = Await(log, "step 10 ", 60);
-  if (started) std::ofstream(fifo) << "cut 2\n" << std::flush;
-  const bool told =
-      started && Await(log, "stopped because rank 2 on host2", 40);
+  Job job("--hosts 3", Mnist(1'000'000));
+  ASSERT_TRUE(job.Await("step 10 ", 60)) << job.Log();
+  job.Tell("cut 2");
+  EXPECT_TRUE(job.Await("stopped because rank 2 on host2", 40)) << job.Log();
   // Both others, each by itself.
-  const bool all = told && Await(log, "[rank 0 on host0", 10) &&
-                   Await(log, "[rank 1 on host1", 10);
-  std::ofstream(fifo) << "end\n" << std::flush;
-  job.join();
-  EXPECT_TRUE(started && told && all) << ReadLog(log);
+  EXPECT_TRUE(job.Await("[rank 0 on host0", 10)) << job.Log();
+  EXPECT_TRUE(job.Await("[rank 1 on host1", 10)) << job.Log();
+}
+
+// The launcher does not wait as mpirun does, and leaves the host out.
+TEST_F(HostsTest, TheLauncherGoesOnWithoutAHostThatIsGone) {
+  const ScratchFolder saved;
+  std::vector<std::string> command = {LOCKSTEP_PROGRAM,
+                                      "launch",
+                                      "-n",
+                                      "3",
+                                      "--hosts",
+                                      "10.77.0.1:1,10.77.0.2:1,10.77.0.3:1",
+                                      "--max-restarts",
+                                      "1",
+                                      "--min-ranks",
+                                      "2",
+                                      "--"};
+  for (const std::string& word : Mnist(1'000'000)) command.push_back(word);
+  for (const std::string& word :
+       {std::string("--save-every"), std::string("5"),
+        std::string("--checkpoint-dir"), saved / "run"}) {
+    command.push_back(word);
+  }
+  Job job("--hosts 3 --one", command);
+  ASSERT_TRUE(job.Await("step 10 ", 60)) << job.Log();
+  job.Tell("remove 2");
+  EXPECT_TRUE(job.Await("rank 2 on host2", 40)) << job.Log();
+  EXPECT_TRUE(job.Await("host 10.77.0.3 does not answer and is left out", 40))
+      << job.Log();
+  EXPECT_TRUE(
+      job.Await("restart 1 of 1 on 2 ranks, from the last checkpoint", 10))
+      << job.Log();
+  EXPECT_TRUE(job.Await("[0] resumed at step ", 120)) << job.Log();
+  const size_t resumed = job.Log().find("resumed at step ");
+  ASSERT_NE(resumed, std::string::npos);
+  // And trains.
+  bool trains = false;
+  for (int i = 0; i < 600 && !trains; ++i) {
+    trains = job.Log().find("[0] step ", resumed) != std::string::npos;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_TRUE(trains) << job.Log();
 }
 
 }  // namespace

@@ -9,8 +9,9 @@
 //
 // On the hosts, ranks are started by mpirun over TCP, --slots on each. With
 // --control FIFO, lines that are written there change the network while the
-// program runs: "cut 2", "join 2", "link DELAY_US MBIT LOSS", "end". The exit
-// status is the program's; 77 where hosts cannot be made, with the reason.
+// program runs: "cut 2", "join 2", "remove 2" (the host, as by a loss of
+// power), "link DELAY_US MBIT LOSS", "end". The exit status is the program's;
+// 77 where hosts cannot be made, with the reason.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -56,6 +57,9 @@ void Obey(const std::string& line, LinkOptions link, HostSet* hosts) {
   } else if ((verb == "cut" || verb == "join") && words >> host && host >= 0 &&
              host < hosts->size()) {
     net->SetCut(static_cast<size_t>(host), verb == "cut");
+  } else if (verb == "remove" && words >> host && host > 0 &&
+             host < hosts->size()) {
+    hosts->Remove(host);
   } else if (verb == "end") {
     hosts->EndAll();
   } else {
@@ -135,9 +139,9 @@ int Main(int argc, char** argv) {
   int own = 1;
   while (own < argc && std::string_view(argv[own]) != "--") ++own;
   po::options_description options("hosts OPTIONS -- COMMAND ...");
-  options.add_options()                                                   //
-      ("hosts", po::value(&o.hosts)->default_value(o.hosts), "how many")  //
-      ("slots", po::value(&slots), "ranks on each, or: 3,1,2")            //
+  options.add_options()                                                      //
+      ("hosts", po::value(&o.hosts)->default_value(o.hosts), "how many")     //
+      ("slots", po::value(&slots), "ranks on each, or: 3,1,2")               //
       ("delay-us", po::value(&o.link.delay_us), "one way, in microseconds")  //
       ("mbit", po::value(&o.link.mbit), "of each host, in Mbit/s")           //
       ("loss", po::value(&o.link.loss), "part of the frames that is lost")   //

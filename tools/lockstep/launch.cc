@@ -27,6 +27,12 @@ extern char** environ;
 namespace lockstep {
 namespace {
 
+// What mpirun may take to end after the ranks have told why they do: it waits
+// for the daemon of a host that is gone for ever.
+constexpr int kGraceMillis = 10'000;
+// What it may still hand on when it was killed.
+constexpr int kRestMillis = 1'000;
+
 std::atomic<pid_t> the_child{0};
 std::atomic<int> stops{0};
 
@@ -73,17 +79,49 @@ bool ReadSome(Stream* stream, OutputSorter* sorter) {
   return false;
 }
 
-void ReadAll(std::array<Stream, 2>* streams, OutputSorter* sorter) {
-  while (true) {
-    std::array<pollfd, 2> wait;
-    for (size_t i = 0; i < 2; ++i) {
-      wait[i] = {.fd = (*streams)[i].fd, .events = POLLIN, .revents = 0};
+void Say(const std::string& text) {
+  std::fprintf(stderr, "lockstep launch: %s\n", text.c_str());
+}
+
+// Waits `millis` at most, -1: without end, for something to read.
+void ReadMore(std::array<Stream, 2>* streams, OutputSorter* sorter,
+              int64_t millis) {
+  std::array<pollfd, 2> wait;
+  for (size_t i = 0; i < 2; ++i) {
+    wait[i] = {.fd = (*streams)[i].fd, .events = POLLIN, .revents = 0};
+  }
+  const int ready = poll(wait.data(), wait.size(), static_cast<int>(millis));
+  for (size_t i = 0; ready > 0 && i < 2; ++i) {
+    if (wait[i].revents != 0) (void)ReadSome(&(*streams)[i], sorter);
+  }
+}
+
+// To the end of both streams. `child`, with its group, is killed when it does
+// not end after the ranks.
+void ReadAll(std::array<Stream, 2>* streams, OutputSorter* sorter,
+             pid_t child) {
+  int64_t end = -1;  // of the time that mpirun has; -1: not set
+  bool killed = false;
+  const auto open = [&] {
+    return (*streams)[0].fd >= 0 || (*streams)[1].fd >= 0;
+  };
+  while (open()) {
+    const auto now =
+        static_cast<int64_t>(Env::Default()->SteadyMicros() / 1000);
+    if (end < 0 && sorter->HasVerdict()) end = now + kGraceMillis;
+    if (end < 0 || now < end) {
+      ReadMore(streams, sorter, end < 0 ? -1 : end - now);
+      continue;
     }
-    if (wait[0].fd < 0 && wait[1].fd < 0) return;
-    if (poll(wait.data(), wait.size(), -1) < 0) continue;  // a signal
-    for (size_t i = 0; i < 2; ++i) {
-      if (wait[i].revents != 0) (void)ReadSome(&(*streams)[i], sorter);
-    }
+    if (killed) break;
+    Say("mpirun did not end after its ranks: killed");
+    kill(-child, SIGKILL);
+    killed = true;
+    end = now + kRestMillis;
+  }
+  for (Stream& stream : *streams) {
+    if (stream.fd >= 0) close(stream.fd);
+    stream.fd = -1;
   }
 }
 
@@ -124,7 +162,7 @@ Result<int> RunAttempt(const std::vector<std::string>& command,
   }
   the_child = child;
   if (stops > 0) kill(child, SIGTERM);  // it came before there was a child
-  ReadAll(&streams, sorter);
+  ReadAll(&streams, sorter, child);
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
@@ -153,10 +191,6 @@ bool Answers(const std::string& host) {
   OutputSorter unheard;
   const Result<int> status = RunAttempt(command, &unheard);
   return status.ok() && *status == 0;
-}
-
-void Say(const std::string& text) {
-  std::fprintf(stderr, "lockstep launch: %s\n", text.c_str());
 }
 
 int Launch(const LaunchOptions& options) {

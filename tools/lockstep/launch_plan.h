@@ -43,6 +43,8 @@ class OutputSorter {
   // A line of standard output or standard error, without its end. Returns what
   // to show now; empty: nothing.
   std::string Take(std::string_view line, bool error);
+  // Whether the ranks have told why they end.
+  bool HasVerdict() const { return !verdict_.empty(); }
   // What began the end: the lifeline's first verdict, else the first error
   // line. Empty: nobody said anything.
   std::string Cause() const;
