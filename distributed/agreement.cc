@@ -7,6 +7,7 @@
 
 #include "distributed/communicator.h"
 #include "runtime/core/env.h"
+#include "runtime/core/float_products.h"
 #include "runtime/exec/value_hash.h"
 #include "runtime/graph/function.h"
 
@@ -191,12 +192,15 @@ std::vector<Fact> FactsOf(const SessionOptions& options) {
   std::vector<Fact> facts = {
       fact("optimize", options.optimize),
       fact("allow_soft_placement", options.allow_soft_placement),
-      fact("strict_placement", options.strict_placement)};
+      fact("strict_placement", options.strict_placement),
+      fact("direct_convolution", options.direct_convolution)};
   std::vector<std::string> passes;
   for (const auto& pass : options.passes) passes.push_back(pass->name());
   facts.push_back(MakeFact("the session", "passes", Join(passes, ", ")));
   facts.push_back(MakeFact("the session", "virtual replicas",
                            StrCat(options.reproducible)));
+  facts.push_back(MakeFact("the session", "float products",
+                           FloatProductsName(GetFloatProducts())));
   return facts;
 }
 

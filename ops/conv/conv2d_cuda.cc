@@ -11,12 +11,18 @@
 #include "ops/conv/gpu.h"
 #include "ops/conv/gpu_layout.h"
 #include "ops/nn/gpu_bias.h"
+#include "runtime/core/float_products.h"
 #include "runtime/device/cuda/cuda_libraries.h"
 #include "runtime/device/stream.h"
 #include "runtime/op/gpu_prepare.h"
 
 namespace lockstep::gpu {
 namespace {
+
+// cuDNN's default is TF32, as near to bfloat16 as it comes for floats.
+bool WholeFloats(DType dtype) {
+  return dtype == kFloat && GetFloatProducts() == FloatProducts::kFloat;
+}
 
 using detail::ConvDims;
 using detail::ConvKind;
@@ -89,9 +95,7 @@ Status MakeDescriptors(ConvState& s, DType dtype, int pad_h, int pad_w) {
       dtype == kDouble ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT));
   LS_RETURN_IF_CUDNN(
       cudnnSetConvolutionGroupCount(s.convolution, number(d.groups)));
-  // The default lets float be cut to TF32.
-  const auto math =
-      dtype == kFloat && !AllowTf32() ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH;
+  const auto math = WholeFloats(dtype) ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH;
   LS_RETURN_IF_CUDNN(cudnnSetConvolutionMathType(s.convolution, math));
   return Ok();
 }
@@ -101,7 +105,7 @@ Status MakeDescriptors(ConvState& s, DType dtype, int pad_h, int pad_w) {
 // unless TF32 is allowed: ways that say so go first.
 template <class Found>
 Status Choose(ConvState& s, const Found* found, int count, DType dtype) {
-  const bool full = dtype == kFloat && !AllowTf32();
+  const bool full = WholeFloats(dtype);
   const auto fits = [](const Found& f) {
     return f.status == CUDNN_STATUS_SUCCESS &&
            f.determinism == CUDNN_DETERMINISTIC && f.memory <= kMostWorkspace;

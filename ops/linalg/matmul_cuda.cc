@@ -12,6 +12,7 @@
 #include "ops/linalg/gpu.h"
 #include "ops/linalg/matmul_kernel.h"
 #include "ops/nn/gpu_bias.h"
+#include "runtime/core/float_products.h"
 #include "runtime/device/cuda/cuda_libraries.h"
 #include "runtime/device/stream.h"
 #include "runtime/op/gpu_prepare.h"
@@ -55,13 +56,17 @@ struct Types {
   cublasComputeType_t compute;
   cudaDataType_t scale;
 };
+cublasComputeType_t ComputeFloat() {
+  switch (GetFloatProducts()) {
+    case FloatProducts::kTf32: return CUBLAS_COMPUTE_32F_FAST_TF32;
+    case FloatProducts::kBfloat16: return CUBLAS_COMPUTE_32F_FAST_16BF;
+    case FloatProducts::kFloat: break;
+  }
+  return CUBLAS_COMPUTE_32F;
+}
 Result<Types> TypesOf(DType dtype) {
   switch (dtype) {
-    case kFloat:
-      return Types{
-          CUDA_R_32F,
-          AllowTf32() ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F,
-          CUDA_R_32F};
+    case kFloat: return Types{CUDA_R_32F, ComputeFloat(), CUDA_R_32F};
     case kHalf: return Types{CUDA_R_16F, CUBLAS_COMPUTE_32F, CUDA_R_32F};
     case kBfloat16: return Types{CUDA_R_16BF, CUBLAS_COMPUTE_32F, CUDA_R_32F};
     case kDouble: return Types{CUDA_R_64F, CUBLAS_COMPUTE_64F, CUDA_R_64F};

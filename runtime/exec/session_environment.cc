@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "runtime/core/float_products.h"
 #include "runtime/core/strings.h"
 #include "runtime/exec/session_config.h"
 
@@ -107,12 +108,20 @@ Status SetReproducible(std::string_view text, SessionOptions* options) {
   return Ok();
 }
 
+// Of the process, but said where the others are, so that a mistake is an error.
+Status SetProducts(std::string_view text, SessionOptions*) {
+  const std::optional<FloatProducts> products = ParseFloatProducts(text);
+  if (!products) return InvalidArgument("must be float, tf32 or bfloat16");
+  if (GetFloatProducts() == FloatProducts::kFloat) SetFloatProducts(*products);
+  return Ok();
+}
+
 struct OptionVariable {
   const char* name;
   Status (*set)(std::string_view text, SessionOptions* options);
 };
 
-constexpr std::array<OptionVariable, 15> kVariables = {{
+constexpr std::array<OptionVariable, 16> kVariables = {{
     {"LOCKSTEP_ALLOW_GROWTH", SetAllowGrowth},
     {"LOCKSTEP_ALLOW_SOFT_PLACEMENT",
      SetFlag<&SessionOptions::allow_soft_placement>},
@@ -120,6 +129,7 @@ constexpr std::array<OptionVariable, 15> kVariables = {{
     {"LOCKSTEP_DEVICE_COUNT", SetDeviceCount},
     {"LOCKSTEP_DIRECT_CONVOLUTION",
      SetFlag<&SessionOptions::direct_convolution>},
+    {"LOCKSTEP_FLOAT_PRODUCTS", SetProducts},
     {"LOCKSTEP_GPU_MEMORY_LIMIT", SetGpuLimit},
     {"LOCKSTEP_INTER_OP_PARALLELISM_THREADS",
      SetThreads<&SessionOptions::inter_op_threads>},

@@ -216,17 +216,15 @@ int64_t BatchPipeline::State::ExampleAhead(int64_t position) const {
 }
 
 void BatchPipeline::State::FillRow(Batch& batch, int64_t i, int64_t example) {
+  const auto bytes = row * static_cast<int64_t>(DTypeSize(features.dtype()));
+  const auto* from =
+      static_cast<const uint8_t*>(features.data()) + example * bytes;
   if (scales()) {
-    ScaleBytes(static_cast<const uint8_t*>(features.data()) + example * row,
-               options.scale, row,
+    ScaleBytes(from, options.scale, row,
                static_cast<float*>(batch.features.data()) + i * row);
   } else {
-    const size_t bytes = static_cast<size_t>(row) * DTypeSize(batch_type());
-    std::memcpy(static_cast<char*>(batch.features.data()) +
-                    static_cast<size_t>(i) * bytes,
-                static_cast<const char*>(features.data()) +
-                    static_cast<size_t>(example) * bytes,
-                bytes);
+    std::memcpy(static_cast<uint8_t*>(batch.features.data()) + i * bytes, from,
+                static_cast<size_t>(bytes));
   }
   const int64_t label = labels[static_cast<size_t>(example)];
   if (options.classes == 0) {

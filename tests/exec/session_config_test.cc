@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "ops/ops.h"
+#include "runtime/core/float_products.h"
 #include "runtime/core/strings.h"
 #include "runtime/exec/session.h"
 #include "runtime/exec/session_devices.h"
@@ -277,6 +278,7 @@ TEST(SessionEnvironmentTest, ABadVariableIsNamedBySessions) {
                                     {"ALLOW_GROWTH", "yes"},
                                     {"DEVICE_COUNT", "TPU=1"},
                                     {"DEVICE_COUNT", "CPU=2,CPU=3"},
+                                    {"FLOAT_PRODUCTS", "half"},
                                     {"GPU_MEMORY_LIMIT", "lots"},
                                     {"INTRA_OP_PARALLELISM_THREADS", "-1"},
                                     {"PER_PROCESS_GPU_MEMORY_FRACTION", "2"}}) {
@@ -287,6 +289,42 @@ TEST(SessionEnvironmentTest, ABadVariableIsNamedBySessions) {
     EXPECT_THAT(session.status().message(),
                 HasSubstr(StrCat("LOCKSTEP_", name, "='", value, "'")));
   }
+}
+
+// With 8 bits where the processor has tiles for them, else with all 24; what is
+// not multiplied keeps its bits.
+TEST(SessionEnvironmentTest, ProductsOfFloatsMayHaveFewerBits) {
+  constexpr int64_t n = 192;
+  Graph graph;
+  const Scope root(&graph);
+  const Output x = ops::Placeholder(root.WithName("x"), kFloat, Shape{n, n});
+  const Output product = ops::MatMul(root, x, x);
+  const Output sum = ops::Add(root, x, x);
+  Tensor value(kFloat, Shape{n, n});
+  double most = 0;
+  for (int64_t i = 0; i < n * n; ++i) {
+    value.flat<float>()[static_cast<size_t>(i)] =
+        1.0f + static_cast<float>(i * 37 % 101) / 101.0f;
+  }
+  const auto run = [&] {
+    auto session = Session::Create(graph);
+    EXPECT_TRUE(session.ok()) << session.status().ToString();
+    auto r = (*session)->Run({{"x:0", value}}, {product.name(), sum.name()});
+    EXPECT_TRUE(r.ok()) << r.status().ToString();
+    return *std::move(r);
+  };
+  const std::vector<Tensor> whole = run();
+  Environment environment;
+  environment.Set("FLOAT_PRODUCTS", "bfloat16");
+  const std::vector<Tensor> cut = run();
+  EXPECT_EQ(GetFloatProducts(), FloatProducts::kBfloat16);
+  SetFloatProducts(FloatProducts::kFloat);
+  EXPECT_TRUE(BitwiseEqual(cut[1], whole[1]));
+  for (size_t i = 0; i < n * n; ++i) {
+    const double a = whole[0].flat<float>()[i], b = cut[0].flat<float>()[i];
+    most = std::max(most, std::abs(a - b) / a);
+  }
+  EXPECT_LT(most, 1.0 / 128);
 }
 
 TEST(SessionEnvironmentTest,

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/device/cuda/cuda_libraries.h"
 
-#include <atomic>
-#include <cstdlib>
 #include <map>
-#include <string_view>
 
 #include "runtime/device/cuda/cuda_status.h"
 
@@ -27,14 +24,6 @@ struct Handles {
   }
 };
 thread_local Handles handles;
-
-std::atomic<bool>& Tf32() {
-  static std::atomic<bool> allow = [] {
-    const char* value = std::getenv("LOCKSTEP_ALLOW_TF32");
-    return value != nullptr && std::string_view(value) == "1";
-  }();
-  return allow;
-}
 
 Result<int> CurrentGpu() {
   int gpu = 0;
@@ -68,9 +57,6 @@ Result<cudnnDataType_t> CudnnType(DType dtype) {
     default: return Internal("cuDNN is asked for ", DTypeName(dtype));
   }
 }
-
-bool AllowTf32() { return Tf32(); }
-void SetAllowTf32(bool allow) { Tf32() = allow; }
 
 Status CublasStatus(cublasStatus_t error, const char* call) {
   if (error == CUBLAS_STATUS_SUCCESS) return Ok();

@@ -20,12 +20,6 @@ Result<cudnnHandle_t> CudnnHandle(void* stream);
 
 Result<cudnnDataType_t> CudnnType(DType dtype);
 
-// Whether products of float may be made of their leading bits (TF32): faster,
-// and of the precision of 16-bit floats. For the whole process; off unless the
-// environment has LOCKSTEP_ALLOW_TF32=1. Looked at when a plan is made.
-bool AllowTf32();
-void SetAllowTf32(bool allow);
-
 Status CublasStatus(cublasStatus_t error, const char* call);
 Status CudnnStatus(cudnnStatus_t error, const char* call);
 
