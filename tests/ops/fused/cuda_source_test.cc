@@ -250,6 +250,27 @@ TEST(CudaSourceTest, SpreadsFoldsAndWorksInPlace) {
   }
 }
 
+// Repeated along a dimension in the middle, and along those on both sides.
+TEST(CudaSourceTest, SpreadsInTheMiddle) {
+  const Shape all{3, 5, 4, 2};
+  ElementProgram p;
+  p.size = all.NumElements();
+  p.inputs = {{kFloat, {3, 1, 4, 2}, all},
+              {kFloat, {5, 1, 1}, all},
+              {kFloat, {3, 1, 4, 1}, all}};
+  for (const std::vector<int>& args : {std::vector{0, 1}, std::vector{3, 2}}) {
+    p.code.push_back(ElementProgram::Of(*OpRegistry::Global().Find("Sub"),
+                                        {{"T", kFloat}}, args));
+  }
+  p.results = {4};
+  CudaOnHost code;
+  ASSERT_TRUE(code.Add(p).ok());
+  ASSERT_TRUE(code.Compile().ok());
+  const std::vector<Tensor> inputs = InputsOf(p, -1, 1);
+  EXPECT_TRUE(
+      SameBits(OnHost(code, 0, p, inputs, true)[0], OnCpu(p, inputs)[0]));
+}
+
 TEST(CudaSourceTest, SaysWhatAGpuHasNoElementOf) {
   ElementProgram p;
   p.size = 4;
