@@ -14,15 +14,6 @@ double AllReduceMicros(int64_t bytes, int ranks, const LinkCost& link) {
   return 3 * others * link.latency_micros + 2 * slices;
 }
 
-double HierarchicalAllReduceMicros(int64_t bytes, int hosts, int ranks_per_host,
-                                   const LinkCost& link) {
-  if (hosts < 2) return 0;
-  // Their parts share the link, which so carries all bytes.
-  const LinkCost shared{link.latency_micros,
-                        link.bytes_per_micro / ranks_per_host};
-  return AllReduceMicros(bytes / ranks_per_host, hosts, shared);
-}
-
 double ExchangeEnd(std::span<const GradientReady> gradients,
                    std::span<const int> ends,
                    const std::function<double(int64_t bytes)>& micros) {

@@ -29,11 +29,6 @@ struct LinkCost {
 // Of MpiCommunicator: headers, each rank's slice from all others, its sum to
 // all others.
 double AllReduceMicros(int64_t bytes, int ranks, const LinkCost& link);
-// The same on machines of `ranks_per_host` ranks that reduce among themselves
-// first (at no cost here): each of them exchanges its part between machines,
-// all through one link.
-double HierarchicalAllReduceMicros(int64_t bytes, int hosts, int ranks_per_host,
-                                   const LinkCost& link);
 
 struct GradientReady {
   int64_t bytes = 0;

@@ -48,6 +48,36 @@ TEST(PredictTest, CostsAreThoseOfTheAlgorithm) {
               100 + 3 * 0.496 + (300 + 600 + 400) + (300 + 600), 1e-9);
 }
 
+// By hand: two hosts of two ranks; each rank has half of the line and exchanges
+// half of the bytes.
+TEST(PredictTest, RanksOfAHostShareMemoryAndTheLine) {
+  const NetworkCost network{.latency_us = 100,
+                            .bytes_per_us = 1000,
+                            .ranks_per_host = 2,
+                            .shared_bytes_per_us = 10'000,
+                            .shared_latency_us = 4};
+  EXPECT_DOUBLE_EQ(AllReduceCost(200'000, 2, network), 4 + 20);
+  EXPECT_DOUBLE_EQ(PacketCost(2, network), 4);
+  // To both ranks of the other host.
+  EXPECT_NEAR(PacketCost(4, network), 100 + 2 * 0.992, 1e-9);
+  // 50 KB of a slice of 100 KB go each way, at 500 bytes a us.
+  EXPECT_NEAR(AllReduceCost(200'000, 4, network),
+              2 * (4 + 20) + (100 + 0.992) + 2 * (100 + 100), 1e-9);
+  const StepProfile profile = TwoLayers();
+  const auto sent = [&](int ranks) {
+    return Predict(profile, MakeSchedule(profile, ranks, network, {}), ranks,
+                   network)
+        .sent_bytes;
+  };
+  EXPECT_EQ(sent(2), 0);
+  // On one host each rank does its part of the updates.
+  EXPECT_DOUBLE_EQ(
+      Predict(profile, MakeSchedule(profile, 2, network, {}), 2, network)
+          .compute_us,
+      3000 + 250 + 50);
+  EXPECT_EQ(sent(4), 450'000);
+}
+
 TEST(PredictTest, OverlapHidesWhatIsReadyEarly) {
   const StepProfile profile = TwoLayers();
   const NetworkCost network{.latency_us = 10, .bytes_per_us = 1000};
@@ -152,6 +182,7 @@ TEST(PlanRanksTest, AGraphIsMeasuredAndPredicted) {
        {std::vector<std::string>{"--ranks", "0"},
         {"--ranks", "two"},
         {"--ranks", "2", "--beta", "0"},
+        {"--ranks", "2", "--ranks-per-host", "0"},
         {"--ranks", "2", "--buckets", "some"}}) {
     const Finished refused = with(bad);
     EXPECT_EQ(refused.status, 2) << bad[1];

@@ -27,8 +27,12 @@ Result<int> ParseRanks(std::string_view text) {
 void RanksFlags::AddTo(po::options_description& options) {
   options.add_options()  //
       ("ranks", po::value(&ranks)->value_name("N,N...|A..B"),
-       "predict a data-parallel step on so many ranks, each on a host of its "
-       "own and with the batch that is fed; A..B: doubling")  //
+       "predict a data-parallel step on so many ranks, each with the batch "
+       "that is fed; A..B: doubling")  //
+      ("ranks-per-host", po::value(&ranks_per_host)->value_name("N"),
+       "that share a host's memory and its line [1]")  //
+      ("shared", po::value(&shared_mb)->value_name("MB"),
+       "that the ranks of a host sum in a second [20000]")  //
       ("alpha", po::value(&alpha_us)->value_name("US"),
        "a small message from host to host, one way [50]")  //
       ("beta", po::value(&mbit)->value_name("MBIT"),
@@ -67,6 +71,11 @@ Result<std::vector<int>> RanksFlags::Ranks() const {
         "--alpha, --message-us and --jitter must not be negative, --beta above "
         "0");
   }
+  if (ranks_per_host < 1 || ranks_per_host > kMostRanks ||
+      !(shared_mb > 0 && shared_mb < 1e9)) {
+    return InvalidArgument("--ranks-per-host must be 1 to ", kMostRanks,
+                           ", --shared above 0");
+  }
   if (steps < 1 || steps > 100000) {
     return InvalidArgument("--calibrate-steps must be 1 to 100000, got ",
                            steps);
@@ -96,7 +105,9 @@ Result<Json> PredictRanks(const StepProfile& profile, const RanksFlags& flags) {
   LS_ASSIGN_OR_RETURN(const ScheduleOptions options, flags.Schedule());
   const NetworkCost network{.latency_us = flags.alpha_us,
                             .bytes_per_us = flags.mbit / 8,
-                            .message_us = flags.message_us};
+                            .message_us = flags.message_us,
+                            .ranks_per_host = flags.ranks_per_host,
+                            .shared_bytes_per_us = flags.shared_mb};
   Json rows = Json::array();
   for (const int ranks : numbers) {
     const StepSchedule schedule =
@@ -110,7 +121,8 @@ Result<Json> PredictRanks(const StepProfile& profile, const RanksFlags& flags) {
                 {"exposed_us", p.exposed_us},
                 {"sent_bytes", p.sent_bytes},
                 {"memory_bytes", p.memory_bytes}};
-    if (ranks <= flags.simulate_up_to) {
+    // The simulation has one rank on each host.
+    if (ranks <= flags.simulate_up_to && flags.ranks_per_host == 1) {
       const Simulated s =
           Simulate(profile, schedule, ranks, network, {.jitter = flags.jitter});
       row["simulated_us"] = s.step_us;

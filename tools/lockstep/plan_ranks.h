@@ -18,6 +18,8 @@ struct RanksFlags {
   double alpha_us = 50;
   double mbit = 10000;
   double message_us = 5;
+  int ranks_per_host = 1;
+  double shared_mb = 20000;
   std::string buckets = "one";  // one, chosen, bytes
   bool overlap = false;
   double jitter = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a data-parallel step would take on many ranks, each on a host of its
-// own, from what it takes on one and what the network does. Pure functions;
+// What a data-parallel step would take on many ranks, one or several on a host,
+// from what it takes on one and what the network does. Pure functions;
 // simulate.h plays the same schedule message by message.
 //
 //   const StepProfile profile = ...;               // calibrate.h
@@ -44,6 +44,15 @@ struct NetworkCost {
   double bytes_per_us = 1000;
   double message_us = 0;  // of the sending processor, for each message
   int64_t eager_bytes = 64 << 10;
+  // Ranks of a host sum among themselves in shared memory, so many bytes a us,
+  // and each exchanges its slice with the other hosts; all through one line.
+  int ranks_per_host = 1;
+  double shared_bytes_per_us = 20'000;
+  double shared_latency_us = 5;
+
+  // Of `ranks` in all: hosts, and ranks on each.
+  int Hosts(int ranks) const;
+  int OnHost(int ranks) const;
 };
 
 struct ScheduleOptions {
@@ -67,7 +76,8 @@ struct Prediction {
   int64_t sent_bytes = 0;    // by one rank, in a step
 };
 
-// How long MpiCommunicator takes for the sum of `bytes` on all ranks.
+// How long the sum of `bytes` on all ranks takes: by MpiCommunicator where each
+// is on a host of its own, in shared memory on one host, else hierarchical.
 double AllReduceCost(int64_t bytes, int ranks, const NetworkCost& network);
 // The same for what fits into a packet, as the batch sizes do.
 double PacketCost(int ranks, const NetworkCost& network);
