@@ -243,6 +243,30 @@ TEST(LoopTest, FramesRunAsLoops) {
   }
 }
 
+// Between a Switch and what follows it on both sides, gradients of an optimizer
+// have identities that wait for one another.
+TEST(LoopTest, IdentitiesMayStandBeforeAnExit) {
+  Graph graph;
+  Scope s(&graph);
+  ASSERT_TRUE(AddLoop(s, ops::Const(s, int32_t{3}), ops::Const(s, 1.0f),
+                      ops::Const(s, 2.0f)).ok());
+  Node* out = graph.Find("sx");
+  Node* gate = graph.AddNode({.name = "gate", .op = "NoOp"}).value();
+  graph.AddControlEdge(out, gate);
+  auto gated = [&](const char* name, Output of) {
+    Node* n = graph.AddNode({.name = name, .op = "Identity", .inputs = {of}})
+                  .value();
+    graph.AddControlEdge(gate, n);
+    return n->output(0);
+  };
+  const Output end = gated("end2", gated("end", out->output(0)));
+  graph.SetInput(graph.Find("mul"), 0, gated("on", out->output(1)));
+  graph.SetInput(graph.Find("y"), 0, end);
+  Result<Tensor> y = Start(graph)->RunOne({}, "y");
+  ASSERT_TRUE(y.ok()) << y.status().ToString();
+  EXPECT_EQ(y->scalar<float>(), 8);
+}
+
 TEST(LoopTest, InsideOfALoopCannotBeFetched) {
   Graph graph;
   Scope s(&graph);

@@ -80,7 +80,26 @@ class LoopBuilder {
       structural_.insert(n);
     }
     structural_.insert(loop_cond_);
+    FindWaysOut();
     return Ok();
+  }
+
+  // Gated gradients have identities between a Switch and its Exit. They are of
+  // no iteration, as they run once, behind the last.
+  void FindWaysOut() {
+    std::vector<Output> leaving;
+    for (const LoopVar& v : vars_) {
+      for (Node* s : v.switches) leaving.push_back(s->output(0));
+    }
+    for (size_t i = 0; i < leaving.size(); ++i) {
+      const Output from = leaving[i];
+      for (Node* n : members_) {
+        if (!Own(n) || n->op() != "Identity" || n->input(0) != from) continue;
+        structural_.insert(n);
+        way_out_[n] = way_out_.contains(from.node) ? way_out_[from.node] : from;
+        leaving.push_back(n->output(0));
+      }
+    }
   }
 
   // Splits the rest: what decides on another iteration, and what happens in
@@ -302,7 +321,8 @@ class LoopBuilder {
   Status ReplaceExits(const LoopVar& v, Output last) {
     for (Node* n : members_) {
       if (!Own(n) || !IsExit(*n)) continue;
-      const Output from = n->input(0);
+      Output from = n->input(0);
+      if (way_out_.contains(from.node)) from = way_out_[from.node];
       if (std::ranges::find(v.switches, from.node) == v.switches.end()) {
         continue;
       }
@@ -331,6 +351,7 @@ class LoopBuilder {
   std::unordered_set<const Node*> structural_;
   Node* loop_cond_ = nullptr;
   std::vector<LoopVar> vars_;
+  std::unordered_map<const Node*, Output> way_out_;  // identity -> Switch:0
   std::vector<Node*> cond_;
   std::vector<Node*> body_;
   std::unordered_set<const Node*> in_body_;
