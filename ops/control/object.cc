@@ -54,6 +54,16 @@ Result<Tensor> ZeroTensor(DType dtype, const Shape& shape) {
   return zeros;
 }
 
+Result<Tensor> ZerosLike(const Tensor& t) {
+  if (!IsObject(t.dtype())) return ZeroTensor(t.dtype(), t.shape());
+  Tensor zeros = t.Clone();
+  for (ObjectRef& o : zeros.flat<ObjectRef>()) {
+    if (!o) continue;
+    LS_ASSIGN_OR_RETURN(o, o->Zeros());
+  }
+  return zeros;
+}
+
 Result<Tensor> StackTensors(DType dtype, const Shape& element,
                             std::span<const Tensor> parts) {
   LS_RETURN_IF_ERROR(CheckMovable(dtype));
@@ -64,8 +74,10 @@ Result<Tensor> StackTensors(DType dtype, const Shape& element,
   int64_t at = 0;
   for (const Tensor& part : parts) {
     if (!(part.shape() == element)) {
-      return InvalidArgument("elements have shapes ", element, " and ",
-                             part.shape(), ": they cannot be stacked");
+      return InvalidArgument("elements have inconsistent shapes: Index 0 has ",
+                             "shape: ", element, " but index ",
+                             &part - parts.data(), " has shape: ",
+                             part.shape());
     }
     CopyElements(part, 0, part.NumElements(), &all, at);
     at += part.NumElements();

@@ -37,6 +37,8 @@ Result<int64_t> ScalarInt(const Tensor& t, const char* name);
 Status CopyToOutput(KernelContext& k, int i, const Tensor& value);
 // Elements that are zero, or empty strings.
 Result<Tensor> ZeroTensor(DType dtype, const Shape& shape);
+// Such elements in the shape of `t`; objects become their own zeros.
+Result<Tensor> ZerosLike(const Tensor& t);
 // Along a new axis 0: all of `parts`, equal in shape, one after the other.
 Result<Tensor> StackTensors(DType dtype, const Shape& element,
                             std::span<const Tensor> parts);

@@ -18,7 +18,32 @@ struct Optional final : Object {
     return has_value ? StrCat("optional of ", components.size())
                      : std::string("empty optional");
   }
+  Result<ObjectRef> Zeros() const override;
+  Result<ObjectRef> Plus(const Object& other) const override;
 };
+
+Result<ObjectRef> Optional::Zeros() const {
+  auto zeros = std::make_shared<Optional>(*this);
+  for (Tensor& c : zeros->components) {
+    LS_ASSIGN_OR_RETURN(c, ZerosLike(c));
+  }
+  return ObjectRef(std::move(zeros));
+}
+
+Result<ObjectRef> Optional::Plus(const Object& other) const {
+  const auto* b = dynamic_cast<const Optional*>(&other);
+  if (!b || b->has_value != has_value ||
+      b->components.size() != components.size()) {
+    return InvalidArgument("cannot add a ", other.DebugString(), " to a ",
+                           DebugString());
+  }
+  auto sum = std::make_shared<Optional>(*this);
+  for (size_t i = 0; i < components.size(); ++i) {
+    sum->components[i] = components[i].Clone();
+    LS_RETURN_IF_ERROR(AddInto(b->components[i], &sum->components[i]));
+  }
+  return ObjectRef(std::move(sum));
+}
 
 Status FromValue(KernelContext& k) {
   auto optional = std::make_shared<Optional>();

@@ -15,16 +15,7 @@ Result<ObjectRef> TensorList::Zeros() const {
   auto zeros = std::make_shared<TensorList>(*this);
   for (Tensor& e : zeros->elements) {
     if (!e.defined()) continue;
-    if (IsObject(e.dtype())) {
-      Tensor none = e.Clone();
-      for (ObjectRef& o : none.flat<ObjectRef>()) {
-        if (!o) continue;
-        LS_ASSIGN_OR_RETURN(o, o->Zeros());
-      }
-      e = std::move(none);
-      continue;
-    }
-    LS_ASSIGN_OR_RETURN(e, ZeroTensor(dtype, e.shape()));
+    LS_ASSIGN_OR_RETURN(e, ZerosLike(e));
   }
   return ObjectRef(std::move(zeros));
 }

@@ -179,5 +179,32 @@ TEST(TensorArrayTest, GradientsAddUp) {
   EXPECT_TRUE(SameTensor(*y, F({2, 2}, {0, 0, 11, 21})));
 }
 
+// Gradients of conditions within conditions need zeros for what a branch hands
+// to its gradient, and sums.
+TEST(OptionalTest, HasZerosAndSums) {
+  Graph graph;
+  Scope s(&graph);
+  const Output a = ops::Const(s, F({2}, {1, 2}));
+  const Output b = ops::Const(s, 5.0f);
+  const Output some = s.Op("OptionalFromValue").In({a, b}).Out();
+  const Output none = s.Op("OptionalNone").Out();
+  auto value = [&](const char* name, Output optional) {
+    return s.WithName(name).Op("OptionalGetValue").In(optional)
+        .Attr("output_types", std::vector<DType>{kFloat, kFloat})
+        .Attr("output_shapes", std::vector<Shape>{Shape{2}, Shape{}}).Build();
+  };
+  value("zeros", s.Op("ZerosLike").In(some).Out());
+  value("sum", s.Op("AddN").In({some, some}).Out());
+  value("mixed", s.Op("AddN").In({some, none}).Out());
+  s.WithName("has").Op("OptionalHasValue")
+      .In(s.Op("ZerosLike").In(none).Out()).Out();
+  ASSERT_TRUE(s.ok()) << s.status().ToString();
+  EXPECT_TRUE(SameTensor(RunFor(graph, "zeros").value(), F({2}, {0, 0})));
+  EXPECT_TRUE(SameTensor(RunFor(graph, "zeros:1").value(), F({}, {0})));
+  EXPECT_TRUE(SameTensor(RunFor(graph, "sum").value(), F({2}, {2, 4})));
+  EXPECT_FALSE(RunFor(graph, "has").value().scalar<bool>());
+  EXPECT_EQ(RunFor(graph, "mixed").code(), Code::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace lockstep
