@@ -95,6 +95,17 @@ TEST_F(SessionTest, PrunedNodesDoNotRun) {
   EXPECT_EQ(session->RunOne({}, "v:0")->scalar<float>(), 2);
 }
 
+TEST_F(SessionTest, AFedPlaceholderNeedNotBeWaitedFor) {
+  Output x = ops::Placeholder(root_.WithName("x"), kFloat, Shape{});
+  ops::Const(root_.WithName("y").WithControlDependencies({x.node}), 3.0f);
+  auto session = Open(graph_);
+  auto y = session->RunOne({{"x:0", 1.0f}}, "y:0");
+  ASSERT_TRUE(y.ok()) << y.status().ToString();
+  EXPECT_EQ(y->scalar<float>(), 3);
+  EXPECT_THAT(session->RunOne({}, "y:0").status().message(),
+              HasSubstr("feed a value for placeholder tensor 'x'"));
+}
+
 TEST_F(SessionTest, UninitializedVariablesAreNamed) {
   Output w = ops::Variable(root_.WithName("w"), kFloat, Shape{2});
   ops::Neg(root_.WithName("y"), w);

@@ -7,6 +7,12 @@ namespace {
 using OutputSet = std::unordered_set<Output, OutputHash>;
 using NodeSet = std::unordered_set<const Node*>;
 
+// A feed stands for the placeholder as a whole: what waits for it need not.
+bool IsFedPlaceholder(const Node* n, const OutputSet& cut) {
+  return n->traits().placeholder && n->num_inputs() == 0 &&
+         cut.contains({const_cast<Node*>(n), 0});
+}
+
 // Everything above the roots, not looking above outputs in `cut`.
 NodeSet Ancestors(const std::vector<Output>& fetches,
                   const std::vector<Node*>& targets, const OutputSet& cut) {
@@ -25,7 +31,9 @@ NodeSet Ancestors(const std::vector<Output>& fetches,
     for (const Output& in : n->inputs()) {
       if (!cut.contains(in)) visit(in.node);
     }
-    for (const Node* c : n->control_inputs()) visit(c);
+    for (const Node* c : n->control_inputs()) {
+      if (!IsFedPlaceholder(c, cut)) visit(c);
+    }
   }
   return seen;
 }
@@ -56,6 +64,21 @@ Status CheckPlaceholders(const NodeSet& needed) {
                          missing->name(), "' with dtype ",
                          DTypeName(missing->output_type(0)), " and shape ",
                          missing->output_shape(0));
+}
+
+void RemoveEdgesOfFeeds(
+    const OutputSet& cut, const std::unordered_map<const Node*, Node*>& copy_of,
+    Graph* graph) {
+  NodeSet fed;
+  for (const Output& o : cut) {
+    if (IsFedPlaceholder(o.node, cut)) fed.insert(copy_of.at(o.node));
+  }
+  if (fed.empty()) return;
+  for (Node* n : graph->nodes()) {
+    for (Node* c : std::vector<Node*>(n->control_inputs())) {
+      if (fed.contains(c)) graph->RemoveControlEdge(c, n);
+    }
+  }
 }
 
 }  // namespace
@@ -91,6 +114,7 @@ Result<PlanGraph> Prune(const Graph& full, const RunSignature& signature,
     plan.feeds.push_back({feed, 0});
     replaced[{copy_of.at(fed.node), fed.index}] = {feed, 0};
   }
+  RemoveEdgesOfFeeds(cut, copy_of, &plan.graph);
   for (Node* n : plan.graph.nodes()) {
     for (int i = 0; i < n->num_inputs(); ++i) {
       auto it = replaced.find(n->input(i));
