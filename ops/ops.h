@@ -10,6 +10,7 @@
 #include "ops/check/check.h"
 #include "ops/control/control.h"
 #include "ops/conv/conv.h"
+#include "ops/image/image.h"
 #include "ops/linalg/linalg.h"
 #include "ops/math/math.h"
 #include "ops/nn/nn.h"

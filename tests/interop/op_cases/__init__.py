@@ -8,6 +8,5 @@ KNOWN = {
     # Lockstep lacks them.
     "binary/BiasAdd_complex64": "no kernel for complex",
     "binary/BiasAdd_complex128": "no kernel for complex",
-    "nn/MaxPool3D": "no op", "nn/AvgPool3D": "no op",
     "nn/Dilation2D": "no op",
 }

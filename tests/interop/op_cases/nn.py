@@ -103,6 +103,22 @@ def pooling(s):
             x = s.rand([1, 4, 4, 4, 2])
             return s.with_grads(getattr(R, name)(input=x, ksize=[1, 2, 2, 2, 1], strides=[1, 2, 2, 2, 1], padding="SAME"), [x])
         s.add(name, build)
+    for padding in ("SAME", "VALID"):
+        def volumes(padding=padding):
+            x = s.rand([2, 5, 4, 6, 3])
+            y = [f(input=x, ksize=[1, 3, 2, 2, 1], strides=[1, 2, 1, 3, 1], padding=padding) for f in (R.MaxPool3D, R.AvgPool3D)]
+            return s.with_grads(y, [x])
+        s.add("pool3d_%s" % padding, volumes)
+    for size in ([3, 5], [7, 4], [1, 1], [12, 9]):
+        for form in ({}, {"align_corners": True}, {"half_pixel_centers": True}):
+            def resized(size=size, form=form):
+                x = s.rand([2, 5, 4, 3])
+                y = [f(images=x, size=tf.constant(size), **form) for f in (R.ResizeNearestNeighbor, R.ResizeBilinear)]
+                return s.with_grads(y, [x])
+            s.add("resize_%d_%s" % (size[0], "".join(form)), resized, LOOSE)
+    for dt in s.floats + ["uint8", "int16", "int64"]:
+        s.add("resize_%s" % dt, lambda dt=dt: [f(images=s.arg(np.arange(24).reshape(1, 3, 4, 2), dt), size=tf.constant([5, 3]))
+                                                for f in (R.ResizeNearestNeighbor, R.ResizeBilinear)])
 
 
 def norms(s):

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// ResizeNearestNeighbor, ResizeBilinear: images at another size.
+//   images: [N,H,W,C]   size: int32 [2]   resized_images: [N,height,width,C];
+//   of the second always float
+// ResizeNearestNeighborGrad: grads, size: int32 [2] = the images' height, width
+// ResizeBilinearGrad: grads: float, original_image -> as original_image
+// Positions are computed in float, as TensorFlow does, so that pixels between
+// two sources fall to the same side.
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/array/array.h"
+#include "ops/image/image.h"
+#include "ops/math/elementwise.h"
+#include "runtime/graph/gradients.h"
+#include "runtime/op/shape_context.h"
+
+namespace lockstep {
+namespace {
+
+// From which sources of one dimension each target takes its value.
+struct Source {
+  int64_t lower = 0, upper = 0;
+  float weight = 0;  // of upper
+};
+
+struct Scaling {
+  float scale = 1;
+  bool half_pixel = false, align_corners = false;
+
+  Scaling(const AttrMap& attrs, int64_t in, int64_t out)
+      : half_pixel(GetOr<bool>(attrs, "half_pixel_centers", false)),
+        align_corners(GetOr<bool>(attrs, "align_corners", false)) {
+    const bool between = align_corners && out > 1;
+    scale = between ? static_cast<float>(in - 1) / static_cast<float>(out - 1)
+                    : static_cast<float>(in) / static_cast<float>(out);
+  }
+};
+
+Source Nearest(const Scaling& s, int64_t target, int64_t in) {
+  const float at = static_cast<float>(target) + (s.half_pixel ? 0.5f : 0.0f);
+  const float scaled = at * s.scale;
+  const auto source = static_cast<int64_t>(
+      s.align_corners ? std::round(scaled) : std::floor(scaled));
+  return {std::clamp<int64_t>(source, 0, in - 1)};
+}
+
+Source Between(const Scaling& s, int64_t target, int64_t in) {
+  const auto t = static_cast<float>(target);
+  const float at = s.half_pixel ? (t + 0.5f) * s.scale - 0.5f : t * s.scale;
+  const float floor = std::floor(at);
+  return {std::clamp<int64_t>(static_cast<int64_t>(floor), 0, in - 1),
+          std::min(static_cast<int64_t>(std::ceil(at)), in - 1), at - floor};
+}
+
+// Images, their heights and widths before and after.
+struct ResizeDims {
+  int64_t images = 0, channels = 0;
+  int64_t in_height = 0, in_width = 0;
+  std::vector<Source> rows, columns;  // one for each target
+
+  int64_t in_size() const { return in_height * in_width * channels; }
+  int64_t out_size() const {
+    return static_cast<int64_t>(rows.size() * columns.size()) * channels;
+  }
+};
+
+template <bool kNearest>
+ResizeDims DimsOf(const AttrMap& attrs, const Shape& in, const Shape& out) {
+  ResizeDims d{in.dim(0), in.dim(3), in.dim(1), in.dim(2), {}, {}};
+  const auto fill = [&](int dim, std::vector<Source>* sources) {
+    const Scaling s(attrs, in.dim(dim), out.dim(dim));
+    for (int64_t i = 0; i < out.dim(dim); ++i) {
+      sources->push_back(kNearest ? Nearest(s, i, in.dim(dim))
+                                  : Between(s, i, in.dim(dim)));
+    }
+  };
+  fill(1, &d.rows);
+  fill(2, &d.columns);
+  return d;
+}
+
+// f(first element of an image, of its resized form), on several threads.
+template <class F>
+void ForImages(const ResizeDims& d, const F& f) {
+  const int64_t work = std::max<int64_t>(1, d.in_size() + d.out_size());
+  ParallelFor(d.images, std::max<int64_t>(1, kCheapGrain / work),
+              [&](int64_t begin, int64_t end) {
+                for (int64_t n = begin; n < end; ++n) {
+                  f(n * d.in_size(), n * d.out_size());
+                }
+              });
+}
+
+template <class T>
+Status NearestRun(KernelContext& k) {
+  const ResizeDims& d = k.state<ResizeDims>();
+  ForImages(d, [&](int64_t from, int64_t to) {
+    T* y = k.out<T>(0) + to;
+    for (const Source& row : d.rows) {
+      for (const Source& column : d.columns) {
+        const T* x = k.in<T>(0) + from +
+                     (row.lower * d.in_width + column.lower) * d.channels;
+        y = std::copy_n(x, d.channels, y);
+      }
+    }
+  });
+  return Ok();
+}
+
+template <class T>
+Status NearestGradRun(KernelContext& k) {
+  using A = ArithmeticType<T>;
+  const ResizeDims& d = k.state<ResizeDims>();
+  ForImages(d, [&](int64_t to, int64_t from) {
+    const T* dy = k.in<T>(0) + from;
+    std::fill_n(k.out<T>(0) + to, d.in_size(), T(0));
+    for (const Source& row : d.rows) {
+      for (const Source& column : d.columns) {
+        T* dx = k.out<T>(0) + to +
+                (row.lower * d.in_width + column.lower) * d.channels;
+        for (int64_t c = 0; c < d.channels; ++c) dx[c] = T(A(dx[c]) + A(*dy++));
+      }
+    }
+  });
+  return Ok();
+}
+
+template <class T>
+Status BilinearRun(KernelContext& k) {
+  const ResizeDims& d = k.state<ResizeDims>();
+  ForImages(d, [&](int64_t from, int64_t to) {
+    const T* x = k.in<T>(0) + from;
+    float* y = k.out<float>(0) + to;
+    for (const Source& row : d.rows) {
+      const T* top = x + row.lower * d.in_width * d.channels;
+      const T* bottom = x + row.upper * d.in_width * d.channels;
+      for (const Source& column : d.columns) {
+        const int64_t left = column.lower * d.channels;
+        const int64_t right = column.upper * d.channels;
+        for (int64_t c = 0; c < d.channels; ++c) {
+          const auto mix = [](float a, float b, float weight) {
+            return a + (b - a) * weight;
+          };
+          const auto at = [&](const T* line, int64_t offset) {
+            return static_cast<float>(line[offset + c]);
+          };
+          *y++ = mix(mix(at(top, left), at(top, right), column.weight),
+                     mix(at(bottom, left), at(bottom, right), column.weight),
+                     row.weight);
+        }
+      }
+    }
+  });
+  return Ok();
+}
+
+template <class T>
+Status BilinearGradRun(KernelContext& k) {
+  using A = ArithmeticType<T>;
+  const ResizeDims& d = k.state<ResizeDims>();
+  ForImages(d, [&](int64_t to, int64_t from) {
+    const float* dy = k.in<float>(0) + from;
+    T* dx = k.out<T>(0) + to;
+    std::fill_n(dx, d.in_size(), T(0));
+    for (const Source& row : d.rows) {
+      for (const Source& column : d.columns) {
+        const auto add = [&](int64_t h, int64_t w, float weight) {
+          T* pixel = dx + (h * d.in_width + w) * d.channels;
+          for (int64_t c = 0; c < d.channels; ++c) {
+            pixel[c] = T(A(pixel[c]) + A(dy[c] * weight));
+          }
+        };
+        const float down = row.weight, right = column.weight;
+        add(row.lower, column.lower, (1 - down) * (1 - right));
+        add(row.lower, column.upper, (1 - down) * right);
+        add(row.upper, column.lower, down * (1 - right));
+        add(row.upper, column.upper, down * right);
+        dy += d.channels;
+      }
+    }
+  });
+  return Ok();
+}
+
+Status CheckResize(const ShapeContext& c, const Shape& in, const Shape& out) {
+  if (c.Attr<bool>("half_pixel_centers") && c.Attr<bool>("align_corners")) {
+    return InvalidArgument(
+        "If half_pixel_centers is True, align_corners must be False.");
+  }
+  for (int i : {1, 2}) {
+    if (out.dim(i) == 0) {
+      return InvalidArgument("output dimensions must be positive, is ", out);
+    }
+    if (in.dim(i) == 0) {
+      return InvalidArgument("input image must be of non-zero size, is ", in);
+    }
+  }
+  return Ok();
+}
+
+// Input 0 at the size that input 1 tells.
+template <bool kGradient>
+Status SizeShape(ShapeContext& c) {
+  LS_ASSIGN_OR_RETURN(const Shape images, c.WithRank(0, 4));
+  LS_ASSIGN_OR_RETURN(const Shape size, c.WithRank(1, 1));
+  if (size.dim(0) >= 0 && size.dim(0) != 2) {
+    return InvalidArgument("shape_t must be 1-dimensional and have 2 elements",
+                           ", size has shape ", size);
+  }
+  LS_ASSIGN_OR_RETURN(const auto numbers, c.InputInts(1));
+  if (!numbers) {
+    return c.SetOutput(
+        0, Shape{images.dim(0), kUnknownDim, kUnknownDim, images.dim(3)});
+  }
+  if (std::ranges::any_of(*numbers, [](int64_t n) { return n <= 0; })) {
+    return InvalidArgument("output dimensions must be positive, are [",
+                           Join(*numbers, ","), "]");
+  }
+  const Shape out{images.dim(0), (*numbers)[0], (*numbers)[1], images.dim(3)};
+  LS_RETURN_IF_ERROR(kGradient ? CheckResize(c, out, images)
+                               : CheckResize(c, images, out));
+  return c.SetOutput(0, out);
+}
+
+Status BilinearGradShape(ShapeContext& c) {
+  LS_ASSIGN_OR_RETURN(const Shape grads, c.WithRank(0, 4));
+  LS_ASSIGN_OR_RETURN(const Shape image, c.WithRank(1, 4));
+  LS_RETURN_IF_ERROR(CheckResize(c, image, grads));
+  for (int i : {0, 3}) {
+    if (grads.dim(i) >= 0 && image.dim(i) >= 0 &&
+        grads.dim(i) != image.dim(i)) {
+      return InvalidArgument("grads have shape ", grads, ", the image ", image);
+    }
+  }
+  return c.SetOutput(0, image);
+}
+
+template <bool kNearest>
+Status Prepare(PrepareContext& p) {
+  p.MakeState<ResizeDims>(
+      DimsOf<kNearest>(p.attrs(), p.input_shape(0), p.output_shape(0)));
+  return Ok();
+}
+template <bool kNearest>
+Status PrepareGrad(PrepareContext& p) {
+  p.MakeState<ResizeDims>(
+      DimsOf<kNearest>(p.attrs(), p.output_shape(0), p.input_shape(0)));
+  return Ok();
+}
+
+NodeBuilder& WithAttrs(NodeBuilder& node, const GradContext& g) {
+  for (const char* name : {"align_corners", "half_pixel_centers"}) {
+    node.Attr(name, g.node()->attrs().find(name)->second);
+  }
+  return node;
+}
+Output HeightAndWidth(const Scope& s, Output images) {
+  return ops::Slice(s, ops::Shape(s, images), Tensor::Of<int32_t>({1}, {1}),
+                    Tensor::Of<int32_t>({1}, {2}));
+}
+
+Status NearestGradient(GradContext& g) {
+  NodeBuilder node = g.scope().Op("ResizeNearestNeighborGrad");
+  node.In(g.dy(0)).In(HeightAndWidth(g.scope(), g.x(0)));
+  return g.SetDx(0, WithAttrs(node, g).Out());
+}
+Status NearestGradGradient(GradContext& g) {
+  NodeBuilder node = g.scope().Op("ResizeNearestNeighbor");
+  node.In(g.dy(0)).In(HeightAndWidth(g.scope(), g.x(0)));
+  return g.SetDx(0, WithAttrs(node, g).Out());
+}
+// Of floats only, as in TensorFlow.
+Status BilinearGradient(GradContext& g) {
+  if (!IsFloating(g.x(0).dtype())) return Ok();
+  NodeBuilder node = g.scope().Op("ResizeBilinearGrad");
+  node.In(g.dy(0)).In(g.x(0));
+  return g.SetDx(0, WithAttrs(node, g).Out());
+}
+Status BilinearGradGradient(GradContext& g) {
+  NodeBuilder node = g.scope().Op("ResizeBilinear");
+  node.In(g.dy(0)).In(HeightAndWidth(g.scope(), g.x(0)));
+  return g.SetDx(0, WithAttrs(node, g).Out());
+}
+
+#define LS_RESIZE_ATTRS \
+  .Attr("align_corners: bool = false").Attr("half_pixel_centers: bool = false")
+#define LS_IMAGE_TYPES                                                       \
+  int8_t, uint8_t, int16_t, uint16_t, int32_t, int64_t, Half, float, double, \
+      BFloat16
+constexpr const char* kImageTypes =
+    "T: {int8, uint8, int16, uint16, int32, int64, half, float, double, "
+    "bfloat16}";
+
+LOCKSTEP_OP("ResizeNearestNeighbor")
+    .Input("images: T")
+    .Input("size: int32")
+    .Output("resized_images: T")
+    .Attr(kImageTypes) LS_RESIZE_ATTRS.Shape(SizeShape<false>)
+    .Gradient(NearestGradient)
+    .NeedsValue({1})
+    .Kernels<LS_IMAGE_TYPES>(kCpu, []<class T>() {
+      return KernelDef{NearestRun<T>, Prepare<true>};
+    });
+
+LOCKSTEP_OP("ResizeNearestNeighborGrad")
+    .Input("grads: T")
+    .Input("size: int32")
+    .Output("output: T")
+    .Attr("T: {uint8, int8, int32, half, float, double, bfloat16}")
+        LS_RESIZE_ATTRS.Shape(SizeShape<true>)
+    .Gradient(NearestGradGradient)
+    .NeedsValue({1})
+    .Kernels<uint8_t, int8_t, int32_t, LS_FLOAT_TYPES>(kCpu, []<class T>() {
+      return KernelDef{NearestGradRun<T>, PrepareGrad<true>};
+    });
+
+LOCKSTEP_OP("ResizeBilinear")
+    .Input("images: T")
+    .Input("size: int32")
+    .Output("resized_images: float")
+    .Attr(kImageTypes) LS_RESIZE_ATTRS.Shape(SizeShape<false>)
+    .Gradient(BilinearGradient)
+    .NeedsValue({1})
+    .Kernels<LS_IMAGE_TYPES>(kCpu, []<class T>() {
+      return KernelDef{BilinearRun<T>, Prepare<false>};
+    });
+
+LOCKSTEP_OP("ResizeBilinearGrad")
+    .Input("grads: float")
+    .Input("original_image: T")
+    .Output("output: T")
+    .Attr("T: {float, bfloat16, half, double}") LS_RESIZE_ATTRS
+    .Shape(BilinearGradShape)
+    .Gradient(BilinearGradGradient)
+    .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+      return KernelDef{BilinearGradRun<T>, PrepareGrad<false>};
+    });
+
+Output Resize(const char* op, const Scope& scope, const Input& images,
+              const Input& size, const ops::ResizeAttrs& attrs) {
+  return scope.Op(op)
+      .In(images)
+      .In(size)
+      .Attr("align_corners", attrs.align_corners)
+      .Attr("half_pixel_centers", attrs.half_pixel_centers)
+      .Out();
+}
+
+}  // namespace
+
+Output ops::ResizeNearestNeighbor(const Scope& scope, const Input& images,
+                                  const Input& size, const ResizeAttrs& attrs) {
+  return Resize("ResizeNearestNeighbor", scope, images, size, attrs);
+}
+
+Output ops::ResizeBilinear(const Scope& scope, const Input& images,
+                           const Input& size, const ResizeAttrs& attrs) {
+  return Resize("ResizeBilinear", scope, images, size, attrs);
+}
+
+}  // namespace lockstep
