@@ -163,15 +163,16 @@ class Checker {
     if (known == shard_bytes_.end()) {
       auto size = env_.FileSize(path);
       if (size.code() == Code::kNotFound) {
-        return DataLoss("'", path, "': data file is missing");
+        return NotFound("'", path, "': data file is missing");
       }
       if (!size.ok()) return size.status();
       known = shard_bytes_.emplace(s.shard, *size).first;
     }
     const uint64_t have = known->second;
     if (s.offset <= have && s.size <= have - s.offset) return Ok();
-    return DataLoss("'", path, "': cut short: ", Shown(key), " ends at ",
-                    s.offset, " + ", s.size, ", the file has ", have, " bytes");
+    return OutOfRange("'", path, "': cut short: ", Shown(key), " ends at ",
+                      s.offset, " + ", s.size, ", the file has ", have,
+                      " bytes");
   }
 
   Status CheckSize(const std::string& key, const StoredTensor& s) const {

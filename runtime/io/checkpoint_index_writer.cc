@@ -62,7 +62,10 @@ Result<int> FreeShardCount(Env& env, const std::string& prefix, int wanted) {
   if (existing.ok()) return *existing == wanted ? wanted + 1 : wanted;
   if (existing.code() == Code::kNotFound) return wanted;
   // Unreadable: it may be repaired one day, so its data is left alone too.
-  if (existing.code() == Code::kDataLoss) return wanted + 1;
+  if (existing.code() == Code::kDataLoss ||
+      existing.code() == Code::kOutOfRange) {
+    return wanted + 1;
+  }
   return existing.status();
 }
 

@@ -39,7 +39,9 @@ class Merger {
   // Reads what a shard has.
   Status Add(const std::string& prefix) {
     auto index = CheckpointIndex::Load(env_, prefix, "");
-    if (options_.allow_missing_files && index.code() == Code::kNotFound) {
+    // An index without its data is damaged, not missing.
+    if (options_.allow_missing_files && index.code() == Code::kNotFound &&
+        !env_.FileExists(prefix + ".index")) {
       return Ok();
     }
     if (!index.ok()) return index.status();

@@ -66,11 +66,12 @@ class CheckpointReaderTest : public testing::Test {
     env_.Overwrite("m.index", BuildTable(rows).value());
   }
 
-  void ExpectLoss(const char* text) {
+  void ExpectError(Code code, const char* text) {
     const Status s = ReadAll();
-    EXPECT_EQ(s.code(), Code::kDataLoss) << s.ToString();
+    EXPECT_EQ(s.code(), code) << s.ToString();
     EXPECT_THAT(s.message(), HasSubstr(text));
   }
+  void ExpectLoss(const char* text) { ExpectError(Code::kDataLoss, text); }
 
   MemEnv env_;
   std::string index_;
@@ -105,7 +106,7 @@ TEST_F(CheckpointReaderTest, EveryCutIsFound) {
   env_.Overwrite("m.index", index_);
   for (size_t n = 0; n < data_.size(); ++n) {
     env_.Overwrite(kData, data_.substr(0, n));
-    ExpectLoss("cut short");
+    ExpectError(Code::kOutOfRange, "cut short");
   }
 }
 
@@ -155,16 +156,17 @@ TEST_F(CheckpointReaderTest, DamageNamesFileAndTensor) {
 
 TEST_F(CheckpointReaderTest, MissingDataFileIsNamed) {
   ASSERT_TRUE(env_.DeleteFile(kData).ok());
-  ExpectLoss("'m.data-00000-of-00001': data file is missing");
+  ExpectError(Code::kNotFound,
+              "'m.data-00000-of-00001': data file is missing");
 }
 
 TEST_F(CheckpointReaderTest, ForgedPlacesAreRefused) {
   Forge("w", [](auto& e) { e.set_offset(-1); });
   ExpectLoss("'w': negative");
   Forge("w", [](auto& e) { e.set_offset(INT64_MAX); });
-  ExpectLoss("'w' ends at");
+  ExpectError(Code::kOutOfRange, "'w' ends at");
   Forge("w", [](auto& e) { e.set_size(INT64_MAX); });
-  ExpectLoss("'w' ends at");
+  ExpectError(Code::kOutOfRange, "'w' ends at");
   Forge("w", [](auto& e) { e.set_size(4); });
   ExpectLoss("has 4 bytes, wants float [2]");
   Forge("w", [](auto& e) { e.set_shard_id(1); });
