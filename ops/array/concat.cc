@@ -39,10 +39,14 @@ Status ConcatShape(ShapeContext& c) {
   }
   if (rank < 0) return c.SetOutput(0, Shape::Unknown());
   if (rank == 0) {
-    return InvalidArgument("Can't concatenate scalars (use Pack instead)");
+    return InvalidArgument(
+        "Can't concatenate scalars (use tf.stack, Pack, instead)");
   }
   for (int i = in.first; i < in.first + in.count; ++i) {
-    LS_RETURN_IF_ERROR(c.WithRank(i, rank).status());
+    if (!c.Input(i).HasRank() || c.Input(i).rank() == rank) continue;
+    return InvalidArgument(
+        "Ranks of all input tensors should match: values[0] has shape ",
+        c.Input(in.first), ", values[", i - in.first, "] has ", c.Input(i));
   }
   if (!given) return c.SetOutput(0, Shape::UnknownOfRank(rank));
   LS_ASSIGN_OR_RETURN(int axis, ResolveAxis(*given, rank));
@@ -55,10 +59,9 @@ Status ConcatShape(ShapeContext& c) {
     part.set_dim(axis, kUnknownDim);
     Result<Shape> merged = Shape::Merge(y, part);
     if (!merged.ok()) {
-      return InvalidArgument(
-          "Dimensions of inputs should match: values[0] has ", "shape ",
-          c.Input(in.first), ", values[", i - in.first, "] has ", c.Input(i),
-          ", concatenated along axis ", axis);
+      return InvalidArgument("Dimensions of inputs should match, but for axis ",
+                             axis, ": shape[0] = ", c.Input(in.first),
+                             " vs. shape[", i - in.first, "] = ", c.Input(i));
     }
     y = *merged;
   }

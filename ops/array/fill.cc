@@ -5,6 +5,7 @@
 //   ZerosLike, OnesLike: x: T  ->  y: same shape (ZerosLike of strings: empty)
 // Gradient of Fill: dvalue = sum(dy).
 
+#include <algorithm>
 #include <cstring>
 
 #include "ops/array/array.h"
@@ -23,8 +24,10 @@ Status FillShape(ShapeContext& c) {
   LS_RETURN_IF_ERROR(c.WithRank(0, 1).status());
   LS_RETURN_IF_ERROR(c.WithRank(1, 0).status());
   LS_ASSIGN_OR_RETURN(Shape shape, c.InputAsShape(0));
-  if (c.InputValue(0) != nullptr && !shape.IsFullyKnown()) {
-    return InvalidArgument("dims must not be negative, is ", shape);
+  LS_ASSIGN_OR_RETURN(const auto dims, c.InputInts(0));
+  if (dims && !shape.IsFullyKnown()) {
+    return InvalidArgument("Dimension ", std::ranges::min(*dims),
+                           " must be >= 0");
   }
   return c.SetOutput(0, shape);
 }

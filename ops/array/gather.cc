@@ -96,13 +96,24 @@ Status PrepareGather(PrepareContext& c) {
   return Ok();
 }
 
+// "[1,2]": where element i of a tensor is; nothing of a scalar.
+std::string Place(const Shape& shape, int64_t i) {
+  if (shape.rank() == 0) return "";
+  std::vector<int64_t> at(static_cast<size_t>(shape.rank()));
+  for (int d = shape.rank() - 1; d >= 0; --d) {
+    at[static_cast<size_t>(d)] = i % shape.dim(d);
+    i /= shape.dim(d);
+  }
+  return StrCat("[", Join(at, ","), "]");
+}
+
 template <class I>
 Status CheckIndices(const Tensor& t, int64_t n) {
   const I* index = static_cast<const I*>(t.data());
   for (int64_t i = 0; i < t.NumElements(); ++i) {
     if (static_cast<uint64_t>(index[i]) >= static_cast<uint64_t>(n)) {
-      return InvalidArgument("indices[", i, "] = ", index[i], " is not in [0, ",
-                             n, ")");
+      return InvalidArgument("indices", Place(t.shape(), i), " = ", index[i],
+                             " is not in [0, ", n, ")");
     }
   }
   return Ok();

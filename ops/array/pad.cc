@@ -38,6 +38,10 @@ Status PaddedShape(ShapeContext& c, int64_t sign) {
   if (pads.dim(0) > Shape::kMaxRank) {
     return InvalidArgument("paddings has shape ", pads);
   }
+  if (c.Input(0).HasRank() && c.Input(0).rank() != pads.dim(0)) {
+    return InvalidArgument("The first dimension of paddings must be the rank ",
+                           "of inputs: ", pads, " for ", c.Input(0));
+  }
   LS_ASSIGN_OR_RETURN(Shape x, c.WithRank(0, static_cast<int>(pads.dim(0))));
   std::vector<int64_t> dims;
   for (int d = 0; d < x.rank(); ++d) {

@@ -23,6 +23,20 @@ Status SetReshaped(ShapeContext& c, const Shape& shape) {
   return Ok();
 }
 
+// Nothing takes any shape with a zero. Where one is asked for, what is unknown
+// becomes what it would be without the zeros, as in TensorFlow.
+Result<Shape> FillInEmpty(const Shape& from, Shape wanted, int unknown) {
+  int64_t elements = 1, known = 1;
+  for (int64_t n : from.dims()) elements *= std::max<int64_t>(n, 1);
+  for (int64_t n : wanted.dims()) known *= std::max<int64_t>(n, 1);
+  if (from.NumElements() != 0 || elements % known != 0) {
+    return InvalidArgument("reshape cannot infer the missing input size of ",
+                           wanted, " from ", from);
+  }
+  wanted.set_dim(unknown, elements / known);
+  return wanted;
+}
+
 // `wanted` has its one unknown dimension filled in from `from`, if it can be.
 Result<Shape> FillIn(const Shape& from, Shape wanted) {
   int unknown = -1;
@@ -41,7 +55,8 @@ Result<Shape> FillIn(const Shape& from, Shape wanted) {
   const int64_t elements = from.NumElements();
   if (elements < 0) return wanted;
   if (unknown >= 0) {
-    if (known == 0 || elements % known != 0) {
+    if (known == 0) return FillInEmpty(from, std::move(wanted), unknown);
+    if (elements % known != 0) {
       return InvalidArgument(
           "Input to reshape is a tensor with ", elements,
           " values, but the requested shape requires a multiple of ", known);
@@ -74,6 +89,10 @@ Status ExpandDimsShape(ShapeContext& c) {
                            " dimensions already");
   }
   if (!axis) return c.SetOutput(0, Shape::UnknownOfRank(s.rank() + 1));
+  if (*axis < -s.rank() - 1 || *axis > s.rank()) {
+    return InvalidArgument("Tried to expand dim index ", *axis,
+                           " for tensor with ", s.rank(), " dimensions.");
+  }
   LS_ASSIGN_OR_RETURN(int at, ResolveAxis(*axis, s.rank() + 1));
   s.InsertDim(at, 1);
   return SetReshaped(c, s);
@@ -85,6 +104,10 @@ Status SqueezeShape(ShapeContext& c) {
   const auto& axes = c.Attr<std::vector<int64_t>>("squeeze_dims");
   AxisSet drop;
   for (int64_t a : axes) {
+    if (a < -s.rank() || a >= s.rank()) {
+      return InvalidArgument("Tried to squeeze dim index ", a,
+                             " for tensor with ", s.rank(), " dimensions.");
+    }
     LS_ASSIGN_OR_RETURN(int axis, ResolveAxis(a, s.rank()));
     if (s.dim(axis) != 1 && s.dim(axis) != kUnknownDim) {
       return InvalidArgument("Can not squeeze dim[", axis,

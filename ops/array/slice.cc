@@ -28,6 +28,11 @@ Status SliceShape(ShapeContext& c) {
     return InvalidArgument("begin has ", count, " elements, size has ",
                            size ? size->size() : count);
   }
+  if (c.Input(0).HasRank() && c.Input(0).rank() != static_cast<int>(count)) {
+    return InvalidArgument("Expected begin and size arguments to be 1-D ",
+                           "tensors of size ", c.Input(0).rank(), ", but got ",
+                           count);
+  }
   LS_ASSIGN_OR_RETURN(Shape x, c.WithRank(0, static_cast<int>(count)));
   Shape y;
   for (int d = 0; d < x.rank(); ++d) {

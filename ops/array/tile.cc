@@ -26,6 +26,10 @@ Status TileShape(ShapeContext& c) {
     return c.SetOutput(0, any);
   }
   const int rank = static_cast<int>(multiples->size());
+  if (x.HasRank() && x.rank() != rank) {
+    return InvalidArgument("Expected multiples argument to be a vector of ",
+                           "length ", x.rank(), " but got length ", rank);
+  }
   LS_ASSIGN_OR_RETURN(Shape in, c.WithRank(0, rank));
   std::vector<int64_t> dims;
   for (int d = 0; d < rank; ++d) {

@@ -41,6 +41,10 @@ Status TransposeShape(ShapeContext& c) {
     return InvalidArgument("perm has ", perm->size(), " elements");
   }
   const int rank = static_cast<int>(perm->size());
+  if (x.HasRank() && x.rank() != rank) {
+    return InvalidArgument("transpose expects a vector of size ", x.rank(),
+                           ". But input(1) is a vector of size ", rank);
+  }
   LS_RETURN_IF_ERROR(CheckPermutation(*perm));
   LS_ASSIGN_OR_RETURN(Shape in, c.WithRank(0, rank));
   Shape y;

@@ -222,7 +222,9 @@ Result<ConvDims> ConvDims::From(const AttrMap& attrs, const Shape& image,
   const int64_t taken = filter.dim(2);
   if (d.in_channels >= 0 && taken >= 0) {
     if (d.in_channels != taken && (taken == 0 || d.in_channels % taken != 0)) {
-      return InvalidArgument("filter has ", taken,
+      return InvalidArgument("input depth must be evenly divisible by filter ",
+                             "depth: ", d.in_channels, " vs ", taken,
+                             ": filter has ", taken,
                              " input channels, input has ", d.in_channels,
                              " (shape ", image, ")");
     }

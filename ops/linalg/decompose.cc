@@ -29,6 +29,16 @@ Status DeterminantShape(ShapeContext& c) {
   }
   return Ok();
 }
+// What a matrix that is not positive definite gives, as in TensorFlow.
+template <class T>
+void FillLower(T* l, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      l[i * n + j] = j <= i ? std::numeric_limits<T>::quiet_NaN() : T(0);
+    }
+  }
+}
+
 template <class T>
 Status CholeskyCpu(KernelContext& k) {
   return ForMatrices<T>(k, false, [&](int64_t at, Matrix m) -> Status {
@@ -38,7 +48,7 @@ Status CholeskyCpu(KernelContext& k) {
         double v = m.at(i, j);
         for (int64_t p = 0; p < j; ++p) v -= m.at(i, p) * m.at(j, p);
         if (i == j && !(v > 0)) {
-          std::fill_n(l, m.n * m.n, std::numeric_limits<T>::quiet_NaN());
+          FillLower(l, m.n);
           return Ok();
         }
         m.at(i, j) = i == j ? std::sqrt(v) : v / m.at(j, j);

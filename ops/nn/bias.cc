@@ -22,9 +22,10 @@ Status BiasAddShape(ShapeContext& c) {
   const int at = ChannelDim(c.attrs(), value.rank());
   const int64_t channels = value.dim(at);
   if (channels >= 0 && bias.dim(0) >= 0 && channels != bias.dim(0)) {
-    return InvalidArgument("Must provide as many biases as channels: bias has ",
-                           bias.dim(0), " values, value has ", channels,
-                           " channels (shape ", value, ")");
+    return InvalidArgument("Must provide as many biases as the ",
+                           at + 1 == value.rank() ? "last" : "channel",
+                           " dimension of the input tensor: ", bias, " vs. ",
+                           value);
   }
   Shape out = value;
   if (channels < 0) out.set_dim(at, bias.dim(0));

@@ -21,8 +21,8 @@ Status XentShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(const Shape labels, c.WithRank(1, 2));
   auto both = Shape::Broadcast(features, labels);
   if (!both.ok()) {
-    return InvalidArgument("logits and labels must be broadcastable: logits ",
-                           features, ", labels ", labels);
+    return InvalidArgument("logits and labels must be broadcastable: ",
+                           "logits_size=", features, " labels_size=", labels);
   }
   LS_RETURN_IF_ERROR(c.SetOutput(0, Shape{both->dim(0)}));
   return c.SetOutput(1, *both);
@@ -34,7 +34,7 @@ Status SparseXentShape(ShapeContext& c) {
   auto batch = Shape::Merge(Shape{features.dim(0)}, labels);
   if (!batch.ok()) {
     return InvalidArgument(
-        "logits and labels must have one first dimension, "
+        "logits and labels must have the same first dimension, "
         "got logits shape ",
         features, " and labels shape ", labels);
   }

@@ -3,6 +3,8 @@
 
 // What random ops of both kinds share beside their distributions.
 
+#include <algorithm>
+
 #include "ops/random/distributions.h"
 #include "runtime/graph/builder.h"
 #include "runtime/op/shape_context.h"
@@ -12,8 +14,10 @@ namespace lockstep {
 // Shape rule: output 0 has the shape that input 0 says.
 inline Status RandomShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(Shape shape, c.InputAsShape(0));
-  if (c.InputValue(0) != nullptr && !shape.IsFullyKnown()) {
-    return InvalidArgument("shape must not be negative, is ", shape);
+  LS_ASSIGN_OR_RETURN(const auto dims, c.InputInts(0));
+  if (dims && !shape.IsFullyKnown()) {
+    return InvalidArgument("Dimension ", std::ranges::min(*dims),
+                           " must be >= 0");
   }
   return c.SetOutput(0, shape);
 }

@@ -24,7 +24,8 @@ namespace {
 Status SegmentShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(std::optional<int64_t> count, InputInt(c, 2));
   if (count && *count < 0) {
-    return InvalidArgument("num_segments must be non-negative, got: ", *count);
+    return InvalidArgument("Input num_segments == ", *count,
+                           " must not be negative");
   }
   const Shape& data = c.Input(0);
   const Shape& ids = c.Input(1);
@@ -32,8 +33,8 @@ Status SegmentShape(ShapeContext& c) {
     return c.SetOutput(0, Shape::Unknown());
   }
   if (data.rank() < ids.rank()) {
-    return InvalidArgument("data.shape ", data, " does not start with ",
-                           "segment_ids.shape ", ids);
+    return InvalidArgument("data.shape = ", data, " does not start with ",
+                           "segment_ids.shape = ", ids);
   }
   Shape y{count.value_or(kUnknownDim)};
   for (int d = 0; d < data.rank(); ++d) {
@@ -41,8 +42,8 @@ Status SegmentShape(ShapeContext& c) {
       y.AddDim(data.dim(d));
     } else if (data.dim(d) != ids.dim(d) && data.dim(d) >= 0 &&
                ids.dim(d) >= 0) {
-      return InvalidArgument("data.shape ", data, " does not start with ",
-                             "segment_ids.shape ", ids);
+      return InvalidArgument("data.shape = ", data, " does not start with ",
+                             "segment_ids.shape = ", ids);
     }
   }
   return c.SetOutput(0, y);

@@ -147,12 +147,10 @@ Status Summary::AddHistogram(std::string_view tag, const Tensor& values) {
         for (const T x : values.flat<T>()) {
           const double v = static_cast<double>(x);
           if (std::isnan(v)) {
-            return InvalidArgument("Nan in summary histogram for tag '", tag,
-                                   "'");
+            return InvalidArgument("Nan in summary histogram for: ", tag);
           }
           if (std::isinf(v)) {
-            return InvalidArgument("Infinity in summary histogram for tag '",
-                                   tag, "'");
+            return InvalidArgument("Infinity in Histogram for: ", tag);
           }
           histogram.Add(v);
         }

@@ -153,6 +153,8 @@ Result<Tensor> FromProto(const proto::TensorProto& m) {
     return t;
   }
   LS_ASSIGN_OR_RETURN(Tensor t, Tensor::Make(dtype, shape));
+  // TensorFlow writes the value that none of the elements has.
+  if (t.NumElements() == 0) return t;
   LS_RETURN_IF_ERROR(FillValues(m, &t));
   return t;
 }

@@ -139,6 +139,15 @@ TEST(TensorProtoTest, ComplexValuesAreReadFromPairsAndFromBytes) {
   EXPECT_EQ(FromProto(message).code(), Code::kInvalidArgument);
 }
 
+// What TensorFlow writes for a constant without elements.
+TEST(TensorProtoTest, AValueForNoElementsIsIgnored) {
+  proto::TensorProto message;
+  message.set_dtype(proto::DT_STRING);
+  message.mutable_tensor_shape()->add_dim()->set_size(0);
+  message.add_string_val("a");
+  EXPECT_EQ(FromProto(message).value().shape(), Shape{0});
+}
+
 TEST(ProtoFixtureTest, EveryRecordedFileParses) {
   LS_REQUIRE_FIXTURES();
   int graphs = 0;

@@ -94,9 +94,9 @@ TEST(SummaryTest, HistogramOfIntegers) {
 TEST(SummaryTest, HistogramRefusesWhatIsNotFinite) {
   Summary s;
   EXPECT_THAT(s.AddHistogram("h", Tensor(NAN)).message(),
-              HasSubstr("Nan in summary histogram for tag 'h'"));
+              HasSubstr("Nan in summary histogram for: h"));
   EXPECT_THAT(s.AddHistogram("h", Tensor(-INFINITY)).message(),
-              HasSubstr("Infinity in summary histogram"));
+              HasSubstr("Infinity in Histogram for: h"));
   EXPECT_EQ(s.AddHistogram("h", Tensor("x")).code(), Code::kUnimplemented);
   EXPECT_EQ(s.Serialize(), "");
 }

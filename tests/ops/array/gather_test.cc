@@ -32,6 +32,14 @@ TEST(GatherTest, RefusesIndicesOutOfRange) {
       .WantError(Code::kInvalidArgument, "indices[1] = 3 is not in [0, 3)");
   Gather(0)
       .In(x)
+      .In(I({2, 2}, {0, 1, 2, 7}))
+      .WantError(Code::kInvalidArgument, "indices[1,1] = 7 is not in [0, 3)");
+  Gather(0)
+      .In(x)
+      .In(I({}, {5}))
+      .WantError(Code::kInvalidArgument, "indices = 5 is not in [0, 3)");
+  Gather(0)
+      .In(x)
       .In(I({1}, {-1}))
       .WantError(Code::kInvalidArgument, "indices[0] = -1");
 }

@@ -70,7 +70,7 @@ TEST(FillTest, FillsWithOneValue) {
   OpCase(fill)
       .In(I({1}, {-1}))
       .In(F({}, {3}))
-      .WantError(Code::kInvalidArgument, "negative");
+      .WantError(Code::kInvalidArgument, "Dimension -1 must be >= 0");
   OpCase(fill).In(I({2}, {2, 3})).In(D({}, {3})).Gradient();
 }
 

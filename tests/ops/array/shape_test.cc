@@ -92,6 +92,8 @@ TEST(ReshapeTest, KeepsTheElementsAndFillsInOneDimension) {
   Reshape().In(x).In(L({1}, {6})).Want(F({6}, {1, 2, 3, 4, 5, 6}));
   Reshape().In(F({1}, {7})).In(I({0}, {})).Want(F({}, {7}));
   Reshape().In(F({0, 3}, {})).In(I({2}, {3, 0})).Want(F({3, 0}, {}));
+  Reshape().In(F({0, 3}, {})).In(I({2}, {0, -1})).Want(F({0, 3}, {}));
+  Reshape().In(F({2, 0, 3}, {})).In(I({3}, {0, -1, 2})).Want(F({0, 3, 2}, {}));
   Reshape()
       .In(S({2}, {"a", "b"}))
       .In(I({2}, {1, 2}))
@@ -99,6 +101,14 @@ TEST(ReshapeTest, KeepsTheElementsAndFillsInOneDimension) {
 }
 
 TEST(ReshapeTest, RefusesShapesThatDoNotFit) {
+  Reshape()
+      .In(F({0, 3}, {}))
+      .In(I({3}, {0, 2, -1}))
+      .WantError(Code::kInvalidArgument, "cannot infer the missing input size");
+  Reshape()
+      .In(F({2}, {1, 2}))
+      .In(I({2}, {0, -1}))
+      .WantError(Code::kInvalidArgument, "cannot infer the missing input size");
   const Tensor x = F({2, 3}, {1, 2, 3, 4, 5, 6});
   Reshape()
       .In(x)
@@ -132,7 +142,7 @@ TEST(ExpandDimsTest, PutsInAnAxis) {
   OpCase(expand)
       .In(F({2}, {1, 2}))
       .In(I({}, {2}))
-      .WantError(Code::kInvalidArgument, "axis 2");
+      .WantError(Code::kInvalidArgument, "dim index 2 for tensor with 1");
   OpCase(expand).In(Doubles({2, 2})).In(I({}, {1})).Gradient();
 }
 
@@ -148,7 +158,7 @@ TEST(SqueezeTest, DropsAxesOfSizeOne) {
   Squeeze({0}).In(x).Want(F({2, 1}, {1, 2}));
   Squeeze({-1}).In(x).Want(F({1, 2}, {1, 2}));
   Squeeze({1}).In(x).WantError(Code::kInvalidArgument, "dim[1]");
-  Squeeze({3}).In(x).WantError(Code::kInvalidArgument, "axis 3");
+  Squeeze({3}).In(x).WantError(Code::kInvalidArgument, "dim index 3");
   Squeeze({0}).In(Doubles({1, 3})).Gradient();
 }
 

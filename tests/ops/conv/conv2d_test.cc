@@ -207,6 +207,7 @@ TEST(Conv2DTest, MistakesAreTold) {
       message({Numbers(kFloat, {32, 28, 28, 1}), Numbers(kFloat, {3, 3, 3, 8})},
               {}),
       HasSubstr(
+          "input depth must be evenly divisible by filter depth: 1 vs 3: "
           "filter has 3 input channels, input has 1 (shape [32,28,28,1])"));
   const Tensor x = Numbers(kFloat, {1, 2, 2, 1});
   const Tensor f = Numbers(kFloat, {4, 4, 1, 1});

@@ -47,7 +47,7 @@ TEST(BiasAddTest, SizesThatDisagreeAreTold) {
   EXPECT_EQ(r.code(), Code::kInvalidArgument);
   EXPECT_THAT(
       r.status().message(),
-      HasSubstr("bias has 4 values, value has 3 channels (shape [2,3])"));
+      HasSubstr("last dimension of the input tensor: [4] vs. [2,3]"));
 }
 
 TEST(BiasAddTest, EmptyBatch) {

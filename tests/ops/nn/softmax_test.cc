@@ -159,7 +159,8 @@ TEST(XentTest, EmptyBatch) {
 TEST(XentTest, ShapesThatDisagreeAreTold) {
   auto r = RunGraph({Numbers(kFloat, {2, 3}), Numbers(kFloat, {2, 4})}, kXent);
   EXPECT_EQ(r.code(), Code::kInvalidArgument);
-  EXPECT_THAT(r.status().message(), HasSubstr("logits [2,3], labels [2,4]"));
+  EXPECT_THAT(r.status().message(),
+              HasSubstr("logits_size=[2,3] labels_size=[2,4]"));
 }
 
 TEST(SparseXentTest, EqualsTheDenseLoss) {
