@@ -135,5 +135,13 @@ TEST_F(RunTest, AFolderThatCannotBeWrittenIsStatusOne) {
   EXPECT_EQ(run.status, 1) << run.err;
 }
 
+TEST(OutputTest, WhatCannotBeWrittenIsAFailure) {
+  const Finished full = RunProgram(
+      {"/bin/sh", "-c", std::string(LOCKSTEP_PROGRAM) + " ops > /dev/full"});
+  EXPECT_EQ(full.status, 1);
+  EXPECT_THAT(full.err, HasSubstr("standard output cannot be written: No space "
+                                  "left"));
+}
+
 }  // namespace
 }  // namespace lockstep
