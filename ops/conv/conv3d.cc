@@ -47,26 +47,21 @@ Result<Conv3DDims> Conv3DDims::From(const AttrMap& attrs, const Shape& image,
   const auto numbers = [&](const char* name) {
     return GetOr<std::vector<int64_t>>(attrs, name, {1, 1, 1, 1, 1});
   };
-  const std::vector<int64_t> strides = numbers("strides");
-  const std::vector<int64_t> dilations = numbers("dilations");
-  for (const auto& [name, list] :
-       {std::pair("strides", strides), std::pair("dilations", dilations)}) {
-    if (list.size() != 5 || list[0] != 1 ||
-        list[static_cast<size_t>(channel)] != 1 ||
-        std::ranges::any_of(list, [](int64_t n) { return n < 1; })) {
-      return InvalidArgument(name, " must be 5 positive numbers, 1 for batch ",
-                             "and channels, are [", Join(list, ","), "]");
-    }
-  }
+  LS_ASSIGN_OR_RETURN(
+      const auto strides,
+      SpatialOfVolume("strides", numbers("strides"), d.channels_first));
+  LS_ASSIGN_OR_RETURN(
+      const auto dilations,
+      SpatialOfVolume("dilations", numbers("dilations"), d.channels_first));
   WindowAttrs window;
   window.padding = GetOr<std::string>(attrs, "padding", "VALID") == "SAME"
                        ? Padding::kSame
                        : Padding::kValid;
   for (int i = 0; i < 3; ++i) {
-    const size_t dim = static_cast<size_t>(spatial + i);
-    window.strides[0] = strides[dim];
-    window.dilations[0] = dilations[dim];
-    LS_ASSIGN_OR_RETURN(d.at[static_cast<size_t>(i)],
+    const auto at = static_cast<size_t>(i);
+    window.strides[0] = strides[at];
+    window.dilations[0] = dilations[at];
+    LS_ASSIGN_OR_RETURN(d.at[at],
                         window.Along(0, image.dim(spatial + i), filter.dim(i)));
   }
   return d;

@@ -40,27 +40,22 @@ Result<VolumePool> VolumePool::From(const AttrMap& attrs, const Shape& image) {
   const bool first = GetOr<std::string>(attrs, "data_format", "") == "NCDHW";
   const int spatial = first ? 2 : 1;
   const int channel = first ? 1 : 4;
-  const auto ksize = GetOr<std::vector<int64_t>>(attrs, "ksize", {});
-  const auto strides = GetOr<std::vector<int64_t>>(attrs, "strides", {});
-  for (const auto& [name, list] :
-       {std::pair("ksize", ksize), std::pair("strides", strides)}) {
-    if (list.size() != 5 || list[0] != 1 ||
-        list[static_cast<size_t>(channel)] != 1 ||
-        std::ranges::any_of(list, [](int64_t n) { return n < 1; })) {
-      return InvalidArgument(name, " must be 5 positive numbers, 1 for batch ",
-                             "and channels, are [", Join(list, ","), "]");
-    }
-  }
+  const auto numbers = [&](const char* name) {
+    return SpatialOfVolume(name, GetOr<std::vector<int64_t>>(attrs, name, {}),
+                           first);
+  };
+  LS_ASSIGN_OR_RETURN(const auto ksize, numbers("ksize"));
+  LS_ASSIGN_OR_RETURN(const auto strides, numbers("strides"));
   WindowAttrs window;
   window.padding = GetOr<std::string>(attrs, "padding", "VALID") == "SAME"
                        ? Padding::kSame
                        : Padding::kValid;
   VolumePool d;
   for (int i = 0; i < 3; ++i) {
-    const size_t dim = static_cast<size_t>(spatial + i);
-    window.strides[0] = strides[dim];
-    LS_ASSIGN_OR_RETURN(d.at[static_cast<size_t>(i)],
-                        window.Along(0, image.dim(spatial + i), ksize[dim]));
+    const auto at = static_cast<size_t>(i);
+    window.strides[0] = strides[at];
+    LS_ASSIGN_OR_RETURN(d.at[at],
+                        window.Along(0, image.dim(spatial + i), ksize[at]));
   }
   const int64_t n = image.dim(0), c = image.dim(channel);
   d.output = first ? Shape{n, c, d.at[0].out, d.at[1].out, d.at[2].out}

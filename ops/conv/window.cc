@@ -96,4 +96,17 @@ Result<Window> WindowAttrs::Along(int i, int64_t in, int64_t size) const {
   return w;
 }
 
+Result<std::array<int64_t, 3>> SpatialOfVolume(const char* name,
+                                               const std::vector<int64_t>& list,
+                                               bool channels_first) {
+  const size_t channel = channels_first ? 1 : 4;
+  if (list.size() != 5 || list[0] != 1 || list[channel] != 1 ||
+      std::ranges::any_of(list, [](int64_t n) { return n < 1; })) {
+    return InvalidArgument(name, " must be 5 positive numbers, 1 for batch ",
+                           "and channels, are [", Join(list, ","), "]");
+  }
+  const size_t first = channels_first ? 2 : 1;
+  return std::array{list[first], list[first + 1], list[first + 2]};
+}
+
 }  // namespace lockstep

@@ -54,4 +54,11 @@ struct WindowAttrs {
   Result<Window> Along(int i, int64_t in, int64_t size) const;
 };
 
+// Along depth, height and width, of a volume [N,D,H,W,C] or, channels first,
+// [N,C,D,H,W]: of `list`, which is attribute `name`. INVALID_ARGUMENT unless it
+// has 5 positive numbers, 1 for batch and channels.
+Result<std::array<int64_t, 3>> SpatialOfVolume(const char* name,
+                                               const std::vector<int64_t>& list,
+                                               bool channels_first);
+
 }  // namespace lockstep

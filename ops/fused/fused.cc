@@ -57,14 +57,7 @@ OpBuilder FusedOp() {
       .Output("outputs: Tout")
       .Attr("Tin: list(type)")
       .Attr("Tout: list(type)")
-      .Attr("shapes: list(shape)")
-      .Attr("size: int >= 1")
-      .Attr("over: list(shape)")
-      .Attr("program: list(string)")
-      .Attr("results: list(int)")
-      .Attr("nodes: list(string) = []")
-      .Attr("readers: list(string) = []")
-      .Shape(FusedShape)
+      .Attr("shapes: list(shape)") LS_ELEMENT_PROGRAM_ATTRS.Shape(FusedShape)
       .NoGradient()
       .Kernel(kCpu, {FusedCpu, FusedPrepare});
   // Wherever the sizes allow it.

@@ -8,6 +8,15 @@
 #include "runtime/graph/fusion/element_program.h"
 #include "runtime/op/kernel.h"
 
+// The attributes that ElementProgram reads and writes, and names for people.
+#define LS_ELEMENT_PROGRAM_ATTRS        \
+  .Attr("size: int >= 1")               \
+      .Attr("over: list(shape)")        \
+      .Attr("program: list(string)")    \
+      .Attr("results: list(int)")       \
+      .Attr("nodes: list(string) = []") \
+      .Attr("readers: list(string) = []")
+
 namespace lockstep {
 
 Result<ElementProgram> ProgramOf(const PrepareContext& p, bool reduced = false);

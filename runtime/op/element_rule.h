@@ -28,8 +28,8 @@ inline constexpr int64_t kElementBlock = 16;
 // y[i] = f(a[i], b[i], c[i]) for i < n, a multiple of kElementBlock; what the
 // op lacks of a, b, c is not read. y may be one of them. Each result must
 // depend on its own elements alone, to the bit. No operand is refused.
-using ElementFn = void (*)(const void* a, const void* b, const void* c,
-                           void* y, int64_t n);
+using ElementFn = void (*)(const void* a, const void* b, const void* c, void* y,
+                           int64_t n);
 
 struct ElementRule {
   // Null when `choose` is given, or for an op whose output is its first input,

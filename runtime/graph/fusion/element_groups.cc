@@ -40,8 +40,9 @@ struct Group : ElementGroup {
 // so a path between them that leaves the group does not exist.
 class Grouper {
  public:
-  Grouper(const std::vector<Node*>& order, bool gpus)
-      : conditions_(order), gpus_(gpus) {
+  Grouper(const std::vector<Node*>& order, const Conditions& conditions,
+          bool gpus)
+      : conditions_(conditions), gpus_(gpus) {
     for (Node* n : order) Visit(n);
   }
 
@@ -100,8 +101,8 @@ class Grouper {
       return false;
     }
     const ElementRule* rule = FindElementRule(n.def(), n.attrs());
-    if (!rule || (IsOnGpu(n) && !FusableOnGpu(n, *rule)) || !IsPod(n.output_type(0)) ||
-        !n.output_shape(0).IsFullyKnown() ||
+    if (!rule || (IsOnGpu(n) && !FusableOnGpu(n, *rule)) ||
+        !IsPod(n.output_type(0)) || !n.output_shape(0).IsFullyKnown() ||
         n.output_shape(0).NumElements() == 0) {
       return false;
     }
@@ -211,7 +212,7 @@ class Grouper {
     *from = {};
   }
 
-  Conditions conditions_;
+  const Conditions& conditions_;
   const bool gpus_;
   std::unordered_map<const Node*, Facts> facts_;
   std::vector<Group> groups_;
@@ -239,12 +240,13 @@ int OperandsOf(const Node& n, const ElementRule& rule) {
 }
 
 std::vector<ElementGroup> ElementGroups(
-    const std::vector<Node*>& order, bool gpus,
+    const std::vector<Node*>& order, const Conditions& conditions, bool gpus,
     const std::function<bool(const Node*)>& alone) {
   std::unordered_map<const Node*, size_t> position;
   for (size_t i = 0; i < order.size(); ++i) position[order[i]] = i;
   const auto at = [&](const Node* n) { return position.at(n); };
-  std::vector<ElementGroup> groups = Grouper(order, gpus).Take(alone);
+  std::vector<ElementGroup> groups =
+      Grouper(order, conditions, gpus).Take(alone);
   for (ElementGroup& g : groups) std::ranges::sort(g.nodes, {}, at);
   std::ranges::sort(groups, {},
                     [&](const ElementGroup& g) { return at(g.nodes[0]); });

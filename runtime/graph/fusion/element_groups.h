@@ -12,16 +12,18 @@
 
 namespace lockstep {
 
+class Conditions;
+
 struct ElementGroup {
   std::vector<Node*> nodes;  // in order
 };
 
-// Requires an order in which inputs come first. The groups by their first
-// nodes, of two at least or of one that is worth a node `alone`; no path leads
-// out of one and back into it. `gpus`: also of ops on GPUs, those whose
-// elements a GPU's compiler knows (ElementFunctorOf).
+// Requires an order in which inputs come first, and its conditions. The groups
+// by their first nodes, of two at least or of one that is worth a node `alone`;
+// no path leads out of one and back into it. `gpus`: also of ops on GPUs, those
+// whose elements a GPU's compiler knows (ElementFunctorOf).
 std::vector<ElementGroup> ElementGroups(
-    const std::vector<Node*>& order, bool gpus,
+    const std::vector<Node*>& order, const Conditions& conditions, bool gpus,
     const std::function<bool(const Node*)>& alone);
 
 // Reshape, Identity and their like, of values: only the shape is its own.

@@ -254,7 +254,7 @@ Status FuseElements(PlanGraph* plan, const Fusion& fusion, bool gpus) {
   const auto alone = [&](const Node* n) {
     return ReductionAtEndOf({const_cast<Node*>(n), 0}, consumers) != nullptr;
   };
-  for (ElementGroup& g : ElementGroups(order, gpus, alone)) {
+  for (ElementGroup& g : ElementGroups(order, conditions, gpus, alone)) {
     LS_RETURN_IF_ERROR(
         Fuser(plan, consumers, conditions, std::move(g)).Run(fusion.always));
   }
