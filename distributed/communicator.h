@@ -80,6 +80,8 @@ class Communicator {
   }
   // Whether data goes through a network.
   virtual bool between_machines() const { return false; }
+  // Bytes of host memory that this rank keeps for its calls, from start to end.
+  virtual size_t buffer_bytes() const { return 0; }
   uint64_t timeout_micros() const { return timeout_micros_; }
   void set_timeout_micros(uint64_t micros) { timeout_micros_ = micros; }
   // Calls from then on are recorded in `trace`, under the same `group` on all

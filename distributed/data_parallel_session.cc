@@ -74,6 +74,7 @@ void UseDataParallel(std::shared_ptr<Communicator> communicator,
   session->batch = options.batch;
   session->task = communicator->rank();
   session->tasks = communicator->size();
+  session->communication_bytes += communicator->buffer_bytes();
   if (auto host = communicator->host()) session->host = std::move(host);
   using Overlap = DataParallelOptions::Overlap;
   if (options.overlap == Overlap::kAuto) {

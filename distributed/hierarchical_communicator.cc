@@ -24,6 +24,10 @@ class HierarchicalCommunicator : public Communicator {
 
   std::string_view backend() const override { return "hierarchical"; }
   bool between_machines() const override { return true; }
+  size_t buffer_bytes() const override {
+    return world_->buffer_bytes() + machine_->buffer_bytes() +
+           (across_ == nullptr ? 0 : across_->buffer_bytes());
+  }
   int update_rank() const override { return machine_->rank(); }
   int update_size() const override { return holders_; }
   std::span<const void* const> StateArrays(int rank) const override {

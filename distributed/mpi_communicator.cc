@@ -47,6 +47,7 @@ class MpiCommunicator : public Communicator {
   }
   std::string_view backend() const override { return "mpi"; }
   bool between_machines() const override { return between_machines_; }
+  size_t buffer_bytes() const override { return 2 * chunk_bytes_; }
   void set_labels(std::vector<int> labels) override {
     transport_.set_labels(labels);
     Communicator::set_labels(std::move(labels));

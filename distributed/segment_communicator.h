@@ -107,6 +107,9 @@ class SegmentCommunicator : public Communicator {
 
   SegmentCommunicator(int rank, SegmentGroup group);
   ~SegmentCommunicator() override;
+  size_t buffer_bytes() const override {
+    return SegmentBytes(group_.half_bytes);
+  }
   std::shared_ptr<Hardware> host() const override;
   bool sees_arrays() const override { return !group_.bases.empty(); }
   void ForgetState(void* data, size_t bytes) const override;

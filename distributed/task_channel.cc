@@ -272,6 +272,9 @@ Status UseTasks(Communicator& ranks, SessionOptions* session,
                       MakeTaskChannel(ranks));
   LS_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> agreement,
                       ranks.Split(0, ranks.rank(), {.name = "agreement"}));
+  // The channel's communicators, one for each rank, are made as this one is.
+  session->communication_bytes +=
+      agreement->buffer_bytes() * static_cast<size_t>(1 + ranks.size());
   CheckAgreement(std::move(agreement), std::move(declared), session);
   session->task = ranks.rank();
   session->tasks = ranks.size();

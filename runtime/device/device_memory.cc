@@ -71,6 +71,12 @@ void DeviceMemory::Free(void* data, size_t bytes) {
   GiveBack(AllocationSize(bytes));
 }
 
+Status DeviceMemory::Hold(size_t bytes) {
+  LS_RETURN_IF_ERROR(Take(bytes));
+  held_ += bytes;
+  return Ok();
+}
+
 Result<Arena*> DeviceMemory::ArenaOf(int depth) {
   std::unique_ptr<Arena>& arena = arenas_[depth];
   if (!arena) {

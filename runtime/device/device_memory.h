@@ -43,6 +43,11 @@ class DeviceMemory final : public Allocator {
   void Free(void* data, size_t bytes) override;
   bool host_memory() const override { return hardware_->host_memory(); }
 
+  // Counts `bytes` that others took for the session, to its end.
+  // RESOURCE_EXHAUSTED over the limit.
+  Status Hold(size_t bytes);
+  size_t held() const { return held_; }
+
   // The arena of the plans of functions that are `depth` deep; made when first
   // asked for. Such plans take turns.
   Result<Arena*> ArenaOf(int depth);
@@ -68,6 +73,7 @@ class DeviceMemory final : public Allocator {
   mutable std::mutex mutex_;
   size_t used_ = 0;
   size_t peak_ = 0;
+  size_t held_ = 0;  // part of used_
   std::map<int, std::unique_ptr<Arena>> arenas_;
 };
 

@@ -76,6 +76,7 @@ DeviceNeed PlanBuilder::NeedOn(int device, const MemoryPlan& memory) {
   DeviceNeed need{.device = DeviceAt(device).name.Short(),
                   .arena_bytes = memory.arena_bytes,
                   .lower_bound_bytes = memory.lower_bound_bytes,
+                  .communication_bytes = has.held(),
                   .limit_bytes = has.limit(),
                   .largest = {}};
   size_t more = 0;  // than the session holds already
@@ -108,6 +109,7 @@ DeviceNeed PlanBuilder::NeedOn(int device, const MemoryPlan& memory) {
     add("variable " + v->name(), BytesOf(*v));
     need.variable_bytes += AllocationSize(BytesOf(*v));
   }
+  if (has.held() > 0) add("buffers of communicators", has.held());
   const size_t arena = has.ArenaSize(environment_.arena());
   need.total_bytes = has.used() - arena + std::max(arena, memory.arena_bytes) +
                      more + need.constant_bytes;

@@ -48,6 +48,8 @@ struct DeviceNeed {
   size_t lower_bound_bytes = 0;  // largest sum of live bytes at any step
   size_t variable_bytes = 0;     // of the plan and those the session has
   size_t constant_bytes = 0;     // on GPUs
+  // What communicators keep for the session (SessionOptions).
+  size_t communication_bytes = 0;
   // What the session holds there once the plan is made: the planned peak.
   size_t total_bytes = 0;
   size_t limit_bytes = 0;

@@ -161,6 +161,8 @@ Result<DeviceSet> MakeSessionDevices(const SessionOptions& options) {
                            {.session = session,
                             .session_name = name,
                             .limit = options.cpu_memory_limit}));
+  LS_RETURN_IF_ERROR(host->Hold(options.communication_bytes)
+                         .WithContext("buffers for talking to other ranks"));
   const int cpus = std::max(1, CountOf(options, "CPU", 1, 1024));
   for (int i = 0; i < cpus; ++i) {
     devices.Add({.name = device_name("CPU", i), .memory = host});

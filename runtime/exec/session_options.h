@@ -58,6 +58,9 @@ struct SessionOptions {
   // The memory of /cpu:0, such as one that other processes see too; null: the
   // process's own. Shared: several sessions may use it.
   std::shared_ptr<Hardware> host;
+  // Bytes that this process keeps on /cpu:0 for talking to other ranks, by the
+  // session's communicators: part of what the session uses there.
+  uint64_t communication_bytes = 0;
   // This process's place in the job: the R of /task:R, and how many there are.
   int task = 0;
   int tasks = 1;

@@ -59,6 +59,7 @@ Json PlanJson(const PlanInfo& info) {
                        {"lower_bound_bytes", d.lower_bound_bytes},
                        {"variable_bytes", d.variable_bytes},
                        {"constant_bytes", d.constant_bytes},
+                       {"communication_bytes", d.communication_bytes},
                        {"total_bytes", d.total_bytes},
                        {"limit_bytes", d.limit_bytes},
                        {"fits", d.total_bytes <= d.limit_bytes},

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows, images and copies: the arithmetic of the GPU's kernels, compiled as
+// loops, against the CPU's (see loops_test.cc).
+#include <gtest/gtest.h>
+
+#include "ops/array/gpu.h"
+#include "ops/conv/gpu.h"
+#include "ops/conv/gpu_layout.h"
+#include "tests/ops/gpu/loops.h"
+#include "tests/testing/graph_run.h"
+
+namespace lockstep {
+namespace {
+
+using testing::Ints;
+using testing::KernelCase;
+using testing::Numbers;
+
+AttrValue Four(int64_t h, int64_t w) {
+  return std::vector<int64_t>{1, h, w, 1};
+}
+
+TEST(GpuArrayLoopsTest, GatherOneHotFill) {
+  const GpuFunctions gather = {gpu::Gather, gpu::PrepareGather};
+  for (DType t : {kFloat, kHalf, kDouble, kInt32}) {
+    KernelCase("GatherV2", {Numbers(t, {4, 3, 2}, 0, 50), Ints({2, 0, 3, 3}),
+                            Tensor(int32_t{0})})
+        .ExpectLikeCpu(gather, 0);
+    KernelCase("GatherV2",
+               {Numbers(t, {4, 3, 2}, 0, 50),
+                Tensor::Of<int64_t>({2, 2}, {2, 0, 1, 1}), Tensor(int32_t{1})})
+        .ExpectLikeCpu(gather, 0);
+  }
+  KernelCase("GatherV2",
+             {Numbers(kFloat, {2, 3, 2}),
+              Tensor::Of<int32_t>({2, 2}, {2, 0, 1, 1}), Tensor(int32_t{1})})
+      .Attr("batch_dims", int64_t{1})
+      .ExpectLikeCpu(gather, 0);
+  for (int64_t axis : {-1, 0, 1}) {
+    KernelCase("OneHot", {Tensor::Of<int32_t>({2, 3}, {0, 2, 9, 1, -1, 2}),
+                          Tensor(int32_t{3}), Tensor(5.0f), Tensor(-1.0f)})
+        .Attr("axis", axis)
+        .ExpectLikeCpu({gpu::OneHot, gpu::PrepareOneHot}, 0);
+  }
+  KernelCase("Fill", {Ints({2, 3}), Tensor(4.5f)})
+      .ExpectLikeCpu({gpu::Fill}, 0);
+  KernelCase("OnesLike", {Numbers(kHalf, {3})}).ExpectLikeCpu({gpu::Ones}, 0);
+}
+
+TEST(GpuArrayLoopsTest, Pooling) {
+  for (const char* padding : {"SAME", "VALID"}) {
+    for (const auto& [size, stride] :
+         {std::pair{2, 2}, std::pair{3, 2}, std::pair{3, 1}, std::pair{2, 3}}) {
+      const auto with = [&, size = size, stride = stride](KernelCase c) {
+        return c.Attr("ksize", Four(size, size))
+            .Attr("strides", Four(stride, stride))
+            .Attr("padding", std::string(padding));
+      };
+      const Tensor image = Numbers(kFloat, {2, 7, 6, 3});
+      const bool same = std::string(padding) == "SAME";
+      const auto out = [&, size = size, stride = stride](int64_t n) {
+        return same ? (n + stride - 1) / stride : (n - size) / stride + 1;
+      };
+      const Shape pooled{2, out(7), out(6), 3};
+      const Tensor dy = Numbers(kFloat, pooled, -1, 1, 2);
+      with(KernelCase("MaxPool", {image}))
+          .ExpectLikeCpu({gpu::MaxPool, gpu::PreparePool}, 0);
+      with(KernelCase("AvgPool", {image}))
+          .ExpectLikeCpu({gpu::AvgPool, gpu::PreparePool}, 1e-6);
+      with(KernelCase("MaxPoolGrad", {image, Numbers(kFloat, pooled), dy}))
+          .ExpectLikeCpu({gpu::MaxPoolGrad, gpu::PreparePool}, 1e-6);
+      with(KernelCase("AvgPoolGrad", {Ints({2, 7, 6, 3}), dy}))
+          .ExpectLikeCpu({gpu::AvgPoolGrad, gpu::PreparePool}, 1e-6);
+      with(KernelCase("_MaxPoolIndex", {image}))
+          .ExpectLikeCpu({gpu::MaxPoolIndex, gpu::PreparePool}, 0);
+      with(KernelCase("_MaxPoolIndexGrad", {Numbers(kUint8, pooled, 0, 4), dy}))
+          .Attr("shape", Shape{2, 7, 6, 3})
+          .ExpectLikeCpu({gpu::MaxPoolIndexGrad, gpu::PreparePool}, 1e-6);
+    }
+  }
+}
+
+TEST(GpuArrayLoopsTest, FiltersAreTurnedForCudnnAndBack) {
+  const Tensor filter =
+      Tensor::Of<float>({3, 2}, {0, 1, 2, 3, 4, 5});  // [c, k] of 1 x 1
+  Tensor turned(kFloat, {6}), back(kFloat, {6});
+  const gpu::FilterLayout f{.rs = 1, .c = 3, .k = 2, .nchw = false};
+  ASSERT_TRUE(
+      gpu::TurnFilter(nullptr, f, kFloat, filter.data(), turned.data()).ok());
+  testing::ExpectValues(turned, {6}, {0, 2, 4, 1, 3, 5});
+  // [r s, c, k] = [2, 3, 1] with channels first.
+  const gpu::FilterLayout nchw{.rs = 2, .c = 3, .k = 1, .nchw = true};
+  ASSERT_TRUE(
+      gpu::TurnFilter(nullptr, nchw, kFloat, filter.data(), turned.data())
+          .ok());
+  testing::ExpectValues(turned, {6}, {0, 3, 1, 4, 2, 5});
+  ASSERT_TRUE(
+      gpu::TurnFilterBack(nullptr, nchw, kFloat, turned.data(), back.data())
+          .ok());
+  testing::ExpectValues(back, {6}, {0, 1, 2, 3, 4, 5});
+}
+
+TEST(GpuArrayLoopsTest, ImagesAreEnlargedAndCut) {
+  const Tensor image =
+      Tensor::Of<float>({1, 1, 2, 2}, {1, 2, 3, 4});  // two channels
+  Tensor large(kFloat, {12}), back(kFloat, {4});
+  gpu::ImageLayout m{.n = 1,
+                     .h = 1,
+                     .w = 2,
+                     .c = 2,
+                     .large_h = 2,
+                     .large_w = 3,
+                     .top = 1,
+                     .left = 0,
+                     .nchw = false};
+  ASSERT_TRUE(
+      gpu::EnlargeImage(nullptr, m, kFloat, image.data(), large.data()).ok());
+  testing::ExpectValues(large, {12}, {0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 0, 0});
+  ASSERT_TRUE(
+      gpu::CutImage(nullptr, m, kFloat, large.data(), back.data()).ok());
+  testing::ExpectValues(back, {4}, {1, 2, 3, 4});
+  m.nchw = true;
+  ASSERT_TRUE(
+      gpu::EnlargeImage(nullptr, m, kFloat, image.data(), large.data()).ok());
+  testing::ExpectValues(large, {12}, {0, 0, 0, 1, 2, 0, 0, 0, 0, 3, 4, 0});
+}
+
+TEST(GpuArrayLoopsTest, StridedCopiesAreTheSameOnAStream) {
+  for (DType t : {kFloat, kHalf, kDouble, kUint8}) {
+    const Tensor x = Numbers(t, {3, 4, 5}, 0, 90);
+    KernelCase("Transpose", {x, Ints({2, 0, 1})}).ExpectSameOnStream();
+    KernelCase("Transpose", {x, Ints({1, 0, 2})}).ExpectSameOnStream();
+    KernelCase("Slice", {x, Ints({1, 0, 2}), Ints({2, 3, -1})})
+        .ExpectSameOnStream();
+    KernelCase("StridedSlice",
+               {x, Ints({0, 3, 4}), Ints({3, 0, 0}), Ints({2, -1, -2})})
+        .ExpectSameOnStream();
+    KernelCase("StridedSliceGrad",
+               {Ints({3, 4, 5}), Ints({0, 1, 0}), Ints({3, 3, 5}),
+                Ints({2, 1, 2}), Numbers(t, {2, 2, 3}, 0, 90)})
+        .ExpectSameOnStream();
+    KernelCase("Pad", {x, Tensor::Of<int32_t>({3, 2}, {1, 0, 0, 2, 1, 1})})
+        .ExpectSameOnStream();
+    KernelCase("Tile", {x, Ints({2, 1, 3})}).ExpectSameOnStream();
+    KernelCase("ReverseV2", {x, Ints({0, 2})}).ExpectSameOnStream();
+    KernelCase("BroadcastTo", {Numbers(t, {4, 1}, 0, 90), Ints({3, 4, 5})})
+        .ExpectSameOnStream();
+    KernelCase("ConcatV2", {x, x, Tensor(int32_t{1})})
+        .Sequence(0, 2)
+        .ExpectSameOnStream();
+    KernelCase("Pack", {x, x})
+        .Sequence(0, 2)
+        .Attr("axis", int64_t{1})
+        .ExpectSameOnStream();
+    KernelCase("Unpack", {x})
+        .Attr("axis", int64_t{1})
+        .Attr("num", int64_t{4})
+        .ExpectSameOnStream();
+    KernelCase("Split", {Tensor(int32_t{1}), x})
+        .Attr("num_split", int64_t{2})
+        .ExpectSameOnStream();
+    KernelCase("ZerosLike", {x}).ExpectSameOnStream();
+  }
+}
+
+}  // namespace
+}  // namespace lockstep
