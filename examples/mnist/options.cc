@@ -2,14 +2,12 @@
 #include "examples/mnist/options.h"
 
 #include <algorithm>
-#include <boost/program_options.hpp>
 #include <cmath>
-#include <sstream>
+
+#include "tools/command_line.h"
 
 namespace lockstep::mnist {
 namespace {
-
-namespace po = boost::program_options;
 
 constexpr const char* kHead =
     R"(Trains a classifier of handwritten digits.
@@ -56,7 +54,7 @@ po::options_description Places(Options& o) {
 }
 
 // Describes every option, its values going to `o`.
-po::options_description Description(Options& o) {
+void Describe(Options& o, CommandLine& line) {
   po::options_description model("Model and training");
   model.add_options()  //
       ("model", po::value(&o.model)->value_name("NAME"),
@@ -110,11 +108,8 @@ po::options_description Description(Options& o) {
        "train with V virtual replicas, a power of two: the same bits on any "
        "number of ranks that divides V and of threads [0: do not]")  //
       ("log-every", po::value(&o.log_every)->value_name("N"),
-       "print the loss of every Nth step")  //
-      ("help", po::bool_switch(&o.help), "print this and end");
-  po::options_description all;
-  all.add(model).add(data).add(files).add(Places(o)).add(other);
-  return all;
+       "print the loss of every Nth step");
+  line.options.add(model).add(data).add(files).add(Places(o)).add(other);
 }
 
 Status OneOf(const char* option, const std::string& value,
@@ -201,52 +196,23 @@ Status Check(const po::variables_map& given, Options& o) {
   return Ok();
 }
 
-Status UnknownOption(const po::options_description& description,
-                     std::string name) {
-  name.erase(0, name.find_first_not_of('-'));
-  std::vector<std::string> names;
-  for (const auto& option : description.options()) {
-    names.push_back(option->long_name());
-  }
-  const std::string near = NearestName(name, names);
-  return InvalidArgument("unknown option --", name,
-                         near.empty() ? "" : StrCat(" (--", near, "?)"),
-                         "; see --help");
-}
-
 }  // namespace
 
 Result<Options> ParseOptions(const std::vector<std::string>& args) {
   Options o;
-  const po::options_description description = Description(o);
-  try {
-    // Whole names only: a guessed prefix may change its meaning later.
-    const int style = po::command_line_style::default_style &
-                      ~po::command_line_style::allow_guessing;
-    po::variables_map given;
-    po::store(po::command_line_parser(args)
-                  .options(description)
-                  .positional({})
-                  .style(style)
-                  .run(),
-              given);
-    po::notify(given);
-    if (!o.help) LS_RETURN_IF_ERROR(Check(given, o));
-  } catch (const po::unknown_option& e) {
-    return UnknownOption(description, e.get_option_name());
-  } catch (const po::too_many_positional_options_error&) {
-    return InvalidArgument("arguments without an option's name; see --help");
-  } catch (const std::exception& e) {
-    return InvalidArgument(e.what());
-  }
+  CommandLine line(kHead, kTail);
+  Describe(o, line);
+  LS_RETURN_IF_ERROR(line.Parse(args));
+  o.help = line.help();
+  if (!o.help) LS_RETURN_IF_ERROR(Check(line.values, o));
   return o;
 }
 
 std::string Usage() {
   Options o;
-  std::ostringstream out;
-  out << kHead << Description(o) << kTail;
-  return out.str();
+  CommandLine line(kHead, kTail);
+  Describe(o, line);
+  return line.Help();
 }
 
 }  // namespace lockstep::mnist

@@ -13,11 +13,12 @@ constexpr std::string_view kVerdict = "lockstep: [rank ";
 constexpr std::string_view kBecause = "stopped because ";
 constexpr std::string_view kEnds = "ends the job: ";
 
-CommandLine MakeCommandLine(LaunchOptions* options, std::string* hosts) {
-  CommandLine line(
-      "lockstep launch -n N [options] -- PROGRAM ...\n"
-      "Starts N ranks of a program under mpirun, shows what they say line by "
-      "line,\nand starts them again from the last checkpoint when they fail.");
+constexpr const char* kHelp =
+    "lockstep launch -n N [options] -- PROGRAM ...\n"
+    "Starts N ranks of a program under mpirun, shows what they say line by "
+    "line,\nand starts them again from the last checkpoint when they fail.";
+
+void Describe(CommandLine& line, LaunchOptions* options, std::string* hosts) {
   line.options.add_options()("ranks,n", po::value(&options->ranks),
                              "how many ranks")(
       "hosts", po::value(hosts),
@@ -28,7 +29,6 @@ CommandLine MakeCommandLine(LaunchOptions* options, std::string* hosts) {
       "fewer ranks, down to so many, when hosts are gone; 0: always all")(
       "resume", po::value(&options->resume)->default_value("--resume"),
       "what tells the program to go on from its checkpoint");
-  return line;
 }
 
 // "b:4" -> b, 4; without a number 0.
@@ -81,7 +81,8 @@ std::pair<int, std::string_view> RankAndText(std::string_view line) {
 Result<LaunchOptions> ParseLaunchOptions(const std::vector<std::string>& args) {
   LaunchOptions options;
   std::string hosts;
-  CommandLine line = MakeCommandLine(&options, &hosts);
+  CommandLine line(kHelp);
+  Describe(line, &options, &hosts);
   const auto split = std::ranges::find(args, "--");
   LS_RETURN_IF_ERROR(line.Parse({args.begin(), split}));
   options.help = line.help();
@@ -114,7 +115,9 @@ Result<LaunchOptions> ParseLaunchOptions(const std::vector<std::string>& args) {
 int ShowLaunchHelp() {
   LaunchOptions options;
   std::string hosts;
-  return MakeCommandLine(&options, &hosts).ShowHelp();
+  CommandLine line(kHelp);
+  Describe(line, &options, &hosts);
+  return line.ShowHelp();
 }
 
 std::vector<std::string> LaunchCommand(const LaunchOptions& options, int ranks,
