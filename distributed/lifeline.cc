@@ -106,13 +106,15 @@ class Lifeline::Impl final : public LifelinePort, public LifelineNet::Handler {
   bool StopAt(int64_t step) { return gate_.StopAt(step, kStopPatience); }
 
   // LifelineNet::Handler
-  void OnFrame(int from, const Frame& frame) override {
+  void OnFrame(int from, const LifelineFrame& frame) override {
     core_.OnFrame(from, frame, Now());
   }
   void OnClosed(int from) override { core_.OnClosed(from, Now()); }
 
   // LifelinePort
-  void Send(int to, const Frame& frame) override { net_.Send(to, frame); }
+  void Send(int to, const LifelineFrame& frame) override {
+    net_.Send(to, frame);
+  }
   Beat Progress() override;
   char ProcessState(int rank) override {
     return lockstep::ProcessState(peers_[static_cast<size_t>(rank)].process);

@@ -65,7 +65,7 @@ void LifelineCore::OnTick(uint64_t now) {
 }
 
 void LifelineCore::SendBeat() {
-  Frame frame{.type = FrameType::kBeat, .beat = port_.Progress()};
+  LifelineFrame frame{.type = FrameType::kBeat, .beat = port_.Progress()};
   frame.beat.neighbour = neighbour_;
   frame.beat.neighbour_state = neighbour_state_;
   NoteBeat(rank_, frame.beat);
@@ -151,7 +151,7 @@ void LifelineCore::Accuse(int culprit, FaultKind kind) {
   Finish({0, kind, Story(0, kind, {})});
 }
 
-void LifelineCore::OnFrame(int from, const Frame& frame, uint64_t now) {
+void LifelineCore::OnFrame(int from, const LifelineFrame& frame, uint64_t now) {
   if (ended_ || from < 0 || from >= size() || from == rank_) return;
   Seen& s = seen(from);
   s.silent = 0;

@@ -70,7 +70,7 @@ struct Verdict {
 class LifelinePort {
  public:
   virtual ~LifelinePort() = default;
-  virtual void Send(int to, const Frame& frame) = 0;
+  virtual void Send(int to, const LifelineFrame& frame) = 0;
   // Of this rank; neighbour fields empty.
   virtual Beat Progress() = 0;
   // The letter of a process of this machine ('R', 'S', 'D', 'T', 't', 'Z');
@@ -93,7 +93,7 @@ class LifelineCore {
                const LifelineOptions& options, LifelinePort* port);
 
   void OnTick(uint64_t now);
-  void OnFrame(int from, const Frame& frame, uint64_t now);
+  void OnFrame(int from, const LifelineFrame& frame, uint64_t now);
   void OnClosed(int from, uint64_t now);
 
   // This rank has an error: all end with it, or with its cause. `told`: it is
@@ -162,7 +162,7 @@ class LifelineCore {
   std::string Waiters(int culprit) const;
 
   // Stopping together; lifeline_stop.cc.
-  void OnStopFrame(int from, const Frame& frame);
+  void OnStopFrame(int from, const LifelineFrame& frame);
   void Propose();
   void Answer(int from, int64_t step, bool agreed, int64_t at);
   void Decision(int64_t step, bool holds);

@@ -95,7 +95,7 @@ void Fields(Archive& archive, F& frame) {
 
 }  // namespace
 
-std::string EncodeFrame(const Frame& frame) {
+std::string EncodeFrame(const LifelineFrame& frame) {
   Writer payload;
   Fields(payload, frame);
   const Header header{.type = static_cast<uint16_t>(frame.type),
@@ -104,9 +104,9 @@ std::string EncodeFrame(const Frame& frame) {
   return bytes + payload.bytes();
 }
 
-Result<std::optional<Frame>> FrameReader::Next() {
+Result<std::optional<LifelineFrame>> FrameReader::Next() {
   Header header;
-  if (buffer_.size() < sizeof(header)) return std::optional<Frame>();
+  if (buffer_.size() < sizeof(header)) return std::optional<LifelineFrame>();
   std::memcpy(&header, buffer_.data(), sizeof(header));
   if (header.magic != kMagic || header.size > kMaxPayload ||
       header.type < static_cast<uint16_t>(FrameType::kHello) ||
@@ -114,14 +114,14 @@ Result<std::optional<Frame>> FrameReader::Next() {
     return DataLoss("these bytes are no frame of a lifeline");
   }
   if (buffer_.size() < sizeof(header) + header.size) {
-    return std::optional<Frame>();
+    return std::optional<LifelineFrame>();
   }
-  Frame frame{.type = static_cast<FrameType>(header.type)};
+  LifelineFrame frame{.type = static_cast<FrameType>(header.type)};
   Reader reader(std::string_view(buffer_).substr(sizeof(header), header.size));
   Fields(reader, frame);
   if (!reader.whole()) return DataLoss("a frame of a lifeline is damaged");
   buffer_.erase(0, sizeof(header) + header.size);
-  return std::optional<Frame>(std::move(frame));
+  return std::optional<LifelineFrame>(std::move(frame));
 }
 
 }  // namespace lockstep

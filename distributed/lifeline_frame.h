@@ -49,7 +49,7 @@ struct Beat {
   bool operator==(const Beat&) const = default;
 };
 
-struct Frame {
+struct LifelineFrame {
   FrameType type = FrameType::kBeat;
   int32_t rank = -1;
   int32_t kind = 0;
@@ -58,18 +58,18 @@ struct Frame {
   std::string text;
   Beat beat;  // of kBeat
 
-  bool operator==(const Frame&) const = default;
+  bool operator==(const LifelineFrame&) const = default;
 };
 
 // Long text is cut at 1,500 bytes.
-std::string EncodeFrame(const Frame& frame);
+std::string EncodeFrame(const LifelineFrame& frame);
 
 // Cuts a stream of bytes into frames.
 class FrameReader {
  public:
   void Append(std::string_view bytes) { buffer_.append(bytes); }
   // The next whole frame, nothing yet, or DATA_LOSS.
-  Result<std::optional<Frame>> Next();
+  Result<std::optional<LifelineFrame>> Next();
 
  private:
   std::string buffer_;

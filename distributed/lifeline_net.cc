@@ -152,7 +152,7 @@ void LifelineNet::Read(const Shared& connection) {
 
 void LifelineNet::TakeFrames(const Shared& connection) {
   while (true) {
-    Result<std::optional<Frame>> next = connection->reader.Next();
+    Result<std::optional<LifelineFrame>> next = connection->reader.Next();
     if (next.ok() && !next->has_value()) return;
     if (!next.ok() || (connection->rank < 0 && !Hello(connection, **next))) {
       return Close(connection);
@@ -164,7 +164,7 @@ void LifelineNet::TakeFrames(const Shared& connection) {
 }
 
 // Who does not begin with the job's token is a stranger.
-bool LifelineNet::Hello(const Shared& connection, const Frame& frame) {
+bool LifelineNet::Hello(const Shared& connection, const LifelineFrame& frame) {
   if (frame.type != FrameType::kHello ||
       frame.number != static_cast<int64_t>(token_) || frame.rank <= 0 ||
       static_cast<size_t>(frame.rank) >= connections_.size() ||
@@ -176,7 +176,7 @@ bool LifelineNet::Hello(const Shared& connection, const Frame& frame) {
   return true;
 }
 
-void LifelineNet::Send(int to, const Frame& frame) {
+void LifelineNet::Send(int to, const LifelineFrame& frame) {
   const Shared& connection = connections_[static_cast<size_t>(to)];
   if (connection == nullptr || !connection->socket.is_open()) return;
   connection->unsent += EncodeFrame(frame);

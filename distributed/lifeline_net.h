@@ -20,7 +20,7 @@ class LifelineNet {
   class Handler {
    public:
     virtual ~Handler() = default;
-    virtual void OnFrame(int from, const Frame& frame) = 0;
+    virtual void OnFrame(int from, const LifelineFrame& frame) = 0;
     virtual void OnClosed(int from) = 0;
   };
 
@@ -35,7 +35,7 @@ class LifelineNet {
   void Start();
 
   // Never blocks: what the system does not take now goes later.
-  void Send(int to, const Frame& frame);
+  void Send(int to, const LifelineFrame& frame);
   // The process is about to end: waits, at most `millis`, until the others have
   // read what was sent. A connection that is closed with unread data would
   // take it from them.
@@ -48,7 +48,7 @@ class LifelineNet {
   void Accept();
   void Read(const Shared& connection);
   void TakeFrames(const Shared& connection);
-  bool Hello(const Shared& connection, const Frame& frame);
+  bool Hello(const Shared& connection, const LifelineFrame& frame);
   void Write(const Shared& connection);
   void Close(const Shared& connection);
 

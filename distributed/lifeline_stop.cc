@@ -19,7 +19,7 @@ void LifelineCore::WishToStop() {
   }
 }
 
-void LifelineCore::OnStopFrame(int from, const Frame& frame) {
+void LifelineCore::OnStopFrame(int from, const LifelineFrame& frame) {
   if (hub()) {
     if (frame.type == FrameType::kStopWish) WishToStop();
     if (frame.type == FrameType::kStopAnswer) {

@@ -3,7 +3,7 @@
 
 namespace lockstep {
 
-Simulation::Simulation(SimulationOptions options)
+Simulation::Simulation(LifelineSimulationOptions options)
     : options_(std::move(options)), random_(options_.seed) {
   std::vector<LifelinePeer> peers;
   for (size_t r = 0; r < options_.nodes.size(); ++r) {
@@ -79,11 +79,11 @@ void Simulation::Deliver(int from, int to, std::function<void()> what) {
   });
 }
 
-void Simulation::Send(int from, int to, const Frame& frame) {
+void Simulation::Send(int from, int to, const LifelineFrame& frame) {
   // Through the bytes, as on the wire.
   FrameReader reader;
   reader.Append(EncodeFrame(frame));
-  const Frame sent = **reader.Next();
+  const LifelineFrame sent = **reader.Next();
   Deliver(from, to, [this, from, to, sent] {
     ranks_[Index(to)]->core->OnFrame(from, sent, now_);
   });

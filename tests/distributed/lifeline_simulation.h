@@ -26,7 +26,7 @@
 
 namespace lockstep {
 
-struct SimulationOptions {
+struct LifelineSimulationOptions {
   uint64_t seed = 1;
   std::vector<int> nodes;  // of each rank
   LifelineOptions lifeline;
@@ -65,7 +65,7 @@ class Simulation {
     uint64_t ended_at = 0;
 
     bool runs() const { return !dead && !stopped; }
-    void Send(int to, const Frame& frame) override {
+    void Send(int to, const LifelineFrame& frame) override {
       sim->Send(number, to, frame);
     }
     Beat Progress() override;
@@ -76,7 +76,7 @@ class Simulation {
     void Decide(int64_t at, bool holds) override;
   };
 
-  explicit Simulation(SimulationOptions options);
+  explicit Simulation(LifelineSimulationOptions options);
   void At(uint64_t micros, std::function<void()> f) {
     events_.push({micros, next_++, std::move(f)});
   }
@@ -113,7 +113,7 @@ class Simulation {
   };
   static size_t Index(int r) { return static_cast<size_t>(r); }
 
-  void Send(int from, int to, const Frame& frame);
+  void Send(int from, int to, const LifelineFrame& frame);
   void Deliver(int from, int to, std::function<void()> what);
   // Runs `f` as the rank, or when it is scheduled again.
   void As(int rank, std::function<void()> f);
@@ -123,7 +123,7 @@ class Simulation {
   void MeetIfComplete();
   bool IsCut(int a, int b);
 
-  SimulationOptions options_;
+  LifelineSimulationOptions options_;
   std::mt19937_64 random_;
   std::priority_queue<Event> events_;
   uint64_t next_ = 0;

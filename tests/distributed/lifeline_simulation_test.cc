@@ -304,26 +304,26 @@ TEST(LifelineFrameTest, BytesOfStrangersAreAnError) {
 }
 
 TEST(LifelineFrameTest, FramesArriveAsTheyWereSent) {
-  const Frame beat{.type = FrameType::kBeat,
-                   .beat = {.step = 12,
-                            .runs = 13,
-                            .word = 14,
-                            .waits = true,
-                            .waited_micros = 15,
-                            .patience_micros = 16,
-                            .where = "node 'x' (MatMul)",
-                            .waiting = "AllReduce #1",
-                            .neighbour = 3,
-                            .neighbour_state = 'T'}};
-  const Frame verdict{.type = FrameType::kVerdict,
-                      .rank = 2,
-                      .kind = 1,
-                      .number = -5,
-                      .number2 = 1LL << 40,
-                      .text = "because"};
+  const LifelineFrame beat{.type = FrameType::kBeat,
+                           .beat = {.step = 12,
+                                    .runs = 13,
+                                    .word = 14,
+                                    .waits = true,
+                                    .waited_micros = 15,
+                                    .patience_micros = 16,
+                                    .where = "node 'x' (MatMul)",
+                                    .waiting = "AllReduce #1",
+                                    .neighbour = 3,
+                                    .neighbour_state = 'T'}};
+  const LifelineFrame verdict{.type = FrameType::kVerdict,
+                              .rank = 2,
+                              .kind = 1,
+                              .number = -5,
+                              .number2 = 1LL << 40,
+                              .text = "because"};
   const std::string bytes = EncodeFrame(beat) + EncodeFrame(verdict);
   FrameReader reader;
-  std::vector<Frame> got;
+  std::vector<LifelineFrame> got;
   for (const char byte : bytes) {  // as slowly as can be
     reader.Append({&byte, 1});
     auto next = reader.Next();

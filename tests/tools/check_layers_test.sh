@@ -75,6 +75,14 @@ put distributed/d.h "$spdx" '#pragma once' '#include "ops/math/m.h"'
 expect 'distributed/d.h:3: distributed must not include ops'
 put distributed/d.h "$spdx" '#pragma once'
 
+put ops/math/m.h "$spdx" '#pragma once' 'namespace a {' 'struct Twice {' '};' '}  // namespace a'
+put distributed/d.h "$spdx" '#pragma once' 'namespace b {' 'struct Twice;' 'class Twice final : public X {' '};' '}  // namespace b'
+expect_clean
+put distributed/d.h "$spdx" '#pragma once' 'namespace a {' 'class Twice final : public X {' '};' '}  // namespace a'
+expect 'ops/math/m.h:4: a::Twice is defined in distributed/d.h, too'
+put ops/math/m.h "$spdx" '#pragma once'
+put distributed/d.h "$spdx" '#pragma once'
+
 put runtime/core/forgotten.cc "$spdx"
 expect 'runtime/core/forgotten.cc:1: in no CMakeLists.txt'
 rm "$root/runtime/core/forgotten.cc"
