@@ -166,10 +166,11 @@ TEST_F(DeviceMemoryTest, ClosingSessionsGivesEverythingBack) {
     ASSERT_TRUE(session->RunTargets({"set"}, {{"x:0", thousand}}).ok());
   };
   for (int i = 0; i < 500; ++i) cycle();
-  const size_t before = ResidentBytes();
+  [[maybe_unused]] const size_t before = ResidentBytes();
   for (int i = 0; i < 10'000; ++i) cycle();
-  const size_t after = ResidentBytes();
-  EXPECT_LT(after, before + (size_t{2} << 20));
+#ifndef __SANITIZE_ADDRESS__  // keeps what is freed for a while
+  EXPECT_LT(ResidentBytes(), before + (size_t{2} << 20));
+#endif
   for (const auto& gpu : VirtualGpus({.count = 1, .bytes = size_t{64} << 20})) {
     EXPECT_EQ(gpu->TotalShares(), 0u);
   }
