@@ -1,51 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "distributed/nccl_communicator.h"
 
-#include <nccl.h>
-
 #include <thread>
 
 #include "distributed/backoff.h"
+#include "distributed/nccl_types.h"
 #include "runtime/core/env.h"
 #include "runtime/device/cuda/cuda_hardware.h"
 #include "runtime/device/cuda/cuda_status.h"
 
 namespace lockstep {
 namespace {
-
-Status NcclStatus(ncclResult_t result, const char* call) {
-  if (result == ncclSuccess || result == ncclInProgress) return Ok();
-  return Status(
-      result == ncclRemoteError ? Code::kUnavailable : Code::kInternal,
-      StrCat(call, ": ", ncclGetErrorString(result)));
-}
-
-#define LS_RETURN_IF_NCCL(call) LS_RETURN_IF_ERROR(NcclStatus((call), #call))
-
-Result<ncclDataType_t> TypeOf(DType dtype) {
-  switch (dtype) {
-    case kFloat: return ncclFloat32;
-    case kDouble: return ncclFloat64;
-    case kHalf: return ncclFloat16;
-    case kBfloat16: return ncclBfloat16;
-    case kInt32: return ncclInt32;
-    case kInt64: return ncclInt64;
-    case kUint32: return ncclUint32;
-    case kUint64: return ncclUint64;
-    case kInt8: return ncclInt8;
-    case kUint8: return ncclUint8;
-    default: return Unimplemented("NCCL does not reduce ", DTypeName(dtype));
-  }
-}
-
-ncclRedOp_t OpOf(ReduceOp op) {
-  switch (op) {
-    case ReduceOp::kSum: return ncclSum;
-    case ReduceOp::kMean: return ncclAvg;
-    case ReduceOp::kMin: return ncclMin;
-    default: return ncclMax;
-  }
-}
 
 class NcclCommunicator final : public GpuCommunicator {
  public:

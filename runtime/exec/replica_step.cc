@@ -35,16 +35,6 @@ class DrawPerSample final : public GraphPass {
   }
 };
 
-// For as long as it lives the calling thread's regions have one thread.
-class OneThread {
- public:
-  OneThread() : before_(Threads()) { omp_set_num_threads(1); }
-  ~OneThread() { omp_set_num_threads(before_); }
-
- private:
-  const int before_;
-};
-
 // A sum for each value that is one; others undefined.
 using Sums = std::vector<Tensor>;
 
@@ -144,7 +134,7 @@ Status ReplicaStep::MakePlans(const PlanRequest& request,
   if (subtrees_ != workers) subtrees_ = std::min(replicas_, 4 * subtrees_);
   sums_.resize(static_cast<size_t>(subtrees_));
   workers_.resize(static_cast<size_t>(workers));
-  const OneThread one;
+  const ThreadsScope one(1);
   for (int w = 0; w < workers; ++w) {
     Worker& worker = workers_[static_cast<size_t>(w)];
     worker.environment = environment_;
@@ -368,7 +358,7 @@ Status ReplicaStep::Run(std::span<Tensor* const> inputs,
   const int each = replicas_ / subtrees_;
   const auto count = static_cast<int64_t>(workers_.size());
   ParallelFor(count, 1, [&](int64_t begin, int64_t end) {
-    const OneThread one;
+    const ThreadsScope one(1);
     for (int64_t w = begin; w < end; ++w) {
       Worker& worker = workers_[static_cast<size_t>(w)];
       worker.status = Ok();

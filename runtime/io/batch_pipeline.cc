@@ -15,6 +15,7 @@
 
 #include "runtime/core/simd.h"
 #include "runtime/core/threads.h"
+#include "runtime/io/batch_data.h"
 #include "runtime/io/permutation.h"
 
 namespace lockstep {
@@ -22,7 +23,6 @@ namespace {
 
 // Filling one batch takes well under a second; a wait this long is a fault.
 constexpr std::chrono::seconds kFillDeadline{60};
-constexpr int kMaxDepth = 1024;
 constexpr int64_t kRowsPerChunk = 32;
 // Shuffled rows lie anywhere in memory: so many are asked for ahead.
 constexpr int64_t kRowsAhead = 4;
@@ -34,66 +34,6 @@ void ScaleBytes(const uint8_t* in, float scale, int64_t n, float* out) {
   for (int64_t i = 0; i < n; ++i) {
     out[i] = static_cast<float>(static_cast<int32_t>(in[i])) * scale;
   }
-}
-
-Status CheckOptions(const BatchPipelineOptions& o) {
-  if (o.batch < 1) return InvalidArgument("batch must be >= 1, got ", o.batch);
-  if (o.ranks < 1 || o.rank < 0 || o.rank >= o.ranks) {
-    return InvalidArgument("rank ", o.rank, " of ", o.ranks, " does not exist");
-  }
-  if (o.replicas < 0 || o.replicas % o.ranks != 0) {
-    return InvalidArgument(o.replicas,
-                           " virtual replicas cannot be divided "
-                           "among ",
-                           o.ranks, " ranks");
-  }
-  if (o.depth < 0 || o.depth > kMaxDepth) {
-    return InvalidArgument("depth must be 0 to ", kMaxDepth, ", got ", o.depth);
-  }
-  if (o.classes < 0) {
-    return InvalidArgument("classes must be >= 0, got ", o.classes);
-  }
-  return Ok();
-}
-
-Status CheckData(const Tensor& features, const Tensor& labels) {
-  if (features.dtype() != kUint8 && features.dtype() != kFloat) {
-    return InvalidArgument("features must be uint8 or float, got ",
-                           DTypeName(features.dtype()));
-  }
-  if (features.shape().rank() < 1 || labels.shape().rank() != 1 ||
-      features.shape().dim(0) != labels.shape().dim(0)) {
-    return InvalidArgument("features of shape ", features.shape(),
-                           " do not go with labels of shape ", labels.shape());
-  }
-  if (features.shape().dim(0) == 0) return InvalidArgument("no examples");
-  return Ok();
-}
-
-template <class T>
-std::vector<int64_t> Widened(const Tensor& t) {
-  const auto values = t.flat<T>();
-  return std::vector<int64_t>(values.begin(), values.end());
-}
-
-Result<std::vector<int64_t>> LabelsAsInt64(const Tensor& labels,
-                                           int64_t classes) {
-  std::vector<int64_t> out;
-  switch (labels.dtype()) {
-    case kUint8: out = Widened<uint8_t>(labels); break;
-    case kInt32: out = Widened<int32_t>(labels); break;
-    case kInt64: out = Widened<int64_t>(labels); break;
-    default:
-      return InvalidArgument("labels must be uint8, int32 or int64, got ",
-                             DTypeName(labels.dtype()));
-  }
-  for (size_t i = 0; classes > 0 && i < out.size(); ++i) {
-    if (out[i] < 0 || out[i] >= classes) {
-      return InvalidArgument("label ", out[i], " of example ", i,
-                             " is not in [0,", classes, ")");
-    }
-  }
-  return out;
 }
 
 // Where in the data a batch is.
@@ -304,8 +244,8 @@ BatchPipeline::BatchPipeline(std::unique_ptr<State> state)
 
 Result<std::unique_ptr<BatchPipeline>> BatchPipeline::Create(
     Tensor features, Tensor labels, const BatchPipelineOptions& options) {
-  LS_RETURN_IF_ERROR(CheckOptions(options));
-  LS_RETURN_IF_ERROR(CheckData(features, labels));
+  LS_RETURN_IF_ERROR(CheckBatchOptions(options));
+  LS_RETURN_IF_ERROR(CheckBatchData(features, labels));
   auto state = std::make_unique<State>();
   LS_ASSIGN_OR_RETURN(state->labels, LabelsAsInt64(labels, options.classes));
   state->options = options;

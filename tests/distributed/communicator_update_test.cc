@@ -53,32 +53,30 @@ float Contribution(int rank, size_t p, int64_t i) {
   return static_cast<float>(Value(rank, i + static_cast<int64_t>(p)));
 }
 
-// Momentum of a kind over three pieces, several times: outputs are equal on
-// all ranks; each rank's state is right in its own slice, and it sees the
-// others' in theirs.
-void CheckUpdates(Communicator& comm, bool shared) {
-  Arrays arrays(comm, shared);
-  std::vector<Piece> pieces;
-  std::vector<void*> states;
-  states.reserve(3);
-  for (size_t p = 0; p < 3; ++p) {
-    const int64_t count = kCounts[p];
-    float* in = arrays.Make(count);
-    float* out = arrays.Make(count);
-    float* state = arrays.Make(count);
-    for (int64_t i = 0; i < count; ++i) {
-      in[i] = Contribution(comm.rank(), p, i);
-      out[i] = 1;
-      state[i] = 0;
-    }
-    // State is for those that see it alone.
-    states.push_back(state);
-    pieces.push_back({in, out, count});
-    if (comm.sees_arrays() && (shared || comm.host() == nullptr)) {
-      pieces.back().state = {&states.back(), 1};
+constexpr int kTimes = 3;
+
+// Three arrays of gradients, values and momenta on one rank.
+struct Momentum {
+  Momentum(Communicator& comm, Arrays& arrays, bool in_sight) {
+    states.reserve(3);
+    for (size_t p = 0; p < 3; ++p) {
+      const int64_t count = kCounts[p];
+      float* in = arrays.Make(count);
+      float* out = arrays.Make(count);
+      float* state = arrays.Make(count);
+      for (int64_t i = 0; i < count; ++i) {
+        in[i] = Contribution(comm.rank(), p, i);
+        out[i] = 1;
+        state[i] = 0;
+      }
+      states.push_back(state);
+      pieces.push_back({in, out, count});
+      // State is for those that see it alone.
+      if (in_sight) pieces.back().state = {&states.back(), 1};
     }
   }
-  const auto update = [&](const Part& part, const void* combined) {
+
+  Status Update(const Part& part, const void* combined) const {
     const auto* gradient = static_cast<const float*>(combined);
     auto* out = static_cast<float*>(pieces[part.piece].out) + part.begin;
     auto* state = static_cast<float*>(states[part.piece]) + part.begin;
@@ -87,12 +85,38 @@ void CheckUpdates(Communicator& comm, bool shared) {
       out[i] -= 0.25f * state[i];
     }
     return Ok();
-  };
-  constexpr int kTimes = 3;
+  }
+
+  std::vector<Piece> pieces;
+  std::vector<void*> states;
+};
+
+// The array in which this rank sees element `i` of all pieces' states, those
+// of piece p; null when it does not.
+const void* StateOf(const Communicator& comm, const Momentum& mine, size_t p,
+                    int64_t i) {
+  for (int r = 0; r < comm.update_size(); ++r) {
+    const Slice slice = SliceOf(TotalCount(mine.pieces), r, comm.update_size());
+    if (i < slice.begin || i >= slice.end) continue;
+    if (r == comm.update_rank()) return mine.states[p];
+    if (!mine.pieces[p].state.empty()) return comm.StateArrays(r)[p];
+  }
+  return nullptr;
+}
+
+// Momentum of a kind over three pieces, several times: outputs are equal on
+// all ranks; each rank's state is right in its own slice, and it sees the
+// others' in theirs.
+void CheckUpdates(Communicator& comm, bool shared) {
+  Arrays arrays(comm, shared);
+  const Momentum mine(comm, arrays,
+                      comm.sees_arrays() && (shared || comm.host() == nullptr));
   const double factor = 1.0 / (1 + comm.rank());
   for (int t = 0; t < kTimes; ++t) {
-    EXPECT_OK(
-        comm.AllReduceUpdate(pieces, kFloat, ReduceOp::kSum, factor, update));
+    EXPECT_OK(comm.AllReduceUpdate(mine.pieces, kFloat, ReduceOp::kSum, factor,
+                                   [&](const Part& part, const void* combined) {
+                                     return mine.Update(part, combined);
+                                   }));
   }
   int64_t before = 0;
   for (size_t p = 0; p < 3; ++p) {
@@ -105,21 +129,12 @@ void CheckUpdates(Communicator& comm, bool shared) {
         state = 0.5 * state + sum;
         value -= 0.25 * state;
       }
-      ASSERT_NEAR(static_cast<float*>(pieces[p].out)[i], value, 2e-4)
+      ASSERT_NEAR(static_cast<float*>(mine.pieces[p].out)[i], value, 2e-4)
           << "piece " << p << " element " << i;
-      for (int r = 0; r < comm.update_size(); ++r) {
-        const Slice slice = SliceOf(TotalCount(pieces), r, comm.update_size());
-        if (before + i < slice.begin || before + i >= slice.end) continue;
-        const void* array = nullptr;
-        if (r == comm.update_rank()) {
-          array = states[p];
-        } else if (!pieces[p].state.empty()) {
-          array = comm.StateArrays(r)[p];
-        }
-        if (array == nullptr) continue;
-        ASSERT_NEAR(static_cast<const float*>(array)[i], state, 2e-4)
-            << "state of rank " << r << " piece " << p << " element " << i;
-      }
+      const void* array = StateOf(comm, mine, p, before + i);
+      if (array == nullptr) continue;
+      ASSERT_NEAR(static_cast<const float*>(array)[i], state, 2e-4)
+          << "state of piece " << p << " element " << i;
     }
     before += kCounts[p];
   }
@@ -187,13 +202,13 @@ TEST_P(CommunicatorUpdateTest, AnUpdateByTheMeanGetsTheMeanOfAllRanks) {
           static_cast<int32_t>(i) * (comm.rank() * comm.rank() + 1);
     }
     const Piece piece{in.data(), out.data(), kCount};
-    EXPECT_OK(comm.AllReduceUpdate(
-        {&piece, 1}, kInt32, ReduceOp::kMean, 1.0,
-        [&](const Part& part, const void* mean) {
-          std::copy_n(static_cast<const int32_t*>(mean), part.count,
-                      out.data() + part.begin);
-          return Ok();
-        }));
+    EXPECT_OK(comm.AllReduceUpdate({&piece, 1}, kInt32, ReduceOp::kMean, 1.0,
+                                   [&](const Part& part, const void* mean) {
+                                     std::copy_n(
+                                         static_cast<const int32_t*>(mean),
+                                         part.count, out.data() + part.begin);
+                                     return Ok();
+                                   }));
     int64_t factors = 0;
     for (int r = 0; r < comm.size(); ++r) factors += r * r + 1;
     for (int64_t i = 0; i < kCount; ++i) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -103,8 +104,8 @@ Result<Saved> MakeVariables(const BenchOptions& o, int threads) {
   for (int i = 0; i < kVariables; ++i) {
     const Output random = ops::RandomUniform(
         root, Tensor::Vector<int32_t>({static_cast<int32_t>(each)}), kFloat);
-    variables.push_back(ops::InitializedVariable(
-        root.WithName(StrCat("v", i)), random));
+    variables.push_back(
+        ops::InitializedVariable(root.WithName(StrCat("v", i)), random));
   }
   Node* init = ops::VariablesInitializer(root.WithName("init"));
   LS_RETURN_IF_ERROR(graph.status());
@@ -128,27 +129,27 @@ Status Timed(std::vector<double>* us, const F& call) {
   return Ok();
 }
 
-}  // namespace
+// Microseconds of each round: save, plain write, restore and plain read from
+// the disk, the same from memory.
+using CheckpointTimes = std::array<std::vector<double>, 6>;
 
-Status BenchCheckpoint(const BenchOptions& o, int threads) {
-  const Folder folder(o.dir);
-  LS_RETURN_IF_ERROR(folder.status());
-  LS_ASSIGN_OR_RETURN(Saved saved, MakeVariables(o, threads));
+Status RunCheckpoints(const Saved& saved, const Folder& folder, int rounds,
+                      CheckpointTimes* times) {
+  CheckpointTimes& us = *times;
   std::vector<char> bytes(static_cast<size_t>(saved.bytes), 'x');
-  std::vector<double> us[6];  // as in kWays
   const std::string plain = folder / "plain";
-  for (int i = 0; i < (o.steps > 0 ? o.steps : kRounds); ++i) {
+  for (int i = 0; i < rounds; ++i) {
     // Files that replace nothing, both of them.
     (void)Env::Default()->DeleteFile(plain);
     std::string prefix;
     LS_RETURN_IF_ERROR(Timed(&us[0], [&]() -> Status {
-      LS_ASSIGN_OR_RETURN(prefix, saved.saver->Save(*saved.session,
-                                                    folder / "model", i));
+      LS_ASSIGN_OR_RETURN(
+          prefix, saved.saver->Save(*saved.session, folder / "model", i));
       return Ok();
     }));
     LS_RETURN_IF_ERROR(Timed(&us[1], [&] { return PlainWrite(plain, bytes); }));
     const std::string data = prefix + ".data-00000-of-00001";
-    for (const int again : {0, 2}) {  // from the disk, then from memory
+    for (const size_t again : {0, 2}) {  // from the disk, then from memory
       if (again == 0) ForgetFile(data);
       LS_RETURN_IF_ERROR(Timed(&us[2 + again], [&] {
         return saved.saver->Restore(*saved.session, prefix);
@@ -158,22 +159,26 @@ Status BenchCheckpoint(const BenchOptions& o, int threads) {
           Timed(&us[3 + again], [&] { return PlainRead(plain, &bytes); }));
     }
   }
+  return Ok();
+}
+
+void PrintCheckpoints(const BenchOptions& o, int threads, int64_t bytes,
+                      const CheckpointTimes& us) {
   constexpr const char* kWays[] = {"save",
                                    "plain write and fsync",
                                    "restore from the disk",
                                    "plain read from the disk",
                                    "restore from memory",
                                    "plain read from memory"};
-  constexpr const char* kKeys[] = {"us",         "plain", "read",
-                                   "plain_read", "read_again",
-                                   "plain_read_again"};
-  Json more = {{"bytes", saved.bytes}};
+  constexpr const char* kKeys[] = {
+      "us", "plain", "read", "plain_read", "read_again", "plain_read_again"};
+  Json more = {{"bytes", bytes}};
   if (!o.json) {
     std::printf("%lld bytes, %zu rounds, milliseconds\n%-28s %9s %9s\n",
-                static_cast<long long>(saved.bytes), us[0].size(), "", "min",
+                static_cast<long long>(bytes), us[0].size(), "", "min",
                 "median");
   }
-  for (int i = 0; i < 6; ++i) {
+  for (size_t i = 0; i < us.size(); ++i) {
     const BenchTimes times(us[i]);
     if (i > 0) {
       more[StrCat(kKeys[i], "_us_min")] = Rounded(times.min());
@@ -189,7 +194,20 @@ Status BenchCheckpoint(const BenchOptions& o, int threads) {
     }
     std::printf("\n");
   }
-  if (o.json) PrintJson(RowJson({o.name, threads, 1, 0}, BenchTimes(us[0]), more));
+  if (o.json)
+    PrintJson(RowJson({o.name, threads, 1, 0}, BenchTimes(us[0]), more));
+}
+
+}  // namespace
+
+Status BenchCheckpoint(const BenchOptions& o, int threads) {
+  const Folder folder(o.dir);
+  LS_RETURN_IF_ERROR(folder.status());
+  LS_ASSIGN_OR_RETURN(const Saved saved, MakeVariables(o, threads));
+  CheckpointTimes times;
+  LS_RETURN_IF_ERROR(
+      RunCheckpoints(saved, folder, o.steps > 0 ? o.steps : kRounds, &times));
+  PrintCheckpoints(o, threads, saved.bytes, times);
   return Ok();
 }
 
@@ -208,10 +226,9 @@ Status BenchInput(const BenchOptions& o, int threads) {
   for (const int depth : {0, 2}) {
     LS_ASSIGN_OR_RETURN(
         const auto batches,
-        BatchPipeline::Create(images, labels, {.batch = batch,
-                                               .seed = 1,
-                                               .depth = depth,
-                                               .classes = 10}));
+        BatchPipeline::Create(
+            images, labels,
+            {.batch = batch, .seed = 1, .depth = depth, .classes = 10}));
     std::vector<double> us;
     for (int i = 0; i < (o.steps > 0 ? o.steps : 2000) + o.warmup; ++i) {
       const Stopwatch one;

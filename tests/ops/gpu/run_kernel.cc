@@ -52,33 +52,44 @@ Result<const KernelDef*> KernelCase::CpuKernel() const {
   return cpu;
 }
 
-Result<std::vector<Tensor>> KernelCase::Run(RunFn run, PrepareFn prepare,
-                                            void* stream) const {
-  Graph graph;
-  LS_ASSIGN_OR_RETURN(const Node* node, Build(&graph));
+// What a step reads, as a plan would hand it over.
+struct KernelCase::Inputs {
   StepOperands operands;
-  std::vector<Tensor> inputs;
-  std::vector<std::unique_ptr<Variable>> variables;
+  std::vector<Tensor> values;
+  std::vector<std::unique_ptr<Variable>> variables;  // null: a value
+};
+
+Status KernelCase::MakeInputs(Inputs* in) const {
   for (const Operand& o : operands_) {
     const auto same = std::ranges::find_if(operands_, [&](const Operand& p) {
       return p.value.data() == o.value.data();
     });
     const auto at = static_cast<size_t>(same - operands_.begin());
-    inputs.push_back(o.is_variable        ? Tensor()
-                     : at < inputs.size() ? inputs[at]
-                                          : o.value.Clone());
-    operands.input_shapes.push_back(o.value.shape());
+    in->values.push_back(o.is_variable            ? Tensor()
+                         : at < in->values.size() ? in->values[at]
+                                                  : o.value.Clone());
+    in->operands.input_shapes.push_back(o.value.shape());
     std::unique_ptr<Variable> variable;
     if (o.is_variable) {
       variable = std::make_unique<Variable>("v", o.value.dtype(),
                                             o.value.shape(), nullptr);
       LS_RETURN_IF_ERROR(variable->Assign(o.value));
-      inputs.back() = variable->value();
+      in->values.back() = variable->value();
     }
-    operands.variables.push_back(variable.get());
-    variables.push_back(std::move(variable));
+    in->operands.variables.push_back(variable.get());
+    in->variables.push_back(std::move(variable));
   }
-  for (const Tensor& t : inputs) operands.input_values.push_back(&t);
+  for (const Tensor& t : in->values) in->operands.input_values.push_back(&t);
+  return Ok();
+}
+
+Result<std::vector<Tensor>> KernelCase::Run(RunFn run, PrepareFn prepare,
+                                            void* stream) const {
+  Graph graph;
+  LS_ASSIGN_OR_RETURN(const Node* node, Build(&graph));
+  Inputs given;
+  LS_RETURN_IF_ERROR(MakeInputs(&given));
+  auto& [operands, inputs, variables] = given;
   std::vector<Tensor> outputs;
   for (int i = 0; i < node->num_outputs(); ++i) {
     const bool is_ref = IsRef(node->output_type(i));

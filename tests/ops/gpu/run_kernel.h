@@ -56,6 +56,8 @@ class KernelCase {
   void ExpectSameOnStream() const;
 
  private:
+  struct Inputs;
+  Status MakeInputs(Inputs* in) const;
   Result<std::vector<Tensor>> Run(RunFn run, PrepareFn prepare,
                                   void* stream) const;
   Result<Node*> Build(Graph* graph) const;
