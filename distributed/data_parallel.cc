@@ -11,6 +11,7 @@
 #include "distributed/find_gradients.h"
 #include "distributed/gradient_facts.h"
 #include "distributed/original_order.h"
+#include "distributed/root_values.h"
 #include "distributed/row_gradients.h"
 #include "distributed/step_estimate.h"
 #include "runtime/exec/schedule.h"
@@ -46,7 +47,7 @@ class Rewriter {
     if (rows || !gradients.empty()) LS_RETURN_IF_ERROR(ShareBatch());
     if (rows) LS_RETURN_IF_ERROR(ExchangeRows());
     if (!gradients.empty()) LS_RETURN_IF_ERROR(Exchange(gradients));
-    LS_RETURN_IF_ERROR(BroadcastAssigned());
+    LS_RETURN_IF_ERROR(BroadcastFromRoot());
     if (options_.divide_updates) LS_RETURN_IF_ERROR(CompleteSlots(context_));
     ChainSynchronizing();
     return graph_.TopologicalOrder().status();
@@ -58,7 +59,7 @@ class Rewriter {
   Status ExchangeRows();
   Status UseRows(const RowGradient& gradient, const RowUpdate& update,
                  Node* exchange);
-  Status BroadcastAssigned();
+  Status BroadcastFromRoot();
   std::vector<std::string> TrainedVariables() const;
   Status ShareBatch();
   Status Exchange(const std::vector<Gradient>& gradients);
@@ -187,29 +188,21 @@ Place Rewriter::PlaceBehind(Output value, int position) const {
   return place;
 }
 
-Status Rewriter::BroadcastAssigned() {
-  // A rank may still read another one's slices of a slot: that one is given
-  // its new value when both have come here.
-  const std::unordered_set<std::string> slots = FindSlots(context_.original);
+Status Rewriter::BroadcastFromRoot() {
   std::unordered_map<Output, Output, OutputHash> broadcast;
-  for (Node* node : graph_.nodes()) {
-    if (!node->traits().assigns) continue;
-    const Output value = node->input(1);
-    if (!IsPod(BaseOf(value.dtype()))) continue;  // strings: each rank's own
-    if (EqualOnAllRanks(value) &&
-        !slots.contains(VariableBehind(node->input(0)).node->name())) {
-      continue;
-    }
+  for (const auto& [node, input] :
+       FindRootValues(context_, options_.divide_updates)) {
+    const Output value = node->input(input);
     auto found = broadcast.find(value);
     if (found == broadcast.end()) {
       LS_ASSIGN_OR_RETURN(Node * added,
                           Add({.name = StrCat(node->name(), "/_from_root"),
                                .op = "_BroadcastFromRoot",
                                .inputs = {value}},
-                              PlaceBehind(value, order_.OfInput(node, 1))));
+                              PlaceBehind(value, order_.OfInput(node, input))));
       found = broadcast.emplace(value, added->output(0)).first;
     }
-    graph_.SetInput(node, 1, found->second);
+    graph_.SetInput(node, input, found->second);
   }
   return Ok();
 }

@@ -8,8 +8,9 @@
 // In every plan of a session with more than one rank
 // - the gradients that reach Apply* ops are averaged over the ranks, by their
 //   parts of the global batch, in buckets, in the order in which the backward
-//   pass makes them; those of optimisers made of Assign, AssignAdd and
-//   AssignSub before their arithmetic (runtime/exec/composed_updates.h);
+//   pass makes them; before they are clipped, and before the arithmetic of
+//   optimisers made of Assign, AssignAdd and AssignSub
+//   (runtime/exec/composed_updates.h);
 // - random ops of unknown batch size (dropout) draw as parts of the global
 //   batch, in plans that train;
 // - where that is as good, each rank updates a part of the variables with the

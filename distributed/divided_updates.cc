@@ -36,6 +36,13 @@ void ForEachSlotUse(const Graph& graph, F f) {
 
 }  // namespace
 
+bool HasSlots(const Node& update) {
+  for (int i = 1; i < update.num_inputs(); ++i) {
+    if (UpdatesInput(update, i)) return true;
+  }
+  return false;
+}
+
 std::unordered_set<std::string> FindSlots(const Graph& original) {
   std::unordered_set<std::string> slots;
   ForEachSlotUse(original, [&](const Node& user, const Node& variable) {
@@ -177,8 +184,7 @@ Status CompleteFor(PassContext& context, Node* slot, Node* user) {
   if (writes) {
     const int value =
         user->traits().assigns ? 1 : user->traits().applies_gradient;
-    Node* exchange = user->input(value).node;
-    if (exchange->traits().synchronizes) {
+    for (Node* exchange : SynchronizingAbove(user->input(value))) {
       graph.AddControlEdge(complete, exchange);
     }
   }

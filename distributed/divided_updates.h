@@ -47,6 +47,9 @@ class DividedUpdates {
   std::vector<std::pair<std::span<const Gradient>, Node*>> replaced_;
 };
 
+// The Apply* op has variables behind the first.
+bool HasSlots(const Node& update);
+
 // The names of the optimisers' slots: the variables of Apply* ops behind the
 // first.
 std::unordered_set<std::string> FindSlots(const Graph& original);

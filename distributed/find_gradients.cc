@@ -6,6 +6,7 @@
 
 #include "distributed/gradient_facts.h"
 #include "distributed/plan_samples.h"
+#include "distributed/row_gradients.h"
 #include "runtime/exec/composed_updates.h"
 #include "runtime/exec/replica_cut.h"
 
@@ -53,7 +54,8 @@ std::vector<Use> UsesOf(const Graph& graph, const ComposedUpdates& composed) {
   for (Node* node : graph.nodes()) {
     const int input = node->traits().applies_gradient;
     if (input < 0 || RowsOf(*node).values >= 0 ||
-        composed.applies.contains(node)) {
+        composed.applies.contains(node) ||
+        IndependentOfRank(node->input(input))) {
       continue;
     }
     uses.emplace_back(node, input);
@@ -81,6 +83,7 @@ Result<FoundGradients> FindGradients(const PassContext& context,
   } else {
     LS_ASSIGN_OR_RETURN(const PlanSamples samples,
                         PlanSamples::Make(context, order));
+    LS_RETURN_IF_ERROR(CheckRowsAreNotClipped(graph, samples));
     LS_ASSIGN_OR_RETURN(composed, FindComposedUpdates(graph.nodes(), samples));
   }
   std::unordered_map<Output, size_t, OutputHash> index;

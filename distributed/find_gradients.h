@@ -2,7 +2,9 @@
 #pragma once
 
 // Which tensors of a plan the ranks sum, and who reads the sums: Apply* ops, or
-// the arithmetic of composed updates. Internal to distributed/.
+// the arithmetic before them and that of composed updates. What Apply* ops read
+// that is the same on all ranks, such as gradients that earlier runs added up,
+// is not summed. Internal to distributed/.
 
 #include <unordered_set>
 #include <vector>
@@ -19,8 +21,8 @@ struct FoundGradients {
   std::unordered_set<const Node*> composed;
 };
 
-// UNIMPLEMENTED naming the node whose gradient cannot be summed. Gradients of
-// rows are not among them (row_gradients.h).
+// UNIMPLEMENTED naming the node whose gradient cannot be summed, gradients of
+// rows included, which are not among these (row_gradients.h).
 Result<FoundGradients> FindGradients(const PassContext& context,
                                      const OriginalOrder& order);
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <string_view>
-#include <vector>
 
 namespace lockstep {
 namespace {
@@ -13,9 +12,9 @@ namespace {
 template <class F>
 void ForAllAbove(Output o, F visit) {
   std::unordered_set<const Node*> seen = {o.node};
-  std::vector<const Node*> stack = {o.node};
+  std::vector<Node*> stack = {o.node};
   while (!stack.empty()) {
-    const Node* n = stack.back();
+    Node* n = stack.back();
     stack.pop_back();
     if (!visit(*n)) continue;
     for (const Output& in : n->inputs()) {
@@ -39,19 +38,40 @@ bool IsUpdateOfVariable(const Node& n) {
          IsHandle(n.input(0).dtype()) && IsHandle(n.output_type(0));
 }
 
-}  // namespace
-
-bool EqualOnAllRanks(Output o) {
-  bool equal = true, shared = false;
+// `*shared`: variables or exchanged values are among what it is made of.
+bool IndependentAbove(Output o, bool* shared) {
+  bool equal = true;
   ForAllAbove(o, [&](const Node& n) {
     const bool source = n.traits().variable || n.traits().synchronizes;
-    shared = shared || source;
+    *shared = *shared || source;
     equal = equal &&
             (source || IsUpdateOfVariable(n) ||
              (!n.traits().stateful && !n.traits().random && n.op() != "_Feed"));
     return equal && !source;
   });
+  return equal;
+}
+
+}  // namespace
+
+bool EqualOnAllRanks(Output o) {
+  bool shared = false;
+  const bool equal = IndependentAbove(o, &shared);
   return equal && shared;
+}
+
+bool IndependentOfRank(Output o) {
+  bool shared = false;
+  return IndependentAbove(o, &shared);
+}
+
+std::vector<Node*> SynchronizingAbove(Output o) {
+  std::vector<Node*> found;
+  ForAllAbove(o, [&](Node& n) {
+    if (n.traits().synchronizes) found.push_back(&n);
+    return !n.traits().synchronizes;
+  });
+  return found;
 }
 
 void MarkUsers(Node* node, const Consumers& consumers,

@@ -4,6 +4,7 @@
 // What the data-parallel rewrite asks of nodes. Internal to distributed/.
 
 #include <unordered_set>
+#include <vector>
 
 #include "runtime/graph/graph.h"
 
@@ -12,6 +13,11 @@ namespace lockstep {
 // What is computed from variables and exchanged values alone is the same on all
 // ranks: powers of a decay, counters of steps, an optimiser's slots.
 bool EqualOnAllRanks(Output o);
+// As that, or constant.
+bool IndependentOfRank(Output o);
+
+// The exchanges nearest above the output.
+std::vector<Node*> SynchronizingAbove(Output o);
 
 // Adds all that runs after `node` to `users`, which holds with each node that
 // it has all that runs after that one.

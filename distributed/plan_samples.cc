@@ -5,12 +5,13 @@
 
 #include "distributed/gradient_facts.h"
 #include "runtime/exec/sample_rows.h"
+#include "runtime/exec/training_variables.h"
 
 namespace lockstep {
 
 Result<PlanSamples> PlanSamples::Make(const PassContext& context,
                                       const OriginalOrder& order) {
-  PlanSamples samples(order);
+  PlanSamples samples(context.original, order);
   LS_ASSIGN_OR_RETURN(const std::vector<Node*> nodes,
                       context.graph.TopologicalOrder());
   for (Node* n : nodes) {
@@ -67,6 +68,11 @@ bool PlanSamples::MakesRows(const Node& n, int output) const {
 
 bool PlanSamples::HasRows(const Node& user, int input) const {
   return rows_.contains(user.input(input));
+}
+
+bool PlanSamples::Trains(const Node& variable) const {
+  if (!training_) training_ = TrainingVariables(*original_);
+  return training_->contains(variable.name());
 }
 
 }  // namespace lockstep

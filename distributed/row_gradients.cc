@@ -10,9 +10,9 @@ namespace {
 
 // Each element of the output is made of the elements at its place.
 constexpr std::string_view kElementwise[] = {
-    "Abs", "Add",  "AddV2",   "Cast",  "Div",    "Identity",   "Maximum",
-    "Minimum", "Mul", "Neg",  "Pow",   "RealDiv", "Reciprocal", "Rsqrt",
-    "Sign", "Sqrt", "Square", "Sub"};
+    "Abs",        "Add",     "AddV2", "Cast", "Div",    "Identity",
+    "Maximum",    "Minimum", "Mul",   "Neg",  "Pow",    "RealDiv",
+    "Reciprocal", "Rsqrt",   "Sign",  "Sqrt", "Square", "Sub"};
 
 // What an elementwise node makes its output of, but for scalars; undefined when
 // that is not one output.
@@ -84,15 +84,65 @@ Result<std::vector<RowGradient>> FindRowGradients(const Graph& graph) {
       at = added_at.try_emplace(indices, at).first->second;
     }
     if (at == gradients.size()) gradients.emplace_back().indices = indices;
-    gradients[at].updates.push_back({.node = node, .inputs = inputs, .steps = {}});
+    gradients[at].updates.push_back(
+        {.node = node, .inputs = inputs, .steps = {}});
   }
   for (RowGradient& gradient : gradients) {
-    std::ranges::sort(gradient.updates, {}, [](const RowUpdate& u) {
-      return u.node->name();
-    });
+    std::ranges::sort(gradient.updates, {},
+                      [](const RowUpdate& u) { return u.node->name(); });
     LS_RETURN_IF_ERROR(FindValues(&gradient));
   }
   return gradients;
+}
+
+namespace {
+
+constexpr std::string_view kClips[] = {"ClipByValue", "Maximum", "Minimum"};
+
+// What the output of a node between a gradient of rows and its update is made
+// of: rows are summed by index, too.
+Output RowsBefore(const Node& n) {
+  const bool hands_on = n.op() == "UnsortedSegmentSum" || n.op() == "Reshape" ||
+                        n.op() == "ClipByValue";
+  return hands_on ? n.input(0) : OnlyRows(n);
+}
+
+// Other samples, of any rank, would clip its rows otherwise.
+bool ClipsRows(const Node& n, const SampleFlow& samples) {
+  if (std::ranges::find(kClips, n.op()) != std::ranges::end(kClips)) {
+    return true;
+  }
+  for (int i = 0; i < n.num_inputs(); ++i) {
+    const Output in = n.input(i);
+    if (in.shape().HasRank() && in.shape().rank() == 0 &&
+        IsFloating(BaseOf(in.dtype())) && samples.Depends(in) &&
+        !samples.IsFed(in) && !samples.HasRows(n, i)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+Status CheckRowsAreNotClipped(const Graph& graph, const SampleFlow& samples) {
+  for (const Node* node : graph.nodes()) {
+    const RowInputs inputs = RowsOf(*node);
+    if (inputs.values < 0) continue;
+    Output rows = node->input(inputs.values);
+    for (Output before = RowsBefore(*rows.node); before.defined();
+         before = RowsBefore(*rows.node)) {
+      if (ClipsRows(*rows.node, samples)) {
+        return Unimplemented(
+            "node '", node->name(), "' (", node->op(),
+            ") updates rows by a gradient that node '", rows.node->name(),
+            "' (", rows.node->op(),
+            ") clips or the like: it cannot be averaged over ranks");
+      }
+      rows = before;
+    }
+  }
+  return Ok();
 }
 
 }  // namespace lockstep

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "distributed/gradient_facts.h"
+#include "runtime/exec/sample_flow.h"
 #include "runtime/graph/graph.h"
 
 namespace lockstep {
@@ -30,8 +31,13 @@ struct RowGradient {
   std::vector<RowUpdate> updates;  // the first by name first
 };
 
-// In the order of the graph. UNIMPLEMENTED, with the nodes' names, where updates
-// by the same indices have no rows in common.
+// In the order of the graph. UNIMPLEMENTED, with the nodes' names, where
+// updates by the same indices have no rows in common.
 Result<std::vector<RowGradient>> FindRowGradients(const Graph& graph);
+
+// UNIMPLEMENTED, with the update's name, where rows are clipped before it, by
+// value or by a norm: one process would see the rows of all ranks, and each as
+// often as it is looked up.
+Status CheckRowsAreNotClipped(const Graph& graph, const SampleFlow& samples);
 
 }  // namespace lockstep

@@ -2,9 +2,11 @@
 #include "runtime/exec/composed_updates.h"
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 
+#include "runtime/exec/gradient_arithmetic.h"
 #include "runtime/exec/schedule.h"
 
 namespace lockstep {
@@ -29,7 +31,7 @@ struct Update {
   std::vector<Output> gradients;
   NodeSet arithmetic, reads;
   bool has_rows = false;  // the value itself
-  bool fed = false;       // no rows up to something fed
+  bool fed = false;       // no rows up to something fed that is no scalar
 };
 
 class Finder {
@@ -39,33 +41,49 @@ class Finder {
 
   Result<ComposedUpdates> Run() {
     if (!FindUpdates()) return ComposedUpdates();
-    for (Update& u : updates_) Walk(&u);
-    FindModel();
-    for (const Update& u : updates_) {
-      if (u.composed) {
-        LS_RETURN_IF_ERROR(TakeComposed(u));
+    const bool walks = any_composed_ || AnyRows();
+    for (Update& u : updates_) {
+      if (walks) {
+        Walk(&u);
       } else {
-        TakeApply(u);
+        u.fed = samples_.Depends(u.node->input(u.value));
       }
     }
+    FindModel();
+    FindArithmetic();
+    for (const Update& u : updates_) {
+      LS_RETURN_IF_ERROR(u.composed ? TakeComposed(u) : CheckApply(u));
+    }
+    TakeApplies();
     if (found_.gradients.empty()) return ComposedUpdates();
     for (const Update& u : updates_) {
-      found_.readers.insert(u.node);
-      found_.readers.insert(u.arithmetic.begin(), u.arithmetic.end());
       if (u.composed && IsTaken(u)) found_.updates.insert(u.node);
     }
+    MoveDown();
     return std::move(found_);
   }
 
  private:
   bool FindUpdates();
+  bool AnyRows() const;
   void Walk(Update* update) const;
   void FindModel();
   void AddModelReads(const Update& update);
+  void FindArithmetic();
   std::vector<const Update*> Behind(const Update& update) const;
+  Status Refuse(const Update& update, std::string_view why) const;
   Status TakeComposed(const Update& update);
-  void TakeApply(const Update& update);
+  Status TakeFed(const Update& update);
+  Status CheckApply(const Update& update) const;
+  void TakeApplies();
+  bool SharesTaken(const std::vector<const Update*>& updates) const;
+  bool IsAffine(const Update& update) const;
   void Take(const std::vector<const Update*>& updates);
+  void Take(Output gradient) {
+    if (taken_.insert(gradient).second) found_.gradients.push_back(gradient);
+  }
+  const Node* OnlyUser(Output gradient, const OutputSet& gradients) const;
+  void MoveDown();
   bool IsTaken(const Update& u) const {
     return !u.fed && !u.gradients.empty() &&
            std::ranges::all_of(u.gradients, [&](const Output& g) {
@@ -76,16 +94,18 @@ class Finder {
   const std::vector<Node*>& nodes_;
   const SampleFlow& samples_;
   std::vector<Update> updates_;
+  bool any_composed_ = false;
   std::unordered_map<const Node*, std::vector<size_t>> composed_of_;
   OutputSet of_composed_;  // gradients of composed updates
   // Variables of which rows of samples are made; the same where the graph has
   // no rows: those of which something of another shape is made.
   NodeSet model_, closed_model_;
+  std::optional<GradientArithmetic> arithmetic_;
   OutputSet taken_;
   ComposedUpdates found_;
 };
 
-// False when no update is composed of what depends on samples.
+// False when no update depends on samples.
 bool Finder::FindUpdates() {
   bool any = false;
   for (const Node* n : nodes_) {
@@ -94,7 +114,9 @@ bool Finder::FindUpdates() {
     const Output variable = VariableBehind(n->input(0));
     if (!variable.defined()) continue;
     const int value = composed ? 1 : n->traits().applies_gradient;
-    any = any || (composed && samples_.Depends(n->input(value)));
+    const bool depends = samples_.Depends(n->input(value));
+    any = any || depends;
+    any_composed_ = any_composed_ || (composed && depends);
     if (composed) composed_of_[variable.node].push_back(updates_.size());
     updates_.push_back({.node = n,
                         .value = value,
@@ -102,6 +124,15 @@ bool Finder::FindUpdates() {
                         .composed = composed});
   }
   return any;
+}
+
+bool Finder::AnyRows() const {
+  return std::ranges::any_of(nodes_, [&](const Node* n) {
+    for (int i = 0; i < n->num_inputs(); ++i) {
+      if (samples_.HasRows(*n, i)) return true;
+    }
+    return false;
+  });
 }
 
 void Finder::Walk(Update* update) const {
@@ -121,7 +152,8 @@ void Finder::Walk(Update* update) const {
     if (n.traits().applies_gradient >= 0 || n.traits().synchronizes) continue;
     if (samples_.Depends(o)) {
       if (samples_.IsFed(o)) {
-        update->fed = true;
+        update->fed =
+            update->fed || !o.shape().HasRank() || o.shape().rank() > 0;
         continue;
       }
       bool rows = false;
@@ -129,7 +161,7 @@ void Finder::Walk(Update* update) const {
         rows = rows || samples_.HasRows(n, i);
       }
       if (rows) {
-        update->gradients.push_back(o);
+        if (IsFloating(BaseOf(o.dtype()))) update->gradients.push_back(o);
         continue;
       }
       update->arithmetic.insert(&n);
@@ -180,6 +212,16 @@ void Finder::FindModel() {
   }
 }
 
+void Finder::FindArithmetic() {
+  std::vector<Output> gradients;
+  for (const Update& u : updates_) {
+    found_.readers.insert(u.node);
+    found_.readers.insert(u.arithmetic.begin(), u.arithmetic.end());
+    gradients.insert(gradients.end(), u.gradients.begin(), u.gradients.end());
+  }
+  arithmetic_.emplace(found_.readers, gradients);
+}
+
 // The update and the composed ones of the variables that its value is made of,
 // and so on.
 std::vector<const Update*> Finder::Behind(const Update& update) const {
@@ -199,48 +241,131 @@ std::vector<const Update*> Finder::Behind(const Update& update) const {
 
 void Finder::Take(const std::vector<const Update*>& updates) {
   for (const Update* u : updates) {
-    for (const Output& g : u->gradients) {
-      if (taken_.insert(g).second) found_.gradients.push_back(g);
-    }
+    for (const Output& g : u->gradients) Take(g);
   }
 }
 
+Status Finder::Refuse(const Update& update, std::string_view why) const {
+  return Unimplemented("node '", update.node->name(), "' (", update.node->op(),
+                       ") trains variable '", update.variable->name(),
+                       "' by a gradient that ", why,
+                       ": it cannot be summed over ranks");
+}
+
+constexpr std::string_view kFixedSamples =
+    "is not to be told from its samples, their number being fixed in the graph "
+    "(a placeholder with an open dimension 0 would do)";
+
 Status Finder::TakeComposed(const Update& update) {
-  const auto refuse = [&](std::string_view why) {
-    return Unimplemented("node '", update.node->name(), "' (",
-                         update.node->op(), ") trains variable '",
-                         update.variable->name(), "' by a gradient that ", why,
-                         ": it cannot be summed over ranks");
-  };
-  const std::vector<const Update*> behind = Behind(update);
-  if (model_.contains(update.variable)) {
+  const bool trains = samples_.Depends(update.node->input(update.value)) &&
+                      samples_.Trains(*update.variable);
+  if (model_.contains(update.variable) || trains) {
     if (update.has_rows) {
-      return refuse("has rows of samples or a shape that is not known");
+      return Refuse(update, "has rows of samples or a shape that is not known");
     }
+    const std::vector<const Update*> behind = Behind(update);
     Take(behind);
     if (std::ranges::any_of(
             behind, [](const Update* u) { return !u->gradients.empty(); })) {
       found_.trained.insert(update.variable);
+    } else if (update.fed) {
+      return TakeFed(update);
     }
   } else if (closed_model_.contains(update.variable)) {
-    return refuse(
-        "is not to be told from its samples, their number being fixed in the "
-        "graph (a placeholder with an open dimension 0 would do)");
+    return Refuse(update, kFixedSamples);
   }
   return Ok();
 }
 
-// An Apply* op for part of whose gradients slots are kept by simple ops.
-void Finder::TakeApply(const Update& update) {
-  const std::vector<const Update*> behind = Behind(update);
-  const bool shared = std::ranges::any_of(behind, [&](const Update* u) {
+// A gradient that is fed, or made where no rows are told: its mean may be taken
+// where the variable reads it if all that was done to it is affine. What is
+// assigned as it is fed is a value to start from.
+Status Finder::TakeFed(const Update& update) {
+  if (closed_model_.contains(update.variable)) {
+    return Refuse(update, kFixedSamples);
+  }
+  const Output value = update.node->input(update.value);
+  const ElementPath path = ElementPathTo(value, samples_);
+  if (update.node->traits().assigns && path.is_fed) return Ok();
+  if (!path.affine) return Refuse(update, kFixedSamples);
+  Take(value);
+  found_.trained.insert(update.variable);
+  return Ok();
+}
+
+// Where no rows are told the mean is taken of what the Apply* op reads.
+Status Finder::CheckApply(const Update& update) const {
+  if (!update.fed || !update.gradients.empty()) return Ok();
+  const ElementPath path =
+      ElementPathTo(update.node->input(update.value), samples_);
+  if (path.is_fed || path.affine) return Ok();
+  return Refuse(update, StrCat("was clipped or the like and ", kFixedSamples));
+}
+
+bool Finder::IsAffine(const Update& update) const {
+  return std::ranges::all_of(update.arithmetic, [&](const Node* n) {
+    return !arithmetic_->IsOfGradient({const_cast<Node*>(n), 0}) ||
+           arithmetic_->IsAffine(*n);
+  });
+}
+
+bool Finder::SharesTaken(const std::vector<const Update*>& updates) const {
+  return std::ranges::any_of(updates, [&](const Update* u) {
     return std::ranges::any_of(u->gradients, [&](const Output& g) {
-      return of_composed_.contains(g);
+      return of_composed_.contains(g) || taken_.contains(g);
     });
   });
-  if (!shared) return;
-  Take(behind);
-  found_.applies.insert(update.node);
+}
+
+// Apply* ops of gradients that were clipped, or for part of whose gradients
+// slots are kept by simple ops; and of others that these are made of.
+void Finder::TakeApplies() {
+  for (bool more = true; more;) {
+    more = false;
+    for (const Update& u : updates_) {
+      if (u.composed || found_.applies.contains(u.node)) continue;
+      const std::vector<const Update*> behind = Behind(u);
+      if (IsAffine(u) && !SharesTaken(behind)) continue;
+      Take(behind);
+      found_.applies.insert(u.node);
+      more = true;
+    }
+  }
+}
+
+// The node that alone reads the gradient and is affine in it, as in all other
+// gradients that it reads and alone reads; or null.
+const Node* Finder::OnlyUser(Output gradient,
+                             const OutputSet& gradients) const {
+  const std::vector<const Node*>& users = arithmetic_->UsersOf(gradient);
+  if (users.size() != 1) return nullptr;
+  const Node& user = *users[0];
+  if (user.num_outputs() != 1 || !arithmetic_->IsAffine(user) ||
+      !user.output_shape(0).IsFullyKnown()) {
+    return nullptr;
+  }
+  const bool alone = std::ranges::all_of(user.inputs(), [&](Output in) {
+    return !arithmetic_->IsOfGradient(in) ||
+           (gradients.contains(in) && arithmetic_->UsersOf(in).size() == 1);
+  });
+  return alone ? &user : nullptr;
+}
+
+// To where the sum over the samples is complete: a mean is often the quotient
+// of a sum and the number of this rank's samples.
+void Finder::MoveDown() {
+  std::vector<Output>& all = found_.gradients;
+  OutputSet gradients(all.begin(), all.end());
+  for (size_t i = 0; i < all.size(); ++i) {
+    while (gradients.contains(all[i])) {
+      const Node* const user = OnlyUser(all[i], gradients);
+      if (user == nullptr) break;
+      for (const Output& in : user->inputs()) gradients.erase(in);
+      all[i] = {const_cast<Node*>(user), 0};
+      gradients.insert(all[i]);
+    }
+  }
+  std::erase_if(all, [&](Output g) { return !gradients.contains(g); });
 }
 
 }  // namespace

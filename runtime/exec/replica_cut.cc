@@ -2,11 +2,13 @@
 #include "runtime/exec/replica_cut.h"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_set>
 
 #include "runtime/exec/batch_probe.h"
 #include "runtime/exec/composed_updates.h"
 #include "runtime/exec/schedule.h"
+#include "runtime/exec/training_variables.h"
 #include "runtime/graph/control_flow.h"
 #include "runtime/graph/function.h"
 
@@ -84,6 +86,10 @@ class Cutter : public SampleFlow {
     return Depends(o) && (IsFed(o) || probe_.RowsOfSample(o) > 0 ||
                           !FixedShape(o).IsFullyKnown());
   }
+  bool Trains(const Node& variable) const override {
+    if (!training_) training_ = TrainingVariables(request_.graph);
+    return training_->contains(variable.name());
+  }
   // The planner may have dropped the node: what it was built with, then.
   Shape FixedShape(Output o) const {
     const Shape probed = probe_.FixedShape(o);
@@ -115,6 +121,8 @@ class Cutter : public SampleFlow {
   std::vector<bool> sliced_;  // by feed
   OutputSet fed_, fed_sliced_;
   NodeSet dependents_;
+  // Found when asked for.
+  mutable std::optional<std::unordered_set<std::string>> training_;
   BatchProbe probe_;
   ComposedUpdates composed_;
   OutputSet gradients_;  // of composed_

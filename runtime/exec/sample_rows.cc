@@ -7,13 +7,15 @@
 
 #include "runtime/exec/composed_updates.h"
 #include "runtime/exec/schedule.h"
+#include "runtime/exec/training_variables.h"
 
 namespace lockstep {
 namespace {
 
-// A composed update's value depends on a feed, as does something that reads its
-// variable.
-Result<bool> MayTrain(const Graph& graph) {
+// An Apply* op's gradient depends on a feed; or a composed update's value, as
+// does something that reads its variable, or other variables are trained by
+// that one.
+Result<bool> MayTrain(const Graph& graph, const Graph& whole) {
   LS_ASSIGN_OR_RETURN(const std::vector<Node*> nodes, graph.TopologicalOrder());
   std::unordered_set<const Node*> depends, variables;
   for (const Node* n : nodes) {
@@ -23,6 +25,8 @@ Result<bool> MayTrain(const Graph& graph) {
         })) {
       depends.insert(n);
     }
+    const int gradient = n->traits().applies_gradient;
+    if (gradient >= 0 && depends.contains(n->input(gradient).node)) return true;
     if (IsComposedUpdate(*n) && depends.contains(n->input(1).node)) {
       const Output variable = VariableBehind(n->input(0));
       if (variable.defined()) variables.insert(variable.node);
@@ -35,7 +39,11 @@ Result<bool> MayTrain(const Graph& graph) {
       if (variable.defined() && variables.contains(variable.node)) return true;
     }
   }
-  return false;
+  if (variables.empty()) return false;
+  const std::unordered_set<std::string> training = TrainingVariables(whole);
+  return std::ranges::any_of(variables, [&](const Node* variable) {
+    return training.contains(variable->name());
+  });
 }
 
 // The feeds that have samples along dimension 0, as many as `batch`, or the
@@ -74,7 +82,8 @@ Result<PlanGraph> Inferred(const PlanRequest& request,
 }  // namespace
 
 Status MarkSampleRows(const PlanRequest& request, PlanGraph* plan) {
-  LS_ASSIGN_OR_RETURN(const bool may_train, MayTrain(plan->graph));
+  LS_ASSIGN_OR_RETURN(const bool may_train,
+                      MayTrain(plan->graph, request.graph));
   if (!may_train) return Ok();
   const std::vector<size_t> sliced =
       FindSliced(request, request.environment.options->batch);

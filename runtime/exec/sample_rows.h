@@ -12,11 +12,11 @@ namespace lockstep {
 
 inline constexpr std::string_view kRowsAttr = "_rows";
 
-// `plan`: made from the request. Marks nothing unless a variable is set to, or
-// grows by, what depends on feeds and on itself (FindComposedUpdates), nor
-// where shapes cannot be inferred for another number of samples. Samples are
-// along dimension 0 of SessionOptions::batch; of the first feed that is open
-// there when it is empty.
+// `plan`: made from the request. Marks nothing unless a gradient depends on
+// feeds, or a variable is set to, or grows by, what does and others are trained
+// by (FindComposedUpdates), nor where shapes cannot be inferred for another
+// number of samples. Samples are along dimension 0 of SessionOptions::batch; of
+// the first feed that is open there when it is empty.
 Status MarkSampleRows(const PlanRequest& request, PlanGraph* plan);
 void DropSampleRows(Graph* graph);
 

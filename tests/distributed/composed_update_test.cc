@@ -1,100 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// Optimisers that are written as Assign, AssignAdd and AssignSub of arithmetic:
-// ranks follow one rank on the whole batch, as with Apply* ops.
+// Optimisers that are written as Assign, AssignAdd and AssignSub of arithmetic,
+// and gradients that are clipped before Apply* ops: ranks follow one rank on
+// the whole batch.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <mutex>
 
 #include "ops/array/array.h"
-#include "ops/linalg/linalg.h"
 #include "ops/math/math.h"
-#include "ops/nn/nn.h"
 #include "ops/reduce/reduce.h"
 #include "ops/state/state.h"
+#include "ops/training/clip.h"
 #include "ops/training/optimizer.h"
 #include "ops/training/training.h"
-#include "runtime/graph/gradients.h"
 #include "tests/distributed/linear_model.h"
+#include "tests/distributed/two_layers.h"
 #include "tests/testing/spawn_ranks.h"
 
 namespace lockstep {
 namespace {
 
 using ::testing::HasSubstr;
-using Variables = std::vector<Output>;
-
-// Two layers and a squared error; `train` adds what trains them.
-struct Network {
-  using Train = std::function<Node*(Network&, Output loss)>;
-  explicit Network(const Train& train, bool resource = false,
-                   int64_t samples = -1)
-      : resource(resource) {
-    x = ops::Placeholder(root.WithName("x"), kFloat, Shape{samples, 3});
-    y = ops::Placeholder(root.WithName("y"), kFloat, Shape{samples, 1});
-    w1 = Make("w1",
-              Tensor::Of<float>({3, 4}, {.3f, -.2f, .1f, .5f, .2f, .4f, -.3f,
-                                         .1f, .2f, -.1f, .3f, -.4f}));
-    b1 = Make("b1", Tensor::Of<float>({4}, {.1f, .2f, .3f, .1f}));
-    w2 = Make("w2", Tensor::Of<float>({4, 1}, {.5f, -.3f, .2f, .4f}));
-    trained = {w1, b1, w2};
-    const auto read = [&](Output v) { return ops::ReadVariable(root, v); };
-    const Output hidden = ops::Tanh(
-        root, ops::BiasAdd(root, ops::MatMul(root, x, read(w1)), read(b1)));
-    const Output error = ops::Sub(root, ops::MatMul(root, hidden, read(w2)), y);
-    Output loss =
-        ops::Mean(root.WithName("loss"), ops::Square(root, error), {0, 1});
-    step = train(*this, loss);
-    ops::VariablesInitializer(root.WithName("init"));
-    EXPECT_TRUE(root.ok()) << root.status().ToString();
-  }
-
-  Output Make(const std::string& name, const Tensor& value) {
-    const Scope s = root.WithName(name);
-    const Output v = resource ? ops::InitializedResource(s, value)
-                              : ops::InitializedVariable(s, value);
-    all.push_back(ops::ReadVariable(root.WithName(name + "_now"), v));
-    return v;
-  }
-  // A slot of zeros.
-  Output Slot(Output variable, const std::string& name) {
-    const Shape& shape = variable == w1   ? Shape{3, 4}
-                         : variable == b1 ? Shape{4}
-                                          : Shape{4, 1};
-    Tensor zeros(kFloat, shape);
-    std::ranges::fill(zeros.flat<float>(), 0.0f);
-    return Make(StrCat(variable.node->name(), "_", name), zeros);
-  }
-  Output Set(Output variable, Output value) {
-    if (!resource) return ops::Assign(root, variable, value);
-    return ops::AfterUpdate(root, ops::AssignVariableOp(root, variable, value),
-                            variable);
-  }
-  std::vector<Output> Gradients(Output loss) {
-    std::vector<Output> values;
-    for (const Output& v : trained) read_.push_back(v);
-    root.graph()->UpdateStatus(AddGradients(root, {loss}, read_, &values));
-    return values;
-  }
-  Node* Group(const std::vector<Output>& after) {
-    return root.WithName("train")
-        .WithControlDependencies(after)
-        .Op("NoOp")
-        .Build();
-  }
-
-  Graph graph;
-  Scope root{&graph};
-  bool resource;
-  Output x, y, w1, b1, w2;
-  Variables trained, all;
-  Node* step = nullptr;
-
- private:
-  std::vector<Output> read_;
-};
-
 // slot = decay * slot + (1 - decay) * value
 Output Decayed(Network& n, Output slot, float decay, Output value) {
   const Scope& s = n.root;
@@ -165,41 +92,90 @@ Node* CubesSubtracted(Network& n, Output loss) {
   return n.Group(done);
 }
 
-std::vector<Session::Feed> Data(int step, int64_t begin, int64_t end) {
-  std::vector<Session::Feed> feeds = Batch(begin, end);
-  for (float& v : feeds[0].second.flat<float>()) {
-    v += 0.1f * static_cast<float>(step % 3);
-  }
-  return feeds;
-}
-
-std::vector<std::vector<float>> TrainNetwork(Session& session, const Network& n,
-                                             int64_t begin, int64_t end) {
-  Status s = session.RunTargets({"init"});
-  for (int i = 0; i < 8; ++i) {
-    s.Update(session.RunTargets({n.step->name()}, Data(i, begin, end)));
-  }
-  std::vector<std::string> names;
-  for (const Output& v : n.all) names.push_back(v.name());
-  const auto values = session.Run({}, names);
-  s.Update(values.status());
-  EXPECT_TRUE(s.ok()) << s.ToString();
-  std::vector<std::vector<float>> all;
-  if (s.ok()) {
-    for (const Tensor& t : *values) all.push_back(Floats(t));
-  }
-  return all;
-}
-
-void ExpectNear(const std::vector<std::vector<float>>& got,
-                const std::vector<std::vector<float>>& want, const Network& n) {
-  ASSERT_EQ(got.size(), want.size());
-  for (size_t v = 0; v < want.size(); ++v) {
-    ASSERT_EQ(got[v].size(), want[v].size());
-    for (size_t i = 0; i < want[v].size(); ++i) {
-      EXPECT_NEAR(got[v][i], want[v][i], 2e-5) << n.all[v].name() << " " << i;
+// What clips gradients, for an optimiser of Apply* ops.
+using Clip = std::function<std::vector<Output>(const Scope&,
+                                               const std::vector<Output>&)>;
+template <class Optimizer, class... Parameters>
+Network::Train Clipped(const Clip& clip, Parameters... parameters) {
+  return [=](Network& n, Output loss) {
+    Optimizer optimizer(parameters...);
+    auto pairs = optimizer.ComputeGradients(n.root, loss, n.trained);
+    std::vector<Output> gradients;
+    for (const auto& p : pairs) gradients.push_back(p.gradient);
+    gradients = clip(n.root, gradients);
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      pairs[i].gradient = gradients[i];
     }
+    Node* train = optimizer.ApplyGradients(n.root.WithName("train"), pairs);
+    for (const Output& slot : optimizer.variables()) n.all.push_back(slot);
+    return train;
+  };
+}
+
+Clip Each(const std::function<Output(const Scope&, Output)>& clip) {
+  return [clip](const Scope& s, const std::vector<Output>& gradients) {
+    std::vector<Output> clipped;
+    for (const Output& g : gradients) clipped.push_back(clip(s, g));
+    return clipped;
+  };
+}
+
+Network::Train ClippedByGlobalNorm() {
+  return Clipped<ops::AdamOptimizer>(
+      [](const Scope& s, const std::vector<Output>& gradients) {
+        return ops::ClipByGlobalNorm(s, gradients, 0.2f).clipped;
+      },
+      0.05f, 0.9f, 0.99f, 1e-3f);
+}
+
+Network::Train ClippedByNorm() {
+  return Clipped<ops::MomentumOptimizer>(Each([](const Scope& s, Output g) {
+                                           return ops::ClipByNorm(s, g, 0.1f);
+                                         }),
+                                         0.1f, 0.9f);
+}
+
+// The number of samples is known when the graph runs: sums by hand.
+Network::Train ScaledThenClippedByValue() {
+  return Clipped<ops::GradientDescentOptimizer>(
+      Each([](const Scope& s, Output g) {
+        const Output samples =
+            ops::Cast(s, ops::Size(s, Output{s.graph()->Find("y"), 0}), kFloat);
+        const Output sum = ops::Mul(s, g, samples);
+        return ops::Mul(
+            s,
+            ops::ClipByValue(s, ops::RealDiv(s, sum, samples), -0.04f, 0.05f),
+            2.0f);
+      }),
+      0.3f);
+}
+
+// A mean may be taken before or after it.
+Node* WeightDecayThenApply(Network& n, Output loss) {
+  const Scope& s = n.root;
+  std::vector<Output> done;
+  const std::vector<Output> gradients = n.Gradients(loss);
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    const Output decayed =
+        ops::Add(s, ops::Mul(s, gradients[i], 0.5f),
+                 ops::Mul(s, ops::ReadVariable(s, n.trained[i]), 0.1f));
+    done.push_back(
+        ops::ApplyGradientDescent(s, n.trained[i], 0.2f, decayed)->output(0));
   }
+  return n.Group(done);
+}
+
+// One of the gradients is used as it is; the rate of the others falls with it.
+Node* SomeClipped(Network& n, Output loss) {
+  const Scope& s = n.root;
+  const std::vector<Output> g = n.Gradients(loss);
+  const Output norm = ops::GlobalNorm(s, {g[0], g[1]});
+  const Output scale = ops::RealDiv(s, 0.1f, ops::Add(s, norm, 0.1f));
+  return n.Group(
+      {ops::ApplyGradientDescent(s, n.w1, 0.2f, ops::Mul(s, g[0], scale))
+           ->output(0),
+       ops::ApplyGradientDescent(s, n.b1, 0.2f, g[1])->output(0),
+       ops::ApplyGradientDescent(s, n.w2, 0.2f, g[2])->output(0)});
 }
 
 struct Case {
@@ -263,7 +239,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"AdamWithWeightDecayOfResources", AdamWithWeightDecay, true},
         Case{"SlotsThenApply", SlotsThenApply, false},
         Case{"CubesOfReferences", CubesSubtracted, false},
-        Case{"CubesOfResources", CubesSubtracted, true}),
+        Case{"CubesOfResources", CubesSubtracted, true},
+        Case{"ClippedByGlobalNorm", ClippedByGlobalNorm(), false},
+        Case{"ClippedByGlobalNormOfResources", ClippedByGlobalNorm(), true},
+        Case{"ClippedByNorm", ClippedByNorm(), false},
+        Case{"ScaledThenClippedByValue", ScaledThenClippedByValue(), false},
+        Case{"WeightDecayThenApply", WeightDecayThenApply, false},
+        Case{"SomeClipped", SomeClipped, false}),
     [](const auto& info) { return std::string(info.param.name); });
 
 // What is no gradient stays what it was: a count of the rank's own samples, a
@@ -314,6 +296,44 @@ TEST(ComposedUpdates, AFixedNumberOfSamplesIsRefusedByName) {
     EXPECT_EQ(s.code(), Code::kUnimplemented) << s.ToString();
     EXPECT_THAT(s.message(), HasSubstr("(Assign) trains variable 'w1'"));
     EXPECT_THAT(s.message(), HasSubstr("fixed in the graph"));
+  });
+}
+
+// The elements of a gradient tell it from samples, but not where it is clipped.
+TEST(ComposedUpdates, ClippingWithAFixedNumberOfSamplesIsRefusedByName) {
+  const auto status_of = [](const Network::Train& train) {
+    Status first;
+    SpawnRanksShared(2, [&](std::shared_ptr<Communicator> comm) {
+      const Network own(train, false, 6);
+      auto session = Open(own.graph, comm, {.batch = "x:0"});
+      Status s = session->RunTargets({"init"});
+      EXPECT_TRUE(s.ok()) << s.ToString();
+      s = session->RunTargets({own.step->name()}, Data(0, 0, 6));
+      if (comm->rank() == 0) first = s;
+    });
+    return first;
+  };
+  const Status s = status_of(ClippedByNorm());
+  EXPECT_EQ(s.code(), Code::kUnimplemented) << s.ToString();
+  EXPECT_THAT(s.message(), HasSubstr("(ApplyMomentum) trains variable"));
+  EXPECT_THAT(s.message(), HasSubstr("was clipped or the like"));
+  EXPECT_TRUE(status_of(WeightDecayThenApply).ok());
+}
+
+// What trains without clipping is one exchange with divided updates, as ever.
+TEST(ComposedUpdates, AffineArithmeticKeepsDividedUpdates) {
+  SpawnRanksShared(2, [&](std::shared_ptr<Communicator> comm) {
+    const auto nodes_of = [&](const Network::Train& train) {
+      const Network own(train);
+      auto session = Open(own.graph, comm, {.batch = "x:0"});
+      EXPECT_TRUE(session->RunTargets({"init"}).ok());
+      const auto count = [&](const char* op) {
+        return CountSteps(*session, Data(0, 0, 6), own.step->name(), op);
+      };
+      return std::pair(count("_GradientUpdate"), count("_GradientExchange"));
+    };
+    EXPECT_EQ(nodes_of(WeightDecayThenApply), std::pair(1, 0));
+    EXPECT_EQ(nodes_of(ClippedByNorm()), std::pair(0, 1));
   });
 }
 

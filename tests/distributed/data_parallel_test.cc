@@ -27,17 +27,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-int CountSteps(Session& session, const std::vector<Session::Feed>& feeds,
-               const std::string& target, const std::string& op) {
-  auto info = session.Explain(feeds, {}, {target});
-  EXPECT_TRUE(info.ok()) << info.status().ToString();
-  if (!info.ok()) return -1;
-  return static_cast<int>(
-      std::ranges::count_if(info->steps, [&](const std::string& step) {
-        return step.find(op + "(") != std::string::npos;
-      }));
-}
-
 // Borders of the ranks' parts; the last of them.
 using Borders = std::vector<int64_t>;
 

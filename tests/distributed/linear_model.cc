@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "ops/array/array.h"
@@ -123,6 +124,17 @@ std::unique_ptr<Session> Open(const Graph& graph,
   SessionOptions options;
   UseDataParallel(std::move(comm), std::move(parallel), &options);
   return Open(graph, std::move(options));
+}
+
+int CountSteps(Session& session, const std::vector<Session::Feed>& feeds,
+               const std::string& target, const std::string& op) {
+  auto info = session.Explain(feeds, {}, {target});
+  EXPECT_TRUE(info.ok()) << info.status().ToString();
+  if (!info.ok()) return -1;
+  return static_cast<int>(
+      std::ranges::count_if(info->steps, [&](const std::string& step) {
+        return step.find(op + "(") != std::string::npos;
+      }));
 }
 
 }  // namespace lockstep

@@ -4,6 +4,7 @@
 // A model of one layer and its data, trained alone or by ranks.
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "distributed/communicator.h"
@@ -41,5 +42,9 @@ std::unique_ptr<Session> Open(const Graph& graph, SessionOptions options = {});
 std::unique_ptr<Session> Open(const Graph& graph,
                               std::shared_ptr<Communicator> comm,
                               DataParallelOptions parallel = {.batch = "x:0"});
+
+// Steps of that op in the plan for the target.
+int CountSteps(Session& session, const std::vector<Session::Feed>& feeds,
+               const std::string& target, const std::string& op);
 
 }  // namespace lockstep

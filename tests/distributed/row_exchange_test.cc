@@ -6,9 +6,11 @@
 #include <functional>
 
 #include "ops/array/array.h"
+#include "ops/array/indexed_slices.h"
 #include "ops/math/math.h"
 #include "ops/reduce/reduce.h"
 #include "ops/state/state.h"
+#include "ops/training/clip.h"
 #include "ops/training/optimizer.h"
 #include "tests/distributed/linear_model.h"
 #include "tests/testing/spawn_ranks.h"
@@ -109,10 +111,9 @@ TEST(RowExchangeTest, StepsThatOthersReadStayThoseOfTheRank) {
     auto session = Open(graph, comm, {.batch = "ids:0"});
     EXPECT_TRUE(session->RunTargets({"init"}).ok());
     const float mine = comm->rank() == 0 ? 1.0f : 5.0f;
-    auto fetched =
-        session->Run({{"ids:0", Tensor::Of<int32_t>({1}, {1})},
-                      {"g:0", Tensor::Of<float>({1}, {mine})}},
-                     {"square:0"}, {"add_m", "add_v"});
+    auto fetched = session->Run({{"ids:0", Tensor::Of<int32_t>({1}, {1})},
+                                 {"g:0", Tensor::Of<float>({1}, {mine})}},
+                                {"square:0"}, {"add_m", "add_v"});
     ASSERT_TRUE(fetched.ok()) << fetched.status().ToString();
     EXPECT_EQ(Floats((*fetched)[0]), std::vector<float>{mine * mine});
     auto slots = session->Run({}, {"m:0", "v:0"});
@@ -152,6 +153,65 @@ TEST(RowExchangeTest, RanksFollowOneRankOnTheWholeBatch) {
       }
     });
   }
+}
+
+// A step of a table and a bias whose gradients were clipped.
+using Clip = std::function<std::vector<Output>(const Scope&,
+                                               const std::vector<Output>&)>;
+Status StepOfClipped(const std::shared_ptr<Communicator>& comm,
+                     const Clip& clip) {
+  Graph graph;
+  const Scope root(&graph);
+  const Output table = ops::InitializedVariable(
+      root.WithName("table"), Tensor::Of<float>({2, 1}, {1, 2}));
+  const Output b = ops::InitializedVariable(root.WithName("b"), {0.5f});
+  const Output ids =
+      ops::Placeholder(root.WithName("ids"), kInt32, Shape{-1, 2});
+  const Output rows = ops::Gather(root, table, ids);
+  const Output loss =
+      ops::Mean(root, ops::Square(root, ops::Add(root, rows, b)), {0, 1, 2});
+  ops::AdagradOptimizer optimizer(0.1f);
+  auto pairs = optimizer.ComputeGradients(root, loss, {table, b});
+  const std::vector<Output> clipped =
+      clip(root, {pairs[0].gradient, pairs[1].gradient});
+  pairs[0].gradient = clipped[0];
+  pairs[1].gradient = clipped[1];
+  const std::string train = optimizer.ApplyGradients(root, pairs)->name();
+  ops::VariablesInitializer(root.WithName("init"));
+  auto session = Open(graph, comm, {.batch = "ids:0"});
+  LS_RETURN_IF_ERROR(session->RunTargets({"init"}));
+  return session->RunTargets({train},
+                             {{"ids:0", Tensor::Of<int32_t>({1, 2}, {0, 1})}});
+}
+
+// The rows of all ranks are the ones to be clipped; their norm is of all.
+TEST(RowExchangeTest, ClippedRowsAreRefusedByName) {
+  const Clip by_norm = [](const Scope& s,
+                          const std::vector<Output>& gradients) {
+    return ops::ClipByGlobalNorm(s, gradients, 0.1f).clipped;
+  };
+  const auto changed =
+      [](const std::function<Output(const Scope&, Output)>& f) {
+        return [f](const Scope& s, const std::vector<Output>& gradients) {
+          const Output rows = ops::AsIndexedSlices(s, gradients[0]).values;
+          return std::vector<Output>{
+              ops::WithValues(s, gradients[0], f(s, rows)), gradients[1]};
+        };
+      };
+  const Clip by_value = changed([](const Scope& s, Output rows) {
+    return ops::ClipByValue(s, rows, -0.1f, 0.1f);
+  });
+  const Clip halved = changed(
+      [](const Scope& s, Output rows) { return ops::Mul(s, rows, 0.5f); });
+  SpawnRanksShared(2, [&](std::shared_ptr<Communicator> comm) {
+    for (const Clip& clip : {by_norm, by_value}) {
+      const Status s = StepOfClipped(comm, clip);
+      EXPECT_EQ(s.code(), Code::kUnimplemented) << s.ToString();
+      EXPECT_THAT(s.message(), HasSubstr("updates rows by a gradient"));
+    }
+    const Status s = StepOfClipped(comm, halved);
+    EXPECT_TRUE(s.ok()) << s.ToString();
+  });
 }
 
 }  // namespace
