@@ -6,7 +6,7 @@
 namespace lockstep::mnist {
 namespace {
 
-constexpr int64_t kEvaluationBatch = 1000;
+constexpr int64_t kEvaluationBatch = 200;
 
 }  // namespace
 
