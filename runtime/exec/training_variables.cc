@@ -15,12 +15,31 @@ using NodeSet = std::unordered_set<const Node*>;
 
 bool Applies(const Node& n) { return n.traits().applies_gradient >= 0; }
 
+NodeSet DependOnPlaceholders(const Graph& graph) {
+  const Consumers consumers(graph);
+  std::vector<Node*> stack;
+  for (Node* n : graph.nodes()) {
+    if (n->op().starts_with("Placeholder")) stack.push_back(n);
+  }
+  NodeSet depends(stack.begin(), stack.end());
+  while (!stack.empty()) {
+    Node* const n = stack.back();
+    stack.pop_back();
+    for (int i = 0; i < n->num_outputs(); ++i) {
+      for (const auto& [user, input] : consumers.Of(n->output(i))) {
+        if (depends.insert(user).second) stack.push_back(user);
+      }
+    }
+  }
+  return depends;
+}
+
 class Search {
  public:
-  explicit Search(const Graph& graph) : graph_(graph) {}
+  explicit Search(const Graph& graph)
+      : graph_(graph), depends_(DependOnPlaceholders(graph)) {}
 
   std::unordered_set<std::string> Run() {
-    FindDependents();
     FindModel();
     for (const Node* n : graph_.nodes()) {
       if (!Applies(*n) && !IsComposedUpdate(*n)) continue;
@@ -38,7 +57,6 @@ class Search {
   }
 
  private:
-  void FindDependents();
   void FindModel();
   bool HasRows(Output o) const {
     return depends_.contains(o.node) && !o.shape().IsFullyKnown();
@@ -47,30 +65,12 @@ class Search {
   void Follow(const Node& update);
 
   const Graph& graph_;
-  NodeSet depends_;  // on placeholders
-  NodeSet model_;    // variables of which rows of samples are made
+  const NodeSet depends_;
+  NodeSet model_;  // variables of which rows of samples are made
   std::unordered_map<const Node*, std::vector<const Node*>> updates_;
   NodeSet seen_;
   std::vector<const Node*> found_;
 };
-
-void Search::FindDependents() {
-  const Consumers consumers(graph_);
-  std::vector<Node*> stack;
-  for (Node* n : graph_.nodes()) {
-    if (n->op().starts_with("Placeholder")) stack.push_back(n);
-  }
-  depends_.insert(stack.begin(), stack.end());
-  while (!stack.empty()) {
-    Node* const n = stack.back();
-    stack.pop_back();
-    for (int i = 0; i < n->num_outputs(); ++i) {
-      for (const auto& [user, input] : consumers.Of(n->output(i))) {
-        if (depends_.insert(user).second) stack.push_back(user);
-      }
-    }
-  }
-}
 
 // As a product with samples, where their number is fixed.
 bool Search::MakesOtherShape(const Node& n, Output variable) const {
@@ -137,10 +137,43 @@ void Search::Follow(const Node& update) {
   }
 }
 
+// Upwards from the value, which passes something of another shape than the
+// variable's that depends on placeholders.
+bool TrainsItsVariable(const Node& update, const Node* variable,
+                       const NodeSet& depends) {
+  const Shape& shape = variable->output_type(0) == kResource
+                           ? update.input(1).shape()
+                           : variable->output_shape(0);
+  NodeSet plain, beyond;  // seen before such a thing, and after it
+  std::vector<std::pair<Output, bool>> stack = {{update.input(1), false}};
+  while (!stack.empty()) {
+    auto [o, passed] = stack.back();
+    stack.pop_back();
+    if (o.node == variable && passed) return true;
+    passed = passed || (depends.contains(o.node) && o.shape() != shape);
+    if (!(passed ? beyond : plain).insert(o.node).second) continue;
+    for (const Output& in : o.node->inputs()) stack.emplace_back(in, passed);
+  }
+  return false;
+}
+
 }  // namespace
 
 std::unordered_set<std::string> TrainingVariables(const Graph& graph) {
   return Search(graph).Run();
+}
+
+std::unordered_set<const Node*> ComposedTraining(const Graph& graph) {
+  const NodeSet depends = DependOnPlaceholders(graph);
+  NodeSet found;
+  for (const Node* n : graph.nodes()) {
+    if (!IsComposedUpdate(*n) || !depends.contains(n->input(1).node)) continue;
+    const Output variable = VariableBehind(n->input(0));
+    if (variable.defined() && TrainsItsVariable(*n, variable.node, depends)) {
+      found.insert(n);
+    }
+  }
+  return found;
 }
 
 }  // namespace lockstep

@@ -19,4 +19,9 @@ namespace lockstep {
 // of placeholders has rows of samples where its shape is open.
 std::unordered_set<std::string> TrainingVariables(const Graph& graph);
 
+// Assign and its like that set a variable to what samples and this variable
+// make, through something of another shape: rows of samples, a loss. So they
+// train it in one run.
+std::unordered_set<const Node*> ComposedTraining(const Graph& graph);
+
 }  // namespace lockstep

@@ -53,6 +53,24 @@ TEST_F(LaunchTest, ShowsEachLineBehindItsRankAndEndsWithTheProgramsStatus) {
   EXPECT_THAT(bad.err, Not(HasSubstr("restart 1")));
 }
 
+// What a shell would say, and nothing of mpirun's.
+TEST_F(LaunchTest, AProgramThatIsNotThereIsOneLine) {
+  const auto launch = [](const char* program) {
+    return RunProgram({WITH_DEADLINE, "100", LOCKSTEP_PROGRAM, "launch", "-n",
+                       "1", "--max-restarts", "3", "--", program});
+  };
+  for (const char* program : {"/no/such/program", "no-such-program"}) {
+    const Finished run = launch(program);
+    EXPECT_EQ(run.status, 127);
+    EXPECT_EQ(run.err, StrCat("lockstep launch: NOT_FOUND: there is no program "
+                              "'",
+                              program, "'\n"));
+  }
+  const Finished run = launch("/etc/passwd");
+  EXPECT_EQ(run.status, 126);
+  EXPECT_THAT(run.err, HasSubstr("'/etc/passwd' is no program"));
+}
+
 TEST_F(LaunchTest, AKilledRankIsToldOnceAndTheRunGoesOnFromItsCheckpoint) {
   const ScratchFolder scratch;
   // There is a checkpoint when the rank is killed, in its first steps.

@@ -153,19 +153,25 @@ TEST_F(PlanTest, TakesAConfiguration) {
 TEST_F(PlanTest, RefusesBadOptionsInOneLine) {
   for (const std::vector<std::string>& args :
        {std::vector<std::string>{"--gpus", "1000"},
+        {"--gpus", "-1"},
+        {"--feed-shape", "x=2,4"},
+        {"--target", "nothing"},
+        {"--ranks", "2..1", "--target", "z"},
         {"--gpu-memory", "much"},
         {"--device", "gpu"},
         {"--feed-shape", "x:0", "--fetch", "z:0"},
         {"--feed-shape", "x:0=1,b", "--fetch", "z:0"},
         {"--feed-shape", "nothing:0=1", "--fetch", "z:0"},
-        {"--fetch", "nothing:0"},
-        {"--fetch", "z:0"}}) {
+        {"--fetch", "nothing:0"}}) {
     std::vector<std::string> soft = args;
     soft.push_back("--soft-placement");
     const Finished run = Plan(soft);
-    EXPECT_NE(run.status, 0) << args[0] << " " << args[1];
+    EXPECT_EQ(run.status, 2) << args[0] << " " << args[1];
     EXPECT_EQ(LinesWith(run.err, "lockstep plan:").size(), 1u) << run.err;
   }
+  const Finished unfed = Plan({"--soft-placement", "--fetch", "z:0"});
+  EXPECT_EQ(unfed.status, 1);
+  EXPECT_THAT(unfed.err, HasSubstr("placeholder tensor 'x'"));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 
 #include "ops/array/array.h"
@@ -14,6 +15,7 @@
 #include "ops/training/optimizer.h"
 #include "runtime/exec/saver.h"
 #include "runtime/graph/builder.h"
+#include "runtime/graph/gradients.h"
 #include "runtime/graph/meta_graph.h"
 #include "runtime/io/checkpoint_reader.h"
 #include "runtime/io/event_reader.h"
@@ -32,8 +34,33 @@ constexpr int64_t kRows = 50;
 
 Env& env() { return *Env::Default(); }
 
-// loss = mean((x w + b - y)^2) with noise on x, by gradient descent.
-MetaGraph LinearGraph() {
+// Adds a train op for the loss.
+using AddTrain =
+    std::function<Node*(const Scope&, Output loss, Output w, Output b)>;
+Node* Descend(const Scope& root, Output loss, Output w, Output b) {
+  ops::GradientDescentOptimizer descent(0.2f);
+  return descent.Minimize(root.WithName("train"), loss, {w, b});
+}
+// By simple ops, with a count of steps and a running mean of the loss.
+Node* DescendComposed(const Scope& root, Output loss, Output w, Output b) {
+  std::vector<Output> gradients;
+  root.graph()->UpdateStatus(AddGradients(root, {loss}, {w, b}, &gradients));
+  const Output mean =
+      ops::InitializedVariable(root.WithName("mean_loss"), Tensor(0.0f));
+  ops::AssignSub(root.WithName("track"), mean,
+                 ops::Mul(root, ops::Sub(root, mean, loss), 0.1f));
+  return root.WithName("train")
+      .WithControlDependencies(
+          {ops::AssignSub(root.WithName("w_down"), w,
+                          ops::Mul(root, gradients[0], 0.2f)),
+           ops::AssignSub(root.WithName("b_down"), b,
+                          ops::Mul(root, gradients[1], 0.2f))})
+      .Op("NoOp")
+      .Build();
+}
+
+// loss = mean((x w + b - y)^2) with noise on x.
+MetaGraph LinearGraph(const AddTrain& add_train = Descend) {
   MetaGraph meta;
   const Scope root(&meta.graph);
   const Output x = ops::Placeholder(root.WithName("x"), kFloat, Shape{-1, 2});
@@ -52,8 +79,7 @@ MetaGraph LinearGraph() {
       root, ops::Reshape(root, predicted, Tensor::Of<int32_t>({1}, {-1})), y);
   const Output loss =
       ops::Mean(root.WithName("loss"), ops::Square(root, error), {0});
-  ops::GradientDescentOptimizer descent(0.2f);
-  const Node* train = descent.Minimize(root.WithName("train"), loss, {w, b});
+  const Node* train = add_train(root, loss, w, b);
   const Node* init = ops::VariablesInitializer(root.WithName("init"));
   const auto saver = Saver::Create(root, std::vector<Output>{w, b});
   EXPECT_TRUE(saver.ok()) << saver.status().ToString();
@@ -133,6 +159,30 @@ TEST_F(TrainTest, AnExportedGraphIsTrainedToItsAnswer) {
   ASSERT_TRUE(log.ok()) << log.status().ToString();
   EXPECT_EQ(log->values.at("train/loss").size(), 150u);
   EXPECT_FALSE(log->graph_def.empty());
+}
+
+// The collection does not say what trains.
+TEST_F(TrainTest, AnOptimiserOfSimpleOpsIsFoundByWhatItDoes) {
+  const auto train = [&](const AddTrain& add_train) {
+    MetaGraph meta = LinearGraph(add_train);
+    meta.collections.erase("train_op");
+    Write("g.meta", ToMetaGraphDef(meta).value());
+    return Train({"--epochs", "150", "--set", "noise=0", "--checkpoint-dir",
+                  dir_ / "ck"});
+  };
+  const Finished run = train(DescendComposed);
+  ASSERT_EQ(run.status, 0) << run.err;
+  const std::vector<float> values = Values("ck/model.ckpt-1050");
+  ASSERT_EQ(values.size(), 3u);
+  EXPECT_NEAR(values[0], 2, 1e-2);
+  const Finished two =
+      train([](const Scope& s, Output loss, Output w, Output b) {
+        DescendComposed(s, loss, w, b);
+        return DescendComposed(s.SubScope("other"), loss, w, b);
+      });
+  EXPECT_EQ(two.status, 2);
+  EXPECT_THAT(two.err, HasSubstr("--train has to name one of the graph's train "
+                                 "ops: train, other/train"));
 }
 
 TEST_F(TrainTest, AResumedRunEndsAsTheUninterruptedOne) {

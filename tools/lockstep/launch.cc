@@ -27,6 +27,9 @@ extern char** environ;
 namespace lockstep {
 namespace {
 
+// As of shells.
+constexpr int kExitNotRunnable = 126, kExitNoProgram = 127;
+
 // What mpirun may take to end after the ranks have told why they do: it waits
 // for the daemon of a host that is gone for ever.
 constexpr int kGraceMillis = 10'000;
@@ -232,6 +235,14 @@ int LaunchMain(const std::vector<std::string>& args) {
   const Result<LaunchOptions> options = ParseLaunchOptions(args);
   if (!options.ok()) return Fail("launch", options.status(), kExitBadInput);
   if (options->help) return ShowLaunchHelp();
+  // Other hosts may have other programs: mpirun tells then.
+  if (options->hosts.empty()) {
+    const Status program = CheckProgram(options->program[0]);
+    const bool found = program.code() == Code::kPermissionDenied;
+    if (!program.ok()) {
+      return Fail("launch", program, found ? kExitNotRunnable : kExitNoProgram);
+    }
+  }
   SetMpirunDefaults();
   struct sigaction action = {};
   action.sa_handler = PassOn;

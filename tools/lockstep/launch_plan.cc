@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/lockstep/launch_plan.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 
+#include "runtime/core/env.h"
+#include "runtime/core/strings.h"
 #include "tools/lockstep/command.h"
 
 namespace lockstep {
@@ -146,6 +152,26 @@ std::string CheckpointDir(const std::vector<std::string>& program) {
     }
   }
   return {};
+}
+
+Status CheckProgram(const std::string& program) {
+  std::vector<std::string> paths = {program};
+  if (program.find('/') == std::string::npos) {
+    const char* path = std::getenv("PATH");
+    paths = Split(path != nullptr ? path : "", ':');
+    for (std::string& folder : paths) folder = JoinPath(folder, program);
+  }
+  bool exists = false;
+  for (const std::string& path : paths) {
+    struct stat found;
+    if (stat(path.c_str(), &found) != 0 || S_ISDIR(found.st_mode)) continue;
+    if (access(path.c_str(), X_OK) == 0) return Ok();
+    exists = true;
+  }
+  if (exists) {
+    return PermissionDenied("'", program, "' is no program that may be run");
+  }
+  return NotFound("there is no program '", program, "'");
 }
 
 std::string OutputSorter::Take(std::string_view line, bool error) {

@@ -56,6 +56,10 @@ class OutputSorter {
   std::string first_error_;
 };
 
+// NOT_FOUND or PERMISSION_DENIED, with its name, when there is no such program
+// on this machine, in PATH or where it says.
+Status CheckProgram(const std::string& program);
+
 // Whether an attempt that ended with `status` may succeed when it is made
 // again: not when input was bad, and not when it was asked to stop.
 bool WorthRestart(int status);

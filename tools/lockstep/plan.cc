@@ -38,6 +38,8 @@ struct PlanOptions {
   bool json = false;
   SessionFlags session;
   RanksFlags ranks;
+
+  bool runs() const { return !fetches.empty() || !targets.empty(); }
 };
 
 // As if the whole graph had been built in that device scope.
@@ -50,6 +52,35 @@ Status PutUnder(const std::string& device, Graph* graph) {
                         DeviceName::Parse(n->requested_device()));
     n->set_requested_device(own.Over(*outer).ToString());
   }
+  return Ok();
+}
+
+// What the options say of the graph.
+struct PlanInputs {
+  SessionOptions session;
+  std::vector<Session::Feed> feeds;  // of the run, if there is one
+};
+
+Status CheckNames(const Graph& graph, const PlanOptions& o) {
+  for (const std::string& fetch : o.fetches) {
+    LS_RETURN_IF_ERROR(graph.FindOutput(fetch).status().WithContext("--fetch"));
+  }
+  for (const std::string& target : o.targets) {
+    if (graph.Find(target) == nullptr) {
+      return NotFound("--target: there is no node '", target, "' in the graph");
+    }
+  }
+  return Ok();
+}
+
+// A placeholder may have a default, or the run may not need it.
+Status ReadInputs(Env& env, const PlanOptions& o, Graph* graph,
+                  PlanInputs* inputs) {
+  LS_RETURN_IF_ERROR(o.session.Apply("plan", env, &inputs->session));
+  LS_RETURN_IF_ERROR(PutUnder(o.device, graph));
+  LS_RETURN_IF_ERROR(CheckNames(*graph, o));
+  if (!o.runs()) return Ok();
+  LS_ASSIGN_OR_RETURN(inputs->feeds, FeedsOf(*graph, o.feed_shapes));
   return Ok();
 }
 
@@ -71,44 +102,39 @@ Result<Json> PlaceOnTasks(const PlanOptions& o, SessionOptions options,
   return ReportJson(report);
 }
 
-Result<Json> MakeReport(Env& env, const PlanOptions& o, MetaGraph& meta) {
-  SessionOptions options;
-  LS_RETURN_IF_ERROR(o.session.Apply("plan", env, &options));
-  LS_RETURN_IF_ERROR(PutUnder(o.device, &meta.graph));
-  if (o.tasks > 1) return PlaceOnTasks(o, std::move(options), meta);
+Result<Json> MakeReport(const PlanOptions& o, const PlanInputs& inputs,
+                        MetaGraph& meta) {
+  if (o.tasks > 1) return PlaceOnTasks(o, inputs.session, meta);
   LS_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session,
-                      Session::Create(meta.graph, options));
+                      Session::Create(meta.graph, inputs.session));
   // Planning nothing tells whether the graph could be placed.
   LS_RETURN_IF_ERROR(session->Explain({}, {}, {}).status());
   PlanReport report{.file = o.graph,
                     .graph = &meta.graph,
                     .placements = session->placements(),
                     .plan = {}};
-  if (!o.fetches.empty() || !o.targets.empty()) {
-    LS_ASSIGN_OR_RETURN(const std::vector<Session::Feed> feeds,
-                        FeedsOf(meta.graph, o.feed_shapes));
+  if (o.runs()) {
     LS_ASSIGN_OR_RETURN(report.plan,
-                        session->Explain(feeds, o.fetches, o.targets));
+                        session->Explain(inputs.feeds, o.fetches, o.targets));
   }
   return ReportJson(report);
 }
 
 // One rank is measured for it.
-Result<Json> PredictRun(Env& env, const PlanOptions& o, MetaGraph& meta) {
-  SessionOptions options;
-  LS_RETURN_IF_ERROR(o.session.Apply("plan", env, &options));
-  CalibrationRun run{.fetches = o.fetches,
+Result<Json> PredictRun(const PlanOptions& o, const PlanInputs& inputs,
+                        const MetaGraph& meta) {
+  const SessionOptions& options = inputs.session;
+  CalibrationRun run{.feeds = inputs.feeds,
+                     .fetches = o.fetches,
                      .targets = o.targets,
                      .init = o.ranks.init,
                      .steps = o.ranks.steps};
-  LS_ASSIGN_OR_RETURN(run.feeds, FeedsOf(meta.graph, o.feed_shapes));
   for (Session::Feed& feed : run.feeds) {
     if (!IsPod(feed.second.dtype())) continue;
     std::memset(feed.second.data(), 0, feed.second.bytes());
   }
   if (run.init.empty() && meta.graph.Find("init") != nullptr) run.init = "init";
-  LS_ASSIGN_OR_RETURN(StepProfile profile,
-                      Calibrate(meta.graph, options, run));
+  LS_ASSIGN_OR_RETURN(StepProfile profile, Calibrate(meta.graph, options, run));
   LS_ASSIGN_OR_RETURN(const auto session, Session::Create(meta.graph, options));
   LS_ASSIGN_OR_RETURN(const PlanInfo info,
                       session->Explain(run.feeds, run.fetches, run.targets));
@@ -145,8 +171,7 @@ int PlanMain(const std::vector<std::string>& args) {
   Status status = line.Parse(args);
   if (line.help()) return line.ShowHelp();
   status.Update(Required("graph", o.graph));
-  const bool run = !o.fetches.empty() || !o.targets.empty();
-  if (o.tasks < 1 || o.tasks > 1024 || (o.tasks > 1 && run)) {
+  if (o.tasks < 1 || o.tasks > 1024 || (o.tasks > 1 && o.runs())) {
     status.Update(InvalidArgument(
         "--tasks must be 1 to 1024, and 1 with --fetch and --target, got ",
         o.tasks));
@@ -154,16 +179,23 @@ int PlanMain(const std::vector<std::string>& args) {
   if (o.ranks.asked()) {
     status.Update(o.ranks.Ranks().status());
     status.Update(o.ranks.Schedule().status());
-    if (!run) status.Update(InvalidArgument("--ranks needs a --target"));
+    if (!o.runs()) status.Update(InvalidArgument("--ranks needs a --target"));
+  }
+  if (!o.feed_shapes.empty() && !o.runs()) {
+    status.Update(InvalidArgument(
+        "--feed-shape is of a run: it needs a --fetch or --target"));
   }
   if (!status.ok()) return Fail("plan", status, kExitBadInput);
   Env& env = *Env::Default();
   Result<MetaGraph> meta = ReadGraphFile(env, o.graph);
   if (!meta.ok()) return Fail("plan", meta.status(), kExitBadInput);
-  Result<Json> report = MakeReport(env, o, *meta);
+  PlanInputs inputs;
+  status = ReadInputs(env, o, &meta->graph, &inputs);
+  if (!status.ok()) return Fail("plan", status, kExitBadInput);
+  Result<Json> report = MakeReport(o, inputs, *meta);
   if (!report.ok()) return Fail("plan", report.status(), kExitFailed);
   if (o.ranks.asked()) {
-    const Result<Json> ranks = PredictRun(env, o, *meta);
+    const Result<Json> ranks = PredictRun(o, inputs, *meta);
     if (!ranks.ok()) return Fail("plan", ranks.status(), kExitFailed);
     (*report)["ranks"] = *ranks;
   }

@@ -59,6 +59,10 @@ Result<std::vector<int>> RanksFlags::Ranks() const {
     LS_ASSIGN_OR_RETURN(const int first, ParseRanks(ranks.substr(0, dots)));
     LS_ASSIGN_OR_RETURN(const int last, ParseRanks(ranks.substr(dots + 2)));
     for (int n = first; n <= last; n *= 2) numbers.push_back(n);
+    if (numbers.empty()) {
+      return InvalidArgument("--ranks ", ranks, " are none: want the fewest ",
+                             "first, as in 1..1024");
+    }
   } else {
     for (const std::string& part : Split(ranks, ',')) {
       LS_ASSIGN_OR_RETURN(const int n, ParseRanks(part));

@@ -62,11 +62,11 @@ void SessionFlags::AddTo(po::options_description& options) {
 Status SessionFlags::Apply(const char* command, Env& env,
                            SessionOptions* options) const {
   LS_RETURN_IF_ERROR(ApplyConfig(command, env, config, options));
-  if (gpus < -1 || gpus > kMostGpus) {
+  if (gpus != kNotGiven && (gpus < 0 || gpus > kMostGpus)) {
     return InvalidArgument("--gpus must be 0 to ", kMostGpus, ", got ", gpus);
   }
   GpuOptions& gpu = options->gpu_options;
-  if (gpus >= 0) gpu.virtual_gpus.count = gpus;
+  if (gpus != kNotGiven) gpu.virtual_gpus.count = gpus;
   uint64_t bytes = 0;
   LS_RETURN_IF_ERROR(ApplyBytes("gpu-memory", gpu_memory, &bytes));
   if (bytes > 0 && gpus > 0) {

@@ -8,6 +8,7 @@
 //   LS_RETURN_IF_ERROR(line.Parse(args));
 //   LS_RETURN_IF_ERROR(flags.Apply("run", env, &session_options));
 
+#include <limits>
 #include <string>
 
 #include "runtime/core/env.h"
@@ -17,8 +18,10 @@
 namespace lockstep {
 
 struct SessionFlags {
+  static constexpr int kNotGiven = std::numeric_limits<int>::min();
+
   std::string config;      // a ConfigProto as text, or a file with one
-  int gpus = -1;           // virtual ones; -1: not given
+  int gpus = kNotGiven;    // virtual ones
   std::string gpu_memory;  // of each, "64MiB"
   std::string cpu_memory;
   bool soft_placement = false;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "runtime/exec/training_variables.h"
+
 namespace lockstep {
 namespace {
 
@@ -49,18 +51,20 @@ Result<std::vector<std::string>> FindInit(const MetaGraph& meta,
     }
   }
   if (!init.empty()) return init;
-  return InvalidArgument("the graph has no collection init_op or variables and "
-                         "no node 'init': --init has to name the initialiser");
+  return InvalidArgument(
+      "the graph has no collection init_op or variables and "
+      "no node 'init': --init has to name the initialiser");
 }
 
-// Nodes that `node` needs, itself included, stopping below Apply* ops.
-bool EndsInApply(const Node* node) {
+// Whether `node`, or a node that it needs, is such.
+template <class F>
+bool EndsIn(const Node* node, F is_such) {
   std::vector<const Node*> stack = {node};
   std::unordered_set<const Node*> seen = {node};
   while (!stack.empty()) {
     const Node* at = stack.back();
     stack.pop_back();
-    if (at->traits().applies_gradient >= 0) return true;
+    if (is_such(*at)) return true;
     const auto visit = [&](const Node* next) {
       if (seen.insert(next).second) stack.push_back(next);
     };
@@ -68,6 +72,24 @@ bool EndsInApply(const Node* node) {
     for (const Node* c : at->control_inputs()) visit(c);
   }
   return false;
+}
+
+// The unused nodes that end in Apply* ops; where there are none, in updates of
+// simple ops that train.
+std::vector<std::string> FindTrainOps(const Graph& graph) {
+  const Consumers consumers(graph);
+  const auto unused = [&](const auto& is_such) {
+    std::vector<std::string> found;
+    for (const Node* n : graph.nodes()) {
+      if (consumers.Unused(n) && EndsIn(n, is_such)) found.push_back(n->name());
+    }
+    return found;
+  };
+  std::vector<std::string> found =
+      unused([](const Node& n) { return n.traits().applies_gradient >= 0; });
+  if (!found.empty()) return found;
+  const std::unordered_set<const Node*> training = ComposedTraining(graph);
+  return unused([&](const Node& n) { return training.contains(&n); });
 }
 
 Result<std::string> FindTrain(const MetaGraph& meta,
@@ -80,16 +102,12 @@ Result<std::string> FindTrain(const MetaGraph& meta,
       found.push_back(NodeOf(name));
     }
   }
-  if (found.empty()) {
-    const Consumers consumers(meta.graph);
-    for (const Node* n : meta.graph.nodes()) {
-      if (consumers.Unused(n) && EndsInApply(n)) found.push_back(n->name());
-    }
-  }
+  if (found.empty()) found = FindTrainOps(meta.graph);
   if (found.size() == 1) return found[0];
   if (found.empty()) {
-    return InvalidArgument("the graph has no collection train_op and no node "
-                           "that applies gradients: --train has to name one");
+    return InvalidArgument(
+        "the graph has no collection train_op and no node "
+        "that applies gradients: --train has to name one");
   }
   return InvalidArgument("--train has to name one of the graph's train ops: ",
                          Join(found, ", "));

@@ -21,9 +21,9 @@ each example. Rows are cast and reshaped to what the placeholder takes.
 
 What is not named is found in the graph: the initialiser by the collection
 init_op, a node called init, or the variables' own initialisers; the train op
-by the collection train_op, or as the only node that ends in Apply* ops; the
-loss by the collection losses; summaries by summary_op or summaries; the saver
-by its saver_def.
+by the collection train_op, or as the only node that ends in Apply* ops, or in
+an optimiser's Assign, AssignAdd or AssignSub; the loss by the collection
+losses; summaries by summary_op or summaries; the saver by its saver_def.
 
   lockstep train model.meta --feed x:0=train-images-idx3-ubyte.gz
       --feed y:0=train-labels-idx1-ubyte.gz --scale x:0=0.00392157
