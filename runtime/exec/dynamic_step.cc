@@ -53,8 +53,10 @@ Status DynamicStep::Prepare(std::span<Tensor* const> inputs) {
     LS_RETURN_IF_ERROR(home_.kernel->prepare(context));
     state_ = context.TakeState();
     LS_ASSIGN_OR_RETURN(
-        scratch_, Tensor::Make(kUint8, Shape{static_cast<int64_t>(
-                                           context.scratch_bytes())}));
+        scratch_,
+        Tensor::Make(kUint8,
+                     Shape{static_cast<int64_t>(context.scratch_bytes())},
+                     home_.scratch));
   }
   prepared_ = true;
   return Ok();

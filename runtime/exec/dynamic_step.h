@@ -22,6 +22,7 @@ struct StepHome {
   void* stream = nullptr;
   // For each output; null: the heap.
   std::vector<Allocator*> allocators = {};
+  Allocator* scratch = nullptr;  // for scratch memory; null: the heap
 };
 
 class DynamicStep final : public StepRunner {

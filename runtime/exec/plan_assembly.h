@@ -90,7 +90,7 @@ class PlanBuilder {
   void FindNeeds();
   LaneClock NeedsOf(const Node& n) const;
   void NeedConditions(const PendingStep& step, LaneClock* need);
-  bool CanRecord(const PendingStep& step) const;
+  bool CanRecord(const PendingStep& step);
   Status BindLanes();
   Status PlaceMemory();
   Status PlaceOn(int device);

@@ -93,16 +93,14 @@ Status Plan::RunRow(LaneStep* first, Queue& queue, bool* failed) {
   Status ran;
   for (int i = 0; i < first->recordable && ran.ok(); ++i) {
     ran = RunStep(steps_[static_cast<size_t>(first[i].step)]);
-    if (!ran.ok()) Fail(first[i].step, ran);
   }
   const Result<int> recording = queue.EndRecord();
-  *failed = !ran.ok();
-  if (*failed) return Ok();
-  if (recording.ok()) {
+  if (ran.ok() && recording.ok()) {
     first->recording = *recording;
     return queue.Replay(first->recording);
   }
-  // The queue does not record one of these kernels: they run one by one.
+  // One of these kernels does what a queue does not record, which it may be
+  // told as it does it or the queue at the end: they run one by one.
   const int row = std::exchange(first->recordable, 0);
   for (int i = 0; i < row; ++i) {
     Status s = RunStep(steps_[static_cast<size_t>(first[i].step)]);

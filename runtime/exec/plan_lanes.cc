@@ -126,9 +126,9 @@ void PlanBuilder::FindNeeds() {
 }
 
 // Whether repeating what the kernel enqueued is running it again: it reads
-// nothing in host memory that may change, draws no numbers by the run, and
-// talks to nobody.
-bool PlanBuilder::CanRecord(const PendingStep& step) const {
+// nothing in host memory that may change and no value that may be elsewhere in
+// the next run, draws no numbers by the run, and talks to nobody.
+bool PlanBuilder::CanRecord(const PendingStep& step) {
   const Node& n = *step.node;
   if (step.kind != StepKind::kKernel || step.lane == 0 || !IsOnGpu(n) ||
       n.traits().random || n.traits().synchronizes || !conditions_->Of(&n).empty()) {
@@ -141,6 +141,7 @@ bool PlanBuilder::CanRecord(const PendingStep& step) const {
         !in.node->output_value(in.index).defined()) {
       return false;
     }
+    if (values_.StorageOf(in) == Storage::kHeap) return false;
   }
   return std::ranges::all_of(memory.output_on_gpu, std::identity());
 }

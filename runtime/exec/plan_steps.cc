@@ -136,12 +136,15 @@ Status PlanBuilder::MakeRunner(PendingStep& p, Plan::Step* step) {
     LS_ASSIGN_OR_RETURN(runner,
                         MakeReplicaStep(request_, *p.node, &plan_->run_));
   } else {
+    const int scratch = ScratchMemoryOf(*p.node);
     runner = std::make_unique<DynamicStep>(
         *p.node,
-        StepHome{.device = &DeviceAt(DeviceOf(*p.node)),
-                 .kernel = p.kernel,
-                 .stream = environment_.lanes->queue(p.lane).stream(),
-                 .allocators = AllocatorsOf(*p.node)},
+        StepHome{
+            .device = &DeviceAt(DeviceOf(*p.node)),
+            .kernel = p.kernel,
+            .stream = environment_.lanes->queue(p.lane).stream(),
+            .allocators = AllocatorsOf(*p.node),
+            .scratch = scratch > 0 ? DeviceAt(scratch).memory.get() : nullptr},
         std::move(p.operands.variables), &plan_->run_, environment_.resources,
         schedule_.snapshots.contains(p.node));
   }

@@ -3,6 +3,7 @@
 // CUDA's: what is missing is a wait, or a copy.
 #include <gmock/gmock.h>
 
+#include <numeric>
 #include <random>
 
 #include "ops/ops.h"
@@ -69,6 +70,50 @@ LOCKSTEP_OP("TestAsyncAccumulate")
     .Kernel(kCpu, {AccumulateCpu});
 const GpuKernels kAccumulate =
     GpuKernels({"TestAsyncAccumulate"}).Always({AccumulateFake});
+
+// y = x, by way of scratch memory
+Status PrepareByScratch(PrepareContext& p) {
+  p.RequestScratch(static_cast<size_t>(p.input_shape(0).NumElements()) *
+                   sizeof(float));
+  return Ok();
+}
+Status ByScratchCpu(KernelContext& k) {
+  std::copy_n(k.in<float>(0), k.output(0).NumElements(), k.out<float>(0));
+  return Ok();
+}
+Status ByScratchFake(KernelContext& k) {
+  if (FakeGpu::Fake(k.scratch()) != k.scratch()) {
+    return Internal("scratch memory of a GPU's kernel is the host's");
+  }
+  const float* x = k.in<float>(0);
+  float *via = static_cast<float*>(k.scratch()), *y = k.out<float>(0);
+  FakeQueue::Of(k)->Enqueue([=, n = k.output(0).NumElements()] {
+    std::copy_n(FakeGpu::Real(x), n, FakeGpu::Real(via));
+    std::copy_n(FakeGpu::Real(via), n, FakeGpu::Real(y));
+  });
+  return Ok();
+}
+LOCKSTEP_OP("TestAsyncByScratch")
+    .Input("x: float")
+    .Output("y: float")
+    .Shape(UnchangedShape)
+    .Kernel(kCpu, {ByScratchCpu});
+const GpuKernels kByScratch = GpuKernels({"TestAsyncByScratch"})
+                                  .Always({ByScratchFake, PrepareByScratch});
+
+// y = x; its device cannot record it, and says so as it is enqueued.
+Status UnrecordableFake(KernelContext& k) {
+  if (FakeQueue::Of(k)->recording()) return Internal("not while recording");
+  return FakeQueue::Of(k)->Copy(k.output(0).data(), k.input(0).data(),
+                                k.input(0).bytes());
+}
+LOCKSTEP_OP("TestAsyncUnrecordable")
+    .Input("x: float")
+    .Output("y: float")
+    .Shape(UnchangedShape)
+    .Kernel(kCpu, {ByScratchCpu});
+const GpuKernels kUnrecordable =
+    GpuKernels({"TestAsyncUnrecordable"}).Always({UnrecordableFake});
 
 class AsyncDeviceTest : public ::testing::Test {
  protected:
@@ -182,6 +227,85 @@ TEST_F(AsyncDeviceTest, RowsOfStepsAreRecordedAndReplayed) {
     EXPECT_EQ(FakeQueue::replays, refuse ? 0 : 5);
   }
   FakeQueue::refuse_recordings = false;
+}
+
+TEST_F(AsyncDeviceTest, WhatCannotBeRecordedIsEnqueuedInEachRun) {
+  Graph graph;
+  const Scope root(&graph), gpu = root.WithDevice("/gpu:0");
+  const Output x =
+      ops::Placeholder(root.WithName("x").WithDevice("/cpu:0"), kFloat, {50});
+  const Output y = Sub(gpu, x, x);
+  const Output z = Sub(gpu, gpu.Op("TestAsyncUnrecordable").In(y).Out(), x);
+  auto session = Session::Create(graph, Fakes(1));
+  ASSERT_TRUE(session.ok()) << session.status().ToString();
+  FakeQueue::replays = 0;
+  Tensor feed(kFloat, Shape{50});
+  for (int run = 0; run < 4; ++run) {
+    const float value = static_cast<float>(run);
+    std::ranges::fill(feed.flat<float>(), value);
+    auto out = (*session)->RunOne({{"x:0", feed}}, z.name());
+    ASSERT_TRUE(out.ok()) << out.status().ToString();
+    EXPECT_EQ(out->flat<float>()[49],
+              0.75f * (0.25f * value + 0.125f) - 0.5f * value + 0.125f);
+  }
+  EXPECT_EQ(FakeQueue::replays, 0);
+}
+
+// The first elements of what is fed, as many as is fed too: of a size that is
+// known as it runs.
+Output SomeOf(const Scope& host, Output x, Output count) {
+  const Output begin = ops::Const(host, Tensor::Vector<int32_t>({0}));
+  return host.Op("Slice").In(x).In(begin).In(count).Out();
+}
+
+// A value whose size is known only as it is made is elsewhere in each run:
+// steps that read it are not repeated as they were recorded.
+TEST_F(AsyncDeviceTest, WhatIsElsewhereInEachRunIsNotRecorded) {
+  Graph graph;
+  const Scope root(&graph), gpu = root.WithDevice("/gpu:0");
+  const Scope host = root.WithDevice("/cpu:0");
+  const Output x = ops::Placeholder(host.WithName("x"), kFloat, {60});
+  const Output count = ops::Placeholder(host.WithName("count"), kInt32, {1});
+  const Output some =
+      gpu.Op("TestAsyncByScratch").In(SomeOf(host, x, count)).Out();
+  Output y = ops::Reshape(gpu, some,
+                          ops::Const(host, Tensor::Vector<int32_t>({5, 10})));
+  for (int i = 0; i < 4; ++i) y = Sub(gpu, y, y);
+  auto session = Session::Create(graph, Fakes(1));
+  ASSERT_TRUE(session.ok()) << session.status().ToString();
+  Tensor feed(kFloat, Shape{60});
+  for (int run = 0; run < 8; ++run) {
+    const float value = static_cast<float>(run);
+    std::ranges::fill(feed.flat<float>(), value);
+    float want = value;
+    for (int i = 0; i < 4; ++i) want = 0.25f * want + 0.125f;
+    auto out = (*session)->RunOne(
+        {{"x:0", feed}, {"count:0", Tensor::Vector<int32_t>({50})}}, y.name());
+    ASSERT_TRUE(out.ok()) << out.status().ToString();
+    EXPECT_EQ(out->flat<float>()[49], want) << "run " << run;
+  }
+}
+
+TEST_F(AsyncDeviceTest, ScratchOfStepsOfUnknownSizeIsTheDevices) {
+  Graph graph;
+  const Scope root(&graph), gpu = root.WithDevice("/gpu:0");
+  const Scope host = root.WithDevice("/cpu:0");
+  const Output x = ops::Placeholder(host.WithName("x"), kFloat, {60});
+  const Output count = ops::Placeholder(host.WithName("count"), kInt32, {1});
+  const Output y =
+      gpu.Op("TestAsyncByScratch").In(SomeOf(host, x, count)).Out();
+  auto session = Session::Create(graph, Fakes(1));
+  ASSERT_TRUE(session.ok()) << session.status().ToString();
+  Tensor feed(kFloat, Shape{60});
+  std::iota(feed.flat<float>().begin(), feed.flat<float>().end(), 0.0f);
+  for (const int32_t n : {50, 7, 60}) {
+    auto out = (*session)->RunOne(
+        {{"x:0", feed}, {"count:0", Tensor::Vector<int32_t>({n})}}, y.name());
+    ASSERT_TRUE(out.ok()) << out.status().ToString();
+    ASSERT_EQ(out->shape(), Shape{n});
+    EXPECT_EQ(out->flat<float>()[static_cast<size_t>(n) - 1],
+              static_cast<float>(n - 1));
+  }
 }
 
 // What is read before an update is from before it, also where the reader is

@@ -104,6 +104,7 @@ class FakeQueue final : public Queue {
     return Ok();
   }
 
+  bool recording() const { return recording_; }
   bool CanRecord() const override { return true; }
   Status BeginRecord() override {
     recording_ = true;
