@@ -101,10 +101,18 @@ TEST(SimulateTest, AgreesWithTheFormula) {
   for (const NetworkCost& network :
        {NetworkCost{.latency_us = 2000, .bytes_per_us = 6},
         NetworkCost{.latency_us = 50, .bytes_per_us = 1000, .message_us = 5},
-        NetworkCost{.latency_us = 5, .bytes_per_us = 10000}}) {
+        NetworkCost{.latency_us = 5, .bytes_per_us = 10000},
+        NetworkCost{
+            .latency_us = 500, .bytes_per_us = 100, .ranks_per_host = 2},
+        NetworkCost{.latency_us = 2000,
+        .bytes_per_us = 6,
+        .ranks_per_host = 4,
+        .shared_bytes_per_us = 500}}) {
     for (const bool overlap : {false, true}) {
       for (const int64_t bucket : {int64_t{-1}, int64_t{0}, int64_t{500'000}}) {
         for (const int ranks : {1, 2, 3, 4, 8, 16, 32}) {
+          // Simulated hosts have as many ranks each.
+          if (ranks % network.OnHost(ranks) != 0) continue;
           const StepSchedule schedule =
               MakeSchedule(profile, ranks, network,
                            {.bucket_bytes = bucket, .overlap = overlap});

@@ -125,8 +125,9 @@ Result<Json> PredictRanks(const StepProfile& profile, const RanksFlags& flags) {
                 {"exposed_us", p.exposed_us},
                 {"sent_bytes", p.sent_bytes},
                 {"memory_bytes", p.memory_bytes}};
-    // The simulation has one rank on each host.
-    if (ranks <= flags.simulate_up_to && flags.ranks_per_host == 1) {
+    // Hosts of the simulation have as many ranks each.
+    const bool even = ranks % network.OnHost(ranks) == 0;
+    if (ranks <= flags.simulate_up_to && even) {
       const Simulated s =
           Simulate(profile, schedule, ranks, network, {.jitter = flags.jitter});
       row["simulated_us"] = s.step_us;
