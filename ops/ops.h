@@ -16,6 +16,7 @@
 #include "ops/nn/nn.h"
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
+#include "ops/sparse/sparse.h"
 #include "ops/state/state.h"
 #include "ops/string/string.h"
 #include "ops/summary/summary.h"

@@ -108,4 +108,10 @@ Output SeparableConv2D(const Scope& scope, const Input& input,
                        const std::string& padding,
                        const Conv2DOptions& options = {});
 
+// The largest of input + filter, [H,W,C], in each window.
+Output Dilation2D(const Scope& scope, const Input& input, const Input& filter,
+                  const std::vector<int64_t>& strides,
+                  const std::vector<int64_t>& rates,
+                  const std::string& padding);
+
 }  // namespace lockstep::ops

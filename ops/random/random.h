@@ -27,6 +27,25 @@ Output RandomUniformInt(const Scope& scope, const Input& shape,
 
 // The rows of value (its elements, if a vector) in a random order.
 Output RandomShuffle(const Scope& scope, const Input& value, int64_t seed = 0);
+// Classes below range_max for sampled losses, all alike or the lower the more
+// often; with how often these and the true classes, int64 [n,num_true], are to
+// be expected among num_sampled.
+struct CandidateAttrs {
+  int64_t num_true = 1, num_sampled = 1, range_max = 1;
+  bool unique = true;
+};
+struct Candidates {
+  Output sampled, true_expected_count, sampled_expected_count;
+};
+Candidates UniformCandidateSampler(const Scope& scope,
+                                   const Input& true_classes,
+                                   const CandidateAttrs& attrs,
+                                   int64_t seed = 0);
+Candidates LogUniformCandidateSampler(const Scope& scope,
+                                      const Input& true_classes,
+                                      const CandidateAttrs& attrs,
+                                      int64_t seed = 0);
+
 // num_samples class numbers for each row of logits [batch, classes], by their
 // unnormalised log-probabilities.
 Output Multinomial(const Scope& scope, const Input& logits,

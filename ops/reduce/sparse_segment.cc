@@ -7,6 +7,8 @@
 //   segment_ids: int32|int64 [n], ascending   num_segments: int32|int64 []
 //   output: [last id + 1 or num_segments, rest], 0 where there is no row
 // ...Grad: the gradient to `data`, whose first dimension is output_dim0.
+// ...GradV2: its rows that are not zero, and sorted_unique_indices: their
+// numbers, of dense_output_dim0 rows.
 
 #include "ops/array/array.h"
 #include "ops/array/axes.h"
@@ -112,6 +114,22 @@ Status SparseSegmentCpu(KernelContext& k) {
   return Ok();
 }
 
+// to[row(i)] += factor * dy[ids[i]], rows of `width`, for all i.
+template <Scale kScale, class T, class Row>
+void SpreadRows(const T* dy, const Indices& ids, int64_t width, const Row& row,
+                T* to) {
+  using V = ValueType<T>;
+  ForSegments(ids, [&](int64_t first, int64_t end, int64_t id) {
+    const V factor = static_cast<V>(Factor<kScale>(end - first));
+    for (int64_t i = first; i < end; ++i) {
+      for (int64_t j = 0; j < width; ++j) {
+        T& v = to[row(i) * width + j];
+        v = T(static_cast<V>(v) + static_cast<V>(dy[id * width + j]) * factor);
+      }
+    }
+  });
+}
+
 template <Scale kScale, class T>
 Status SparseSegmentGradCpu(KernelContext& k) {
   const Indices indices(k.input(1)), ids(k.input(2));
@@ -119,20 +137,36 @@ Status SparseSegmentGradCpu(KernelContext& k) {
   LS_RETURN_IF_ERROR(CheckSortedIds(ids));
   LS_RETURN_IF_ERROR(CheckIndices(indices, dx.dim(0)));
   LS_RETURN_IF_ERROR(CheckSegment(ids, k.input(0).shape().dim(0)));
-  using V = ValueType<T>;
-  const int64_t width = DimProduct(dx, 1, dx.rank());
-  const T* dy = k.in<T>(0);
-  T* to = k.out<T>(0);
-  std::fill_n(to, k.output(0).NumElements(), T{});
-  ForSegments(ids, [&](int64_t first, int64_t end, int64_t id) {
-    const V factor = static_cast<V>(Factor<kScale>(end - first));
-    for (int64_t i = first; i < end; ++i) {
-      for (int64_t j = 0; j < width; ++j) {
-        T& v = to[indices[i] * width + j];
-        v = T(static_cast<V>(v) + static_cast<V>(dy[id * width + j]) * factor);
-      }
-    }
-  });
+  std::fill_n(k.out<T>(0), k.output(0).NumElements(), T{});
+  SpreadRows<kScale>(
+      k.in<T>(0), ids, DimProduct(dx, 1, dx.rank()),
+      [&](int64_t i) { return indices[i]; }, k.out<T>(0));
+  return Ok();
+}
+
+template <Scale kScale, class T>
+Status SparseSegmentGradV2Cpu(KernelContext& k) {
+  const Indices indices(k.input(1)), ids(k.input(2));
+  Shape dx = k.input(0).shape();
+  LS_RETURN_IF_ERROR(CheckSortedIds(ids));
+  LS_RETURN_IF_ERROR(CheckIndices(indices, IntAt(k.input(3), 0)));
+  LS_RETURN_IF_ERROR(CheckSegment(ids, dx.dim(0)));
+  std::vector<int64_t> rows;
+  for (int64_t i = 0; i < indices.size(); ++i) rows.push_back(indices[i]);
+  std::ranges::sort(rows);
+  rows.erase(std::ranges::unique(rows).begin(), rows.end());
+  dx.set_dim(0, static_cast<int64_t>(rows.size()));
+  LS_RETURN_IF_ERROR(k.AllocateOutput(0, dx));
+  LS_RETURN_IF_ERROR(k.AllocateOutput(1, Shape{dx.dim(0)}));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    SetInt(k.output(1), static_cast<int64_t>(i), rows[i]);
+  }
+  std::fill_n(k.out<T>(0), k.output(0).NumElements(), T{});
+  const auto place = [&](int64_t i) {
+    return std::ranges::lower_bound(rows, indices[i]) - rows.begin();
+  };
+  SpreadRows<kScale>(k.in<T>(0), ids, DimProduct(dx, 1, dx.rank()), place,
+                     k.out<T>(0));
   return Ok();
 }
 
@@ -174,6 +208,36 @@ OpBuilder SparseSegmentOp(const char* name, bool with_segments) {
   return b;
 }
 
+Status SparseSegmentGradV2Shape(ShapeContext& c) {
+  LS_RETURN_IF_ERROR(CheckIds(c));
+  LS_ASSIGN_OR_RETURN(Shape y, c.WithRankAtLeast(0, 1));
+  LS_RETURN_IF_ERROR(c.WithRank(3, 0).status());
+  if (y.HasRank()) y.set_dim(0, kUnknownDim);
+  LS_RETURN_IF_ERROR(c.SetOutput(0, y));
+  return c.SetOutput(1, Shape{kUnknownDim});
+}
+
+template <Scale kScale>
+OpBuilder SparseSegmentGradV2Op() {
+  OpBuilder b(std::string(kGradName<kScale>) + "V2");
+  b.Input("grad: T")
+      .Input("indices: Tidx")
+      .Input("segment_ids: Tsegmentids")
+      .Input("dense_output_dim0: int32")
+      .Output("output: T")
+      .Output("sorted_unique_indices: Tidx")
+      .Attr("T: floattype")
+      .Attr("Tidx: {int32, int64} = DT_INT32")
+      .Attr("Tsegmentids: {int32, int64} = DT_INT32")
+      .Shape(SparseSegmentGradV2Shape)
+      .NoGradient();
+  b.Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
+    return KernelDef{
+        SparseSegmentGradV2Cpu<kScale, T>, nullptr, {"dense_output_dim0"}};
+  });
+  return b;
+}
+
 template <Scale kScale>
 OpBuilder SparseSegmentGradOp() {
   OpBuilder b(kGradName<kScale>);
@@ -209,6 +273,9 @@ const OpRegistrar kSqrtNN =
 const OpRegistrar kSumGrad = SparseSegmentGradOp<Scale::kSum>();
 const OpRegistrar kMeanGrad = SparseSegmentGradOp<Scale::kMean>();
 const OpRegistrar kSqrtNGrad = SparseSegmentGradOp<Scale::kSqrtN>();
+const OpRegistrar kSumGradV2 = SparseSegmentGradV2Op<Scale::kSum>();
+const OpRegistrar kMeanGradV2 = SparseSegmentGradV2Op<Scale::kMean>();
+const OpRegistrar kSqrtNGradV2 = SparseSegmentGradV2Op<Scale::kSqrtN>();
 
 }  // namespace
 

@@ -8,5 +8,4 @@ KNOWN = {
     # Lockstep lacks them.
     "binary/BiasAdd_complex64": "no kernel for complex",
     "binary/BiasAdd_complex128": "no kernel for complex",
-    "nn/Dilation2D": "no op",
 }

@@ -133,6 +133,46 @@ TEST(SparseSegmentTest, Gradients) {
   }
 }
 
+// As TensorFlow has them.
+TEST(SparseSegmentTest, GradientOfTheRowsThatAreNotZero) {
+  const auto output = [](const char* op, int which) {
+    return OpCase([=](const Scope& s, const Outputs& in) {
+             return s.Op(op).In(in[0]).In(in[1]).In(in[2]).In(6).Out(which);
+           })
+        .In(F({3, 2}, {1, 2, 3, 4, 5, 6}))
+        .Within(1e-6);
+  };
+  const Tensor indices = I({4}, {4, 0, 4, 2}), ids = I({4}, {0, 0, 1, 2});
+  output("SparseSegmentSumGradV2", 0)
+      .In(indices)
+      .In(ids)
+      .Want(F({3, 2}, {1, 2, 5, 6, 4, 6}));
+  output("SparseSegmentMeanGradV2", 0)
+      .In(indices)
+      .In(ids)
+      .Want(F({3, 2}, {.5, 1, 5, 6, 3.5, 5}));
+  output("SparseSegmentSqrtNGradV2", 0)
+      .In(indices)
+      .In(ids)
+      .Want(F({3, 2}, {.70710677f, 1.4142135f, 5, 6, 3.7071068f, 5.4142137f}));
+  output("SparseSegmentSumGradV2", 1)
+      .In(indices)
+      .In(ids)
+      .Want(I({3}, {0, 2, 4}));
+  output("SparseSegmentSumGradV2", 1)
+      .In(I({0}, {}))
+      .In(I({0}, {}))
+      .Want(I({0}, {}));
+  output("SparseSegmentSumGradV2", 0)
+      .In(I({1}, {7}))
+      .In(I({1}, {0}))
+      .WantError(Code::kInvalidArgument, "out of range [0, 6)");
+  output("SparseSegmentSumGradV2", 0)
+      .In(I({1}, {0}))
+      .In(I({1}, {3}))
+      .WantError(Code::kInvalidArgument, "out of range [0, 3)");
+}
+
 OpCase TopK(int which) {
   return OpCase([which](const Scope& s, const Outputs& in) {
     const ops::TopKOutputs t = ops::TopK(s, in[0], in[1]);

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images: colours, crops, patches, dilation, boxes."""
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+R = tf.raw_ops
+
+
+def cases(s):
+    unit = lambda shape, dtype="float32", seed=1: s.rand(shape, dtype, 0, 1, seed)
+    for dt in s.floats:
+        def colors(dt=dt):
+            x = unit([2, 3, 3], dt)
+            return s.with_grads(R.RGBToHSV(images=x), [x]) + [R.HSVToRGB(images=x)]
+        s.add("colors_%s" % dt, colors)
+    ties = [[0, 0, 0], [1, 1, 1], [.5, .5, .2], [.2, .5, .5], [.5, .2, .5], [.3, .3, .3], [0, 0, 1], [0, 1, 0], [1, 0, 0], [0, .5, .5]]
+    s.add("colors_ties", lambda: [R.RGBToHSV(images=s.arg(ties)), R.HSVToRGB(images=s.arg(ties)), R.HSVToRGB(images=s.arg([[1.0, 1, 1], [0, 1, 1], [.999, .5, 2]]))])
+    s.add("colors_bad", lambda: R.RGBToHSV(images=s.arg(np.zeros([2, 4]), known=False)))
+    for dt in ("float32", "float16"):
+        for delta in (0.1, -0.3, 0.0, 0.9):
+            s.add("AdjustHue_%s_%g" % (dt, delta), lambda dt=dt, delta=delta: R.AdjustHue(images=unit([2, 4, 3, 3], dt), delta=tf.constant(delta)))
+        for scale in (0.5, 1.5, 0.0, 4.0):
+            s.add("AdjustSaturation_%s_%g" % (dt, scale), lambda dt=dt, scale=scale: R.AdjustSaturation(images=unit([4, 3, 3], dt), scale=tf.constant(scale)))
+            s.add("AdjustContrast_%s_%g" % (dt, scale), lambda dt=dt, scale=scale: R.AdjustContrastv2(images=s.rand([2, 4, 3, 2], dt), contrast_factor=tf.constant(scale)))
+    s.add("AdjustHue_bad", lambda: R.AdjustHue(images=s.arg(np.zeros([2, 4, 4]), known=False), delta=tf.constant(0.1)))
+    s.add("AdjustContrast_bad", lambda: R.AdjustContrastv2(images=s.arg(np.zeros([2, 4]), known=False), contrast_factor=tf.constant(0.1)))
+
+    boxes = [[0, 0, 1, 1], [.1, .2, .7, .9], [.9, .8, .1, .2], [-.2, .3, 1.3, .6], [.5, .5, .5, .5]]
+    for method in ("bilinear", "nearest"):
+        for size in ([3, 4], [1, 1], [5, 1], [2, 2]):
+            def crop(method=method, size=size):
+                x, b = s.rand([2, 5, 6, 2]), s.arg(boxes)
+                y = R.CropAndResize(image=x, boxes=b, box_ind=s.arg([0, 1, 1, 0, 1], "int32"), crop_size=tf.constant(size), method=method, extrapolation_value=0.5)
+                return s.with_grads(y, [x, b] if method == "bilinear" else [x])
+            s.add("CropAndResize_%s_%d_%d" % (method, *size), crop)
+    for dt in ("uint8", "int32", "float64", "float16"):
+        s.add("CropAndResize_%s" % dt, lambda dt=dt: R.CropAndResize(image=s.arg(np.arange(40).reshape([1, 4, 5, 2]), dt), boxes=s.arg(boxes), box_ind=tf.constant([0] * 5), crop_size=tf.constant([3, 3])))
+    s.add("CropAndResize_bad", lambda: R.CropAndResize(image=s.rand([1, 4, 4, 1]), boxes=s.arg([[0.0, 0, 1, 1]]), box_ind=s.arg([3], "int32"), crop_size=tf.constant([2, 2])))
+
+    for padding in ("SAME", "VALID"):
+        for size, stride, rate in ([3, 3], [1, 1], [1, 1]), ([2, 3], [2, 1], [1, 1]), ([2, 2], [3, 2], [2, 2]), ([1, 1], [1, 1], [1, 1]):
+            four = lambda v: [1, v[0], v[1], 1]
+
+            def patches(padding=padding, a=(four(size), four(stride), four(rate))):
+                x = s.rand([2, 6, 7, 2], known=True)
+                return s.with_grads(R.ExtractImagePatches(images=x, ksizes=a[0], strides=a[1], rates=a[2], padding=padding), [x])
+            name = "%s_%d%d_%d%d_%d" % (padding, *size, *stride, rate[0])
+            s.add("ExtractImagePatches_" + name, patches)
+
+            def dilation(padding=padding, size=size, a=(four(stride), four(rate))):
+                x, f = s.rand([2, 6, 7, 2]), s.rand([size[0], size[1], 2], seed=2)
+                return s.with_grads(R.Dilation2D(input=x, filter=f, strides=a[0], rates=a[1], padding=padding), [x, f])
+            s.add("Dilation2D_" + name, dilation)
+    for dt in s.ints + s.floats:
+        s.add("Dilation2D_%s" % dt, lambda dt=dt: R.Dilation2D(input=s.rand([1, 4, 4, 1], dt, 0, 50), filter=s.rand([2, 2, 1], dt, 0, 50), strides=[1] * 4, rates=[1] * 4, padding="SAME"))
+        s.add("ExtractImagePatches_%s" % dt, lambda dt=dt: R.ExtractImagePatches(images=s.rand([1, 4, 4, 1], dt, 0, 50), ksizes=[1, 2, 2, 1], strides=[1] * 4, rates=[1] * 4, padding="SAME"))
+
+    def many(n=40, seed=3):
+        rng = np.random.RandomState(seed)
+        corner, size = rng.uniform(0, 3, [n, 2]), rng.uniform(-1, 2, [n, 2])
+        return s.arg(np.concatenate([corner, corner + size], 1)), s.arg(np.round(rng.uniform(0, 1, n), 1))
+    for iou in (0.0, 0.3, 0.5, 1.0):
+        def suppress(iou=iou):
+            b, sc = many()
+            t = lambda v: tf.constant(v)
+            return [R.NonMaxSuppression(boxes=b, scores=sc, max_output_size=t(10), iou_threshold=iou),
+                    R.NonMaxSuppressionV2(boxes=b, scores=sc, max_output_size=t(100), iou_threshold=t(iou)),
+                    R.NonMaxSuppressionV3(boxes=b, scores=sc, max_output_size=t(10), iou_threshold=t(iou), score_threshold=t(0.4)),
+                    *R.NonMaxSuppressionV4(boxes=b, scores=sc, max_output_size=t(60), iou_threshold=t(iou), score_threshold=t(0.4), pad_to_max_output_size=True),
+                    *R.NonMaxSuppressionV5(boxes=b, scores=sc, max_output_size=t(20), iou_threshold=t(iou), score_threshold=t(0.1), soft_nms_sigma=t(0.0)),
+                    *R.NonMaxSuppressionV5(boxes=b, scores=sc, max_output_size=t(20), iou_threshold=t(iou), score_threshold=t(0.1), soft_nms_sigma=t(0.5))]
+        s.add("NonMaxSuppression_%g" % iou, suppress)
+    s.add("NonMaxSuppression_bad", lambda: R.NonMaxSuppressionV3(boxes=s.rand([3, 4]), scores=s.rand([3]), max_output_size=tf.constant(2), iou_threshold=s.arg(1.5), score_threshold=tf.constant(0.0)))
+    s.add("NonMaxSuppression_negative", lambda: R.NonMaxSuppressionV3(boxes=s.rand([3, 4]), scores=s.rand([3]), max_output_size=s.arg(-1, "int32"), iou_threshold=tf.constant(.5), score_threshold=tf.constant(0.0)))
+    s.add("NonMaxSuppression_none", lambda: R.NonMaxSuppressionV3(boxes=s.arg(np.zeros([0, 4])), scores=s.arg(np.zeros([0])), max_output_size=tf.constant(3), iou_threshold=tf.constant(.5), score_threshold=tf.constant(0.0)))

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sparse tensors, and what embeddings and sampled losses export."""
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+R = tf.raw_ops
+
+
+def cases(s):
+    long = lambda v, known=None: s.arg(v, "int64", known)
+    index = [[3, 1], [0, 4], [3, 0], [1, 2]]
+    for dt in s.numbers + ["bool", "string"]:
+        def fill(dt=dt):
+            v = s.arg(["a", "b", "c", "d"], dt) if dt == "string" else s.arg([1, 2, 3, 4], dt)
+            default = s.arg("x", dt) if dt == "string" else s.arg(0, dt)
+            y = R.SparseFillEmptyRows(indices=long(index), values=v, dense_shape=long([5, 6]), default_value=default)
+            return s.with_grads(list(y)[1:2], [v, default]) + [y[0], y[2], y[3]] if dt in s.wide else list(y)
+        s.add("SparseFillEmptyRows_%s" % dt, fill)
+    for name, idx, shape in [("high", [[5, 0]], [5, 6]), ("negative", [[-1, 0]], [5, 6]), ("no_rows", [[0, 0]], [0, 6]), ("column", [[0, 9]], [5, 6])]:
+        s.add("SparseFillEmptyRows_%s" % name, lambda idx=idx, shape=shape: list(R.SparseFillEmptyRows(
+            indices=long(idx, False), values=s.arg([1.0]), dense_shape=long(shape, False), default_value=s.arg(0.0))))
+    s.add("SparseFillEmptyRows_none", lambda: list(R.SparseFillEmptyRows(indices=long(np.zeros([0, 2])), values=s.arg(np.zeros([0])), dense_shape=long([3, 2]), default_value=s.arg(7.0))))
+
+    def reorder():
+        v = s.rand([4])
+        y = R.SparseReorder(input_indices=long(index), input_values=v, input_shape=long([4, 5]))
+        return s.with_grads(list(y)[1:], [v]) + [y[0]]
+    s.add("SparseReorder", reorder)
+    s.add("SparseReorder_bad", lambda: list(R.SparseReorder(input_indices=long(index), input_values=s.rand([4]), input_shape=long([3, 5]))))
+    for to in ([2, 10], [-1], [20], [2, -1, 2], [-1, -1], [3, 7], [0, -1], [4, -5]):
+        s.add("SparseReshape_%s" % "_".join(map(str, to)), lambda to=to: list(R.SparseReshape(input_indices=long(index), input_shape=long([4, 5]), new_shape=long(to, False))))
+
+    for dt in ["float32", "float64", "int32", "complex64", "float16", "bfloat16"]:
+        for ta in (False, True):
+            for tb in (False, True):
+                def product(dt=dt, ta=ta, tb=tb):
+                    v = s.rand([4], dt)
+                    inner, n = (4, 3) if ta else (5, 3)
+                    b = s.rand([n, inner] if tb else [inner, n], dt, seed=2)
+                    y = R.SparseTensorDenseMatMul(a_indices=long(index), a_values=v, a_shape=long([4, 5]), b=b, adjoint_a=ta, adjoint_b=tb)
+                    return s.with_grads(y, [v, b]) if dt in s.wide else y
+                s.add("SparseTensorDenseMatMul_%s_%d%d" % (dt, ta, tb), product)
+    s.add("SparseTensorDenseMatMul_bad", lambda: R.SparseTensorDenseMatMul(a_indices=long([[0, 7]]), a_values=s.arg([1.0]), a_shape=long([4, 5]), b=s.rand([5, 2])))
+    s.add("SparseTensorDenseMatMul_inner", lambda: R.SparseTensorDenseMatMul(a_indices=long([[0, 1]]), a_values=s.arg([1.0]), a_shape=long([4, 6], False), b=s.rand([5, 2], known=False)))
+    for axes in ([0], [1], [0, 1], [], [-1]):
+        for keep in (False, True):
+            def total(axes=axes, keep=keep):
+                v = s.rand([4])
+                return s.with_grads(R.SparseReduceSum(input_indices=long(sorted(index)), input_values=v, input_shape=long([4, 5]),
+                                                      reduction_axes=tf.constant(axes, tf.int32), keep_dims=keep), [v])
+            s.add("SparseReduceSum_%s_%d" % ("_".join(map(str, axes)), keep), total)
+
+    def embedding(combiner, weights, safe):
+        table = s.rand([7, 3])
+        ids = tf.SparseTensor(long([[0, 0], [0, 1], [2, 0], [3, 0]], True), long([1, 3, 6, 0], True), long([4, 2], True))
+        w = tf.SparseTensor(ids.indices, s.arg([.5, 1.5, 2.0, .1], known=True), ids.dense_shape) if weights else None
+        f = tf.nn.safe_embedding_lookup_sparse if safe else tf.nn.embedding_lookup_sparse
+        return s.with_grads(f(table, ids, w, combiner=combiner), [table])
+    for combiner in ("sum", "mean", "sqrtn"):
+        for weights in (False, True):
+            for safe in (False, True):
+                s.add("embedding_%s_%d%d" % (combiner, weights, safe), lambda a=(combiner, weights, safe): embedding(*a))
+
+    # Numbers are TensorFlow's in a session's first run that draws; a test has them.
+    samplers = [R.UniformCandidateSampler, R.LogUniformCandidateSampler]
+    for i, sampler in enumerate(samplers):
+        for unique in (False, True):
+            for limit in (8, 11, 100, 50000):
+                s.add("sampler%d_%d_%d" % (i, unique, limit), lambda a=(sampler, unique, limit): list(a[0](
+                    true_classes=long([[0, 3], [7, 1]]), num_true=2, num_sampled=6, unique=a[1], range_max=a[2], seed=5, seed2=9)), shape_only=True)
+    s.add("sampler_all", lambda: list(R.AllCandidateSampler(true_classes=long([[0], [1]]), num_true=1, num_sampled=4, unique=True, seed=1)))
+    s.add("accidental_hits", lambda: list(R.ComputeAccidentalHits(true_classes=long([[5, 1], [2, 9], [1, 5]]), sampled_candidates=long([9, 1, 4, 3]), num_true=2)))
+    for name, loss in (("nce", tf.nn.nce_loss), ("sampled", tf.nn.sampled_softmax_loss)):
+        def sampled_loss(loss=loss):
+            w, b, x = s.rand([30, 4]), s.rand([30], seed=2), s.rand([5, 4], seed=3)
+            return s.with_grads(loss(w, b, long([[1], [0], [20], [3], [3]]), x, 6, 30), [w, b, x])
+        s.add("loss_" + name, sampled_loss, shape_only=True)
