@@ -34,6 +34,8 @@ bool IsReduction(CallKind kind) {
          kind == CallKind::kReduceSlice;
 }
 
+constexpr std::string_view kDisagree = "ranks disagree: rank ";
+
 }  // namespace
 
 void CallHeader::SetName(std::string_view full_name) {
@@ -58,8 +60,7 @@ std::string CallHeader::Title() const {
   }
   if (sequence > 0) title += StrCat(" #", sequence);
   if (name[0] != '\0') {
-    title +=
-        StrCat(" '", Name(), "'");
+    title += StrCat(" '", Name(), "'");
   }
   return title;
 }
@@ -85,8 +86,13 @@ bool CallHeader::operator==(const CallHeader& other) const {
 Status CheckAgreement(int rank, const CallHeader& mine, int other_rank,
                       const CallHeader& other) {
   if (mine == other) return Ok();
-  return FailedPrecondition("ranks disagree: rank ", rank, " calls ", mine,
-                            ", rank ", other_rank, " calls ", other);
+  return FailedPrecondition(kDisagree, rank, " calls ", mine, ", rank ",
+                            other_rank, " calls ", other);
+}
+
+bool IsDisagreement(const Status& status) {
+  return status.code() == Code::kFailedPrecondition &&
+         status.message().find(kDisagree) != std::string::npos;
 }
 
 Status CheckMessage(int from, const CallHeader& sent, int to,

@@ -42,9 +42,7 @@ struct CallHeader {
   char name[64] = {};  // the end of a longer one
 
   void SetName(std::string_view full_name);
-  std::string_view Name() const {
-    return {name, strnlen(name, sizeof(name))};
-  }
+  std::string_view Name() const { return {name, strnlen(name, sizeof(name))}; }
   // "AllReduce", "Send to": static text.
   std::string_view Verb() const;
   // "AllReduce #12 'grads' of 100 float (sum)".
@@ -68,6 +66,8 @@ struct CollectiveCall {
 // FAILED_PRECONDITION naming both ranks and both calls unless they are equal.
 Status CheckAgreement(int rank, const CallHeader& mine, int other_rank,
                       const CallHeader& other);
+// Whether that is the error: it does not say which of the two is wrong.
+bool IsDisagreement(const Status& status);
 // The same for the two ends of a message.
 Status CheckMessage(int from, const CallHeader& sent, int to,
                     const CallHeader& wanted);

@@ -14,6 +14,7 @@
 
 // By CMake, when the build has MPI.
 #ifdef LOCKSTEP_WITH_MPI
+#include "distributed/collective_call.h"
 #include "distributed/data_parallel.h"
 #include "distributed/lifeline.h"
 #include "distributed/mpi_context.h"
@@ -49,6 +50,8 @@ uint64_t Patience() { return Env::Default()->SteadyMicros() + kPatienceMicros; }
 }  // namespace
 
 struct Job::State {
+  void TellFailures(const Status& mine);
+
   std::unique_ptr<MpiContext> mpi;
   // Shared with the session, which uses it during its runs.
   std::shared_ptr<Communicator> communicator;
@@ -62,16 +65,23 @@ struct Job::State {
   std::shared_ptr<Trace> trace;  // shared with both
 };
 
+// A failure ends this rank with the others, and with the cause that the hub
+// knows. Where ranks disagree, an error of one of them says more: `mine`, if
+// this one has such.
+void Job::State::TellFailures(const Status& mine) {
+  Lifeline* const line = mpi->lifeline();
+  if (line == nullptr) return;
+  communicator->set_on_failure([line, mine](const Status& why, bool told) {
+    if (mine.ok()) return line->Fail(why, told || IsDisagreement(why));
+    line->Fail(mine);
+  });
+}
+
 Result<Job> Job::Start(int* argc, char*** argv) {
   auto state = std::make_unique<State>();
   LS_ASSIGN_OR_RETURN(state->mpi, MpiContext::Init(argc, argv));
   LS_ASSIGN_OR_RETURN(state->communicator, state->mpi->MakeCommunicator());
-  if (Lifeline* line = state->mpi->lifeline()) {
-    // A failure ends this rank with the others, and with the cause that the
-    // hub knows.
-    state->communicator->set_on_failure(
-        [line](const Status& why, bool told) { line->Fail(why, told); });
-  }
+  state->TellFailures({});
   return Job(std::move(state));
 }
 
@@ -84,10 +94,13 @@ std::string Job::transport() const {
 
 Status Job::Agree(Status mine) {
   if (size() == 1) return mine;
+  // The others may be in the midst of what failed here.
+  if (!mine.ok()) state_->TellFailures(mine);
   int64_t first = mine.ok() ? size() : rank();
   const Status talked = state_->communicator->AllReduce(
       &first, &first, 1, kInt64, ReduceOp::kMin,
       {.name = "agreement", .deadline_micros = Patience()});
+  if (talked.ok()) state_->TellFailures({});
   // What went wrong here says more than that the others did not answer.
   if (!talked.ok()) return mine.ok() ? talked : mine;
   if (first == size() || first == rank()) return mine;
@@ -194,11 +207,20 @@ void Job::Configure(const std::string& batch, SessionOptions* options) {
   HandOn(state_->trace, options);
   options->batch = batch;
   if (size() == 1) return;
-  const char* compression = std::getenv("LOCKSTEP_COMPRESSION");
+  const char* set = std::getenv("LOCKSTEP_COMPRESSION");
+  const std::string compression = set != nullptr ? set : "";
+  if (!compression.empty() && compression != "bfloat16") {
+    options->checks.push_back(
+        [compression](const Graph&, const SessionOptions&) -> Status {
+          return InvalidArgument(
+              "LOCKSTEP_COMPRESSION must be bfloat16, or not set"
+              ", got '",
+              compression, "'");
+        });
+  }
   UseDataParallel(state_->communicator,
                   {.batch = batch,
-                   .compress = compression != nullptr &&
-                               std::string_view(compression) == "bfloat16",
+                   .compress = compression == "bfloat16",
                    .declared = state_->declared},
                   options);
   options->services.push_back([wait = state_->wait](SessionResources& session) {

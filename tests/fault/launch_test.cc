@@ -98,6 +98,27 @@ TEST_F(LaunchTest, RestartsComeToAnEnd) {
   EXPECT_EQ(LinesWith(run.err, "restart 1 of 1").size(), 1u) << run.err;
 }
 
+// Its host has no checkpoint: the others are restoring when it says so.
+TEST_F(LaunchTest, AnErrorOfOneRankIsTheCauseThoughOthersAreWithinACall) {
+  const ScratchFolder scratch;
+  ASSERT_EQ(Launch({"-n", "1"},
+                   {"--epochs", "1", "--checkpoint-dir", scratch / "saved0"})
+                .status,
+            0);
+  std::filesystem::copy(scratch / "saved0", scratch / "saved1");
+  std::filesystem::create_directory(scratch / "saved2");
+  const Finished run = RunProgram(
+      {WITH_DEADLINE, "100", LOCKSTEP_PROGRAM, "launch", "-n", "3", "--",
+       "/bin/sh", "-c",
+       StrCat("exec ", FAULTY_MNIST, " --data digits --threads 1 --batch 80 ",
+              "--epochs 2 --resume --checkpoint-dir ", scratch / "saved",
+              "$OMPI_COMM_WORLD_RANK")});
+  EXPECT_NE(run.status, 0);
+  EXPECT_THAT(run.err, HasSubstr("rank 2 on "));
+  EXPECT_THAT(run.err, HasSubstr("saved2"));
+  EXPECT_THAT(run.err, Not(HasSubstr("ranks disagree")));
+}
+
 // `timeout` sends SIGTERM to the launcher alone.
 TEST_F(LaunchTest, SigtermSavesACheckpointAndEndsWithStatusThree) {
   const ScratchFolder scratch;
