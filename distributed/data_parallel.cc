@@ -391,7 +391,11 @@ Status DataParallel::Run(PassContext& context) const {
   if (options_.compress && context.reproducible) {
     return InvalidArgument(
         "compressed gradients are rounded rank by rank: not in reproducible "
-        "mode");
+        "mode; leave one of the two out");
+  }
+  if (options_.bucket_bytes < 0) {
+    return InvalidArgument("bucket_bytes must be 0 (chosen) or more, got ",
+                           options_.bucket_bytes);
   }
   LS_ASSIGN_OR_RETURN(OriginalOrder order,
                       OriginalOrder::Make(context.original));

@@ -29,6 +29,23 @@ struct Executable {
   std::vector<std::unique_ptr<Plan>> plans;
 };
 
+// What divides a batch over ranks has each run the whole graph.
+Status CheckTasksAlone(const SessionOptions& options) {
+  if (options.reproducible > 0) {
+    return Unimplemented(
+        "reproducible mode divides batches, and this session's graph is one "
+        "over the ranks of the job (UseTasks): switch the mode off, or train "
+        "by UseDataParallel");
+  }
+  for (const auto& pass : options.passes) {
+    if (pass->name() != "data_parallel") continue;
+    return FailedPrecondition(
+        "a session is data-parallel (UseDataParallel) or one graph over the "
+        "ranks (UseTasks), not both: leave one of them out");
+  }
+  return Ok();
+}
+
 class SessionImpl final : public Session {
  public:
   static Result<std::unique_ptr<Session>> Create(const Graph& graph,
@@ -55,9 +72,8 @@ class SessionImpl final : public Session {
     }
     session->options_ = std::move(options);
     const int task = session->JoinTasks();
-    if (session->channel_ && session->options_.reproducible > 0) {
-      return Unimplemented(
-          "reproducible mode: the graph is one over the ranks of the job");
+    if (session->channel_) {
+      LS_RETURN_IF_ERROR(CheckTasksAlone(session->options_));
     }
     session->environment_ = {.options = &session->options_,
                              .devices = &session->devices_,

@@ -351,5 +351,15 @@ TEST(DataParallelTest, AGradientThatUpdatesTwoVariablesIsExchangedOnce) {
   });
 }
 
+TEST(DataParallelTest, ABucketOfLessThanNothingIsRefused) {
+  SpawnRanksShared(2, [](std::shared_ptr<Communicator> comm) {
+    const Model model;
+    auto session = Open(model.graph, comm, {.bucket_bytes = -1});
+    const Status s = session->RunTargets({"train"}, Batch(0, 6));
+    EXPECT_EQ(s.code(), Code::kInvalidArgument) << s.ToString();
+    EXPECT_THAT(s.message(), HasSubstr("bucket_bytes must be 0"));
+  });
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -336,6 +336,7 @@ TEST(Reproducible, CompressedGradientsAreRefused) {
     const Status s = session->RunTargets({"train"}, Batch(0, 6));
     EXPECT_EQ(s.code(), Code::kInvalidArgument) << s.ToString();
     EXPECT_THAT(s.message(), HasSubstr("compressed gradients"));
+    EXPECT_THAT(s.message(), HasSubstr("leave one of the two out"));
   });
 }
 
