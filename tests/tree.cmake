@@ -15,6 +15,10 @@ add_test(NAME Compare.KeepsMinimaAndSaysWhatIsMet
                  ${CMAKE_CURRENT_BINARY_DIR}/compare)
 set_tests_properties(Compare.KeepsMinimaAndSaysWhatIsMet
                      PROPERTIES LABELS cpu TIMEOUT 300 SKIP_RETURN_CODE 77)
+add_test(NAME GpuCheck.DoesNotPassWhatIsSkipped
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/gpu_check_test.sh
+                 ${PROJECT_SOURCE_DIR}/tools/gpu-check
+                 ${CMAKE_CURRENT_BINARY_DIR}/gpu_check)
 add_test(NAME Growth.MarksKnees
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/growth_test.sh
                  ${PROJECT_SOURCE_DIR}/tools/growth
