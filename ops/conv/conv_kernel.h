@@ -12,27 +12,11 @@
 
 #include <array>
 
-#include "ops/conv/window.h"
+#include "ops/conv/conv_dims.h"
 #include "ops/dnnl/dnnl_create.h"
 #include "runtime/op/kernel.h"
 
 namespace lockstep::detail {
-
-struct ConvDims {
-  int64_t batch = 0, in_channels = 0, out_channels = 0, groups = 1;
-  Window h, w;
-  bool nchw = false;
-
-  // From the shapes of an image and a filter, perhaps partial: what is unknown
-  // is kUnknownDim. INVALID_ARGUMENT when they do not fit.
-  static Result<ConvDims> From(const AttrMap& attrs, const Shape& image,
-                               const Shape& filter);
-  Shape OutputShape() const;
-  bool IsEmpty() const;  // nothing to multiply
-};
-
-// What is computed, from the other two of image x, filter f and output y.
-enum class ConvKind { kForward, kBackwardInput, kBackwardFilter };
 
 // What follows a forward convolution, float only.
 struct ConvEpilogue {

@@ -29,6 +29,13 @@ struct ConvRoles {
   }
 };
 
+// Of Conv2D, its gradients and _FusedConv2D, by the op's name.
+inline ConvRoles RolesOf(std::string_view op) {
+  if (op == "Conv2DBackpropInput") return {.filter = 1, .dy = 2, .sizes = 0};
+  if (op == "Conv2DBackpropFilter") return {.image = 0, .dy = 2, .sizes = 1};
+  return {.image = 0, .filter = 1};
+}
+
 // The dimensions for shapes of rank 4, perhaps partial. INVALID_ARGUMENT also
 // when `dy`, if given, is not shaped like the output.
 Result<ConvDims> CheckedConvDims(const AttrMap& attrs, bool depthwise,

@@ -18,11 +18,13 @@ Status TurnFilter(void* stream, const FilterLayout& layout, DType dtype,
 Status TurnFilterBack(void* stream, const FilterLayout& layout, DType dtype,
                       const void* cudnns, void* ours);
 
-// An image [n, h, w, c] (or [n, c, h, w]) at (top, left) of a larger one.
+// An image [n, h, w, c] (or [n, c, h, w]) at (top, left) of a larger one, which
+// may have its channels elsewhere.
 struct ImageLayout {
   int64_t n, h, w, c;
   int64_t large_h, large_w, top, left;
-  bool nchw;
+  bool nchw, large_nchw;
+  int64_t large_size() const { return n * large_h * large_w * c; }
 };
 // The larger one is zeros around the image.
 Status EnlargeImage(void* stream, const ImageLayout& layout, DType dtype,

@@ -18,16 +18,20 @@ LS_HOST_DEVICE int64_t OursOf(const FilterLayout& f, int64_t i) {
 // Where element i of the larger image is in the image; -1: outside.
 LS_HOST_DEVICE int64_t InsideOf(const ImageLayout& m, int64_t i) {
   int64_t channel = 0;
-  if (!m.nchw) {
+  if (!m.large_nchw) {
     channel = i % m.c;
     i /= m.c;
   }
   const int64_t x = i % m.large_w - m.left;
   const int64_t y = i / m.large_w % m.large_h - m.top;
-  const int64_t outer = i / m.large_w / m.large_h;  // n, or n and c
+  int64_t n = i / m.large_w / m.large_h;
+  if (m.large_nchw) {
+    channel = n % m.c;
+    n /= m.c;
+  }
   if (x < 0 || x >= m.w || y < 0 || y >= m.h) return -1;
-  const int64_t at = (outer * m.h + y) * m.w + x;
-  return m.nchw ? at : at * m.c + channel;
+  return m.nchw ? ((n * m.c + channel) * m.h + y) * m.w + x
+                : ((n * m.h + y) * m.w + x) * m.c + channel;
 }
 
 struct Turn {
@@ -59,11 +63,10 @@ struct Enlarge {
     const ImageLayout m = layout;
     const T* image = static_cast<const T*>(from);
     T* large = static_cast<T*>(to);
-    return Each(stream, m.n * m.large_h * m.large_w * m.c,
-                [=] LS_DEVICE(int64_t i) {
-                  const int64_t inside = InsideOf(m, i);
-                  large[i] = inside < 0 ? T(0) : image[inside];
-                });
+    return Each(stream, m.large_size(), [=] LS_DEVICE(int64_t i) {
+      const int64_t inside = InsideOf(m, i);
+      large[i] = inside < 0 ? T(0) : image[inside];
+    });
   }
 };
 struct Cut {
@@ -73,11 +76,10 @@ struct Cut {
     const ImageLayout m = layout;
     const T* large = static_cast<const T*>(from);
     T* image = static_cast<T*>(to);
-    return Each(stream, m.n * m.large_h * m.large_w * m.c,
-                [=] LS_DEVICE(int64_t i) {
-                  const int64_t inside = InsideOf(m, i);
-                  if (inside >= 0) image[inside] = large[i];
-                });
+    return Each(stream, m.large_size(), [=] LS_DEVICE(int64_t i) {
+      const int64_t inside = InsideOf(m, i);
+      if (inside >= 0) image[inside] = large[i];
+    });
   }
 };
 

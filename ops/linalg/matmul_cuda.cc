@@ -216,7 +216,9 @@ Status Prepare(PrepareContext& p, const detail::MatMulDims& dims,
   LS_RETURN_IF_ERROR(MakeLayouts(s, types.element));
   LS_RETURN_IF_ERROR(MakeProduct(s, types));
   LS_RETURN_IF_ERROR(ChooseAlgorithm(s));
-  if (s.workspace > 0) p.RequestScratch(s.workspace);
+  ScratchParts parts;
+  parts.Add(s.workspace);
+  if (parts.bytes() > 0) p.RequestScratch(parts.bytes());
   return Ok();
 }
 
@@ -278,10 +280,11 @@ Status MatMul(KernelContext& k) {
       return static_cast<size_t>(elements) * s.element_bytes;
     };
     char* to = c + at(static_cast<int64_t>(i) * s.dims.m * s.dims.n);
-    LS_RETURN_IF_CUBLAS(cublasLtMatmul(
-        handle, s.product, alpha, b + at(s.offsets[i][1]), s.b,
-        a + at(s.offsets[i][0]), s.a, beta, to, s.c, to, s.c, &s.algorithm,
-        k.scratch(), s.workspace, static_cast<cudaStream_t>(k.stream())));
+    LS_RETURN_IF_CUBLAS(
+        cublasLtMatmul(handle, s.product, alpha, b + at(s.offsets[i][1]), s.b,
+                       a + at(s.offsets[i][0]), s.a, beta, to, s.c, to, s.c,
+                       &s.algorithm, ScratchParts::At(k.scratch(), 0),
+                       s.workspace, static_cast<cudaStream_t>(k.stream())));
   }
   return Ok();
 }

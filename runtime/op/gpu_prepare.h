@@ -10,6 +10,7 @@
 #include "runtime/device/cuda/cuda_status.h"
 #include "runtime/device/device_set.h"
 #include "runtime/op/kernel.h"
+#include "runtime/op/scratch_parts.h"
 
 namespace lockstep::gpu {
 
@@ -24,21 +25,6 @@ class GpuScope {
 
  private:
   CudaDeviceScope scope_;
-};
-
-// Parts of a kernel's scratch memory, each aligned for any library.
-class ScratchParts {
- public:
-  // Where a part of so many bytes begins.
-  size_t Add(size_t bytes) {
-    const size_t at = bytes_;
-    bytes_ += (bytes + 255) / 256 * 256;
-    return at;
-  }
-  size_t bytes() const { return bytes_; }
-
- private:
-  size_t bytes_ = 0;
 };
 
 }  // namespace lockstep::gpu

@@ -68,6 +68,12 @@ Status CublasStatus(cublasStatus_t error, const char* call) {
 Status CudnnStatus(cudnnStatus_t error, const char* call) {
   if (error == CUDNN_STATUS_SUCCESS) return Ok();
   const std::string text = StrCat(call, ": ", cudnnGetErrorString(error));
+  // Each kind of error has particular ones.
+  switch (CUDNN_STATUS_CATEGORY(error)) {
+    case CUDNN_STATUS_NOT_SUPPORTED: return Unimplemented(text);
+    case CUDNN_STATUS_BAD_PARAM: return InvalidArgument(text);
+    default: break;
+  }
   return error == CUDNN_STATUS_ALLOC_FAILED ? ResourceExhausted(text)
                                             : Internal(text);
 }

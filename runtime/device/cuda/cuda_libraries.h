@@ -20,8 +20,10 @@ Result<cudnnHandle_t> CudnnHandle(void* stream);
 
 Result<cudnnDataType_t> CudnnType(DType dtype);
 
-Status CublasStatus(cublasStatus_t error, const char* call);
+// UNIMPLEMENTED of what cuDNN does not support, INVALID_ARGUMENT of what it
+// takes for a mistake, RESOURCE_EXHAUSTED without memory, else INTERNAL.
 Status CudnnStatus(cudnnStatus_t error, const char* call);
+Status CublasStatus(cublasStatus_t error, const char* call);
 
 }  // namespace lockstep
 

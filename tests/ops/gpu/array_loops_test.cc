@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "ops/array/gpu.h"
+#include "ops/conv/conv_op.h"
 #include "ops/conv/gpu.h"
+#include "ops/conv/gpu_direct.h"
 #include "ops/conv/gpu_layout.h"
 #include "tests/ops/gpu/loops.h"
 #include "tests/testing/graph_run.h"
@@ -112,17 +114,111 @@ TEST(GpuArrayLoopsTest, ImagesAreEnlargedAndCut) {
                      .large_w = 3,
                      .top = 1,
                      .left = 0,
-                     .nchw = false};
+                     .nchw = false,
+                     .large_nchw = false};
   ASSERT_TRUE(
       gpu::EnlargeImage(nullptr, m, kFloat, image.data(), large.data()).ok());
   testing::ExpectValues(large, {12}, {0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 0, 0});
   ASSERT_TRUE(
       gpu::CutImage(nullptr, m, kFloat, large.data(), back.data()).ok());
   testing::ExpectValues(back, {4}, {1, 2, 3, 4});
-  m.nchw = true;
+  m.nchw = m.large_nchw = true;
   ASSERT_TRUE(
       gpu::EnlargeImage(nullptr, m, kFloat, image.data(), large.data()).ok());
   testing::ExpectValues(large, {12}, {0, 0, 0, 1, 2, 0, 0, 0, 0, 3, 4, 0});
+  // From channels that are last to channels that are first, and back.
+  m.nchw = false;
+  ASSERT_TRUE(
+      gpu::EnlargeImage(nullptr, m, kFloat, image.data(), large.data()).ok());
+  testing::ExpectValues(large, {12}, {0, 0, 0, 1, 3, 0, 0, 0, 0, 2, 4, 0});
+  back.CopyFrom(Tensor::Of<float>({4}, {9, 9, 9, 9}));
+  ASSERT_TRUE(
+      gpu::CutImage(nullptr, m, kFloat, large.data(), back.data()).ok());
+  testing::ExpectValues(back, {4}, {1, 2, 3, 4});
+  m.nchw = true;
+  m.large_nchw = false;
+  ASSERT_TRUE(
+      gpu::EnlargeImage(nullptr, m, kFloat, image.data(), large.data()).ok());
+  testing::ExpectValues(large, {12}, {0, 0, 0, 0, 0, 0, 1, 3, 2, 4, 0, 0});
+}
+
+TEST(GpuArrayLoopsTest, SeveralImagesChangeTheirChannelsPlace) {
+  const Tensor image = Numbers(kFloat, {2, 3, 4, 5}, 0, 119);
+  Tensor first(kFloat, {2, 5, 3, 4});
+  const gpu::ImageLayout m{2, 3, 4, 5, 3, 4, 0, 0, false, true};
+  ASSERT_TRUE(
+      gpu::EnlargeImage(nullptr, m, kFloat, image.data(), first.data()).ok());
+  for (int64_t n = 0; n < 2; ++n) {
+    for (int64_t at = 0; at < 12; ++at) {
+      for (int64_t c = 0; c < 5; ++c) {
+        EXPECT_EQ(
+            first.flat<float>()[static_cast<size_t>((n * 5 + c) * 12 + at)],
+            image.flat<float>()[static_cast<size_t>((n * 12 + at) * 5 + c)]);
+      }
+    }
+  }
+}
+
+// By the op's name, as the kernel that calls cuDNN has it.
+Status PrepareDirect(PrepareContext& p) {
+  const detail::ConvRoles roles = detail::RolesOf(p.def().name);
+  LS_ASSIGN_OR_RETURN(const detail::ConvDims dims,
+                      detail::PreparedConvDims(p, roles));
+  p.MakeState<std::pair<detail::ConvKind, detail::ConvDims>>(roles.kind(),
+                                                             dims);
+  return Ok();
+}
+Status RunDirect(KernelContext& k) {
+  const auto& [kind, dims] =
+      k.state<std::pair<detail::ConvKind, detail::ConvDims>>();
+  return gpu::DirectConv(k, kind, dims);
+}
+
+TEST(GpuArrayLoopsTest, ConvolutionsElementByElement) {
+  const GpuFunctions direct = {RunDirect, PrepareDirect};
+  struct Case {
+    DType type;
+    const char* padding;
+    int64_t stride, dilation, groups;
+    bool nchw = false;
+  };
+  for (const Case& c :
+       {Case{kFloat, "SAME", 1, 1, 1}, Case{kFloat, "SAME", 2, 1, 1},
+        Case{kDouble, "VALID", 1, 2, 1}, Case{kDouble, "SAME", 2, 1, 2},
+        Case{kFloat, "SAME", 1, 2, 2}, Case{kFloat, "SAME", 2, 1, 2, true},
+        Case{kHalf, "SAME", 1, 1, 1}, Case{kBfloat16, "VALID", 1, 1, 1}}) {
+    SCOPED_TRACE(StrCat(DTypeName(c.type), " ", c.padding, " ", c.stride, " ",
+                        c.dilation, " ", c.groups));
+    const Shape shape = c.nchw ? Shape{2, 4, 7, 6} : Shape{2, 7, 6, 4};
+    const Tensor image = Numbers(c.type, shape, -1, 1, 1);
+    const Tensor filter = Numbers(c.type, {3, 2, 4 / c.groups, 6}, -1, 1, 2);
+    const bool same = std::string(c.padding) == "SAME";
+    const int64_t h = same ? (7 + c.stride - 1) / c.stride : 7 - 2 * c.dilation;
+    const int64_t w = same ? (6 + c.stride - 1) / c.stride : 6 - c.dilation;
+    const Tensor dy = Numbers(
+        c.type, c.nchw ? Shape{2, 6, h, w} : Shape{2, h, w, 6}, -1, 1, 3);
+    const double within = c.type == kHalf       ? 2e-2
+                          : c.type == kBfloat16 ? 2e-1
+                                                : 1e-4;
+    const auto expect = [&](KernelCase k) {
+      const auto four = [&c](int64_t n) {
+        return c.nchw ? std::vector<int64_t>{1, 1, n, n}
+                      : std::vector<int64_t>{1, n, n, 1};
+      };
+      k.Attr("strides", four(c.stride))
+          .Attr("dilations", four(c.dilation))
+          .Attr("data_format", std::string(c.nchw ? "NCHW" : "NHWC"))
+          .Attr("padding", std::string(c.padding))
+          .ExpectLikeCpu(direct, within);
+    };
+    expect(KernelCase("Conv2D", {image, filter}));
+    expect(KernelCase(
+        "Conv2DBackpropInput",
+        {c.nchw ? Ints({2, 4, 7, 6}) : Ints({2, 7, 6, 4}), filter, dy}));
+    expect(KernelCase(
+        "Conv2DBackpropFilter",
+        {image, Ints({3, 2, static_cast<int32_t>(4 / c.groups), 6}), dy}));
+  }
 }
 
 TEST(GpuArrayLoopsTest, StridedCopiesAreTheSameOnAStream) {
