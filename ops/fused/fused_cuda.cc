@@ -31,6 +31,10 @@ struct FusedState {
 
 Status PrepareFused(PrepareContext& p) {
   LS_ASSIGN_OR_RETURN(const ElementProgram program, ProgramOf(p));
+  if (program.size == 0) {
+    p.MakeState<FusedState>();
+    return Ok();
+  }
   LS_ASSIGN_OR_RETURN(const CudaElements made, CudaElementsOf(program));
   const int gpu = p.device().memory != nullptr
                       ? CudaIndex(p.device().memory->hardware())
@@ -47,6 +51,7 @@ Status PrepareFused(PrepareContext& p) {
 
 Status Fused(KernelContext& k) {
   const FusedState& s = k.state<FusedState>();
+  if (s.size == 0) return Ok();  // no blocks are no launch
   std::array<void*, kMaxFusedInputs + kMaxFusedOutputs> operands;
   size_t count = 0;
   uintptr_t bits = 0;  // of all addresses

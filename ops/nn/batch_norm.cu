@@ -11,6 +11,7 @@
 #include "ops/nn/channels.h"
 #include "ops/nn/gpu.h"
 #include "runtime/device/cuda/cuda_libraries.h"
+#include "runtime/device/stream.h"
 #include "runtime/op/gpu_prepare.h"
 
 namespace lockstep::gpu {
@@ -32,7 +33,7 @@ struct NormState {
   }
   int64_t samples() const { return view.outer * view.inner; }
   float* Vector(KernelContext& k, size_t at) const {
-    return reinterpret_cast<float*>(static_cast<char*>(k.scratch()) + at);
+    return reinterpret_cast<float*>(ScratchParts::At(k.scratch(), at));
   }
 };
 
@@ -192,9 +193,13 @@ Status FusedBatchNorm(KernelContext& k) {
         k.in<float>(3), k.in<float>(4), epsilon));
     return Given(k, s);
   }
-  // A factor of 1 makes the moving moments those of the batch.
+  // A factor of 1 makes the moving moments those of the batch, of moments that
+  // are numbers before: nothing is not a number times 0.
   float* mean = s.Vector(k, s.first_at);
   float* variance = s.Vector(k, s.second_at);
+  const size_t bytes = static_cast<size_t>(s.view.channels) * sizeof(float);
+  LS_RETURN_IF_ERROR(ClearBytes(mean, bytes, k.stream()));
+  LS_RETURN_IF_ERROR(ClearBytes(variance, bytes, k.stream()));
   LS_RETURN_IF_CUDNN(cudnnBatchNormalizationForwardTraining(
       cudnn, kMode, &one, &zero, s.image, k.input(0).data(), s.image,
       k.output(0).data(), s.channels, k.in<float>(1), k.in<float>(2), 1.0, mean,
