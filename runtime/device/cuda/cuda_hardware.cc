@@ -93,6 +93,8 @@ KnownQueue::KnownQueue(CudaGpu* gpu, std::unique_ptr<Queue> queue)
 }
 Status KnownQueue::BeginRecord() { return gpu_->BeginRecord(*queue_); }
 KnownQueue::~KnownQueue() {
+  // What it has been given may use memory that is being freed.
+  (void)queue_->Finish();
   gpu_->Leave(static_cast<cudaStream_t>(queue_->stream()));
 }
 

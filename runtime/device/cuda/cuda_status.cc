@@ -30,11 +30,10 @@ Status CudaStatus(cudaError_t error, const char* call) {
 
 CudaDeviceScope::CudaDeviceScope(int index) {
   if (cudaGetDevice(&before_) != cudaSuccess) before_ = -1;
-  if (before_ == index) {
-    before_ = -1;
-    return;
-  }
+  // Also where it is the thread's already: GPU 0 is every new thread's, which
+  // has no context of it before this, and libraries ask for one.
   status_ = CudaStatus(cudaSetDevice(index), "cudaSetDevice");
+  if (before_ == index) before_ = -1;
 }
 
 CudaDeviceScope::~CudaDeviceScope() {
