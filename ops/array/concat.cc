@@ -59,9 +59,16 @@ Status ConcatShape(ShapeContext& c) {
     part.set_dim(axis, kUnknownDim);
     Result<Shape> merged = Shape::Merge(y, part);
     if (!merged.ok()) {
-      return InvalidArgument("Dimensions of inputs should match, but for axis ",
-                             axis, ": shape[0] = ", c.Input(in.first),
-                             " vs. shape[", i - in.first, "] = ", c.Input(i));
+      int d = 0;  // the first that differs
+      while (d + 1 < rank &&
+             (d == axis || y.dim(d) == part.dim(d) || y.dim(d) == kUnknownDim ||
+              part.dim(d) == kUnknownDim)) {
+        ++d;
+      }
+      return InvalidArgument(
+          "ConcatOp : Dimension ", d,
+          " in both shapes must be equal: shape[0] = ", c.Input(in.first),
+          " vs. shape[", i - in.first, "] = ", c.Input(i));
     }
     y = *merged;
   }

@@ -34,7 +34,7 @@ template <class I>
 Status GatherNdCpu(KernelContext& k) {
   const NdIndex& s = k.state<NdIndex>();
   if (k.output(0).NumElements() == 0) return Ok();
-  LS_RETURN_IF_ERROR(s.Check<I>(k.input(1)));
+  LS_RETURN_IF_ERROR(s.Check<I>(k.input(1), "param shape"));
   const I* index = k.in<I>(1);
   const Tensor& x = k.input(0);
   Tensor& y = k.output(0);

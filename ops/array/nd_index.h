@@ -38,17 +38,24 @@ struct NdIndex {
     return at;
   }
 
-  // INVALID_ARGUMENT naming the first row that is out of range.
+  // INVALID_ARGUMENT naming the first row that is out of range of `what`, or
+  // element, where each stands for a vector of its own.
   template <class I>
-  Status Check(const Tensor& indices) const {
+  Status Check(const Tensor& indices, const char* what = "shape",
+               bool elements = false) const {
     const I* index = static_cast<const I*>(indices.data());
     for (int64_t row = 0; row < rows; ++row) {
       if (OffsetOf(index, row) >= 0) continue;
+      if (elements) {
+        return InvalidArgument("indices[", row,
+                               "] = ", static_cast<int64_t>(index[row]),
+                               " is not in [0, ", dims[0], ")");
+      }
       return InvalidArgument(
           "indices[", row, "] = [",
           Join(std::vector<int64_t>(index + row * k, index + (row + 1) * k),
                ", "),
-          "] does not index into shape prefix [",
+          "] does not index into ", what, " [",
           Join(std::span(dims.data(), static_cast<size_t>(k)), ","), "]");
     }
     return Ok();

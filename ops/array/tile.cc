@@ -35,7 +35,7 @@ Status TileShape(ShapeContext& c) {
   for (int d = 0; d < rank; ++d) {
     const int64_t m = (*multiples)[static_cast<size_t>(d)];
     if (m < 0)
-      return InvalidArgument("Expected multiples[", d, "] >= 0, got ", m);
+      return InvalidArgument("Expected multiples[", d, "] >= 0, but got ", m);
     int64_t n = in.dim(d);
     if (n != kUnknownDim && __builtin_mul_overflow(n, m, &n)) {
       return InvalidArgument("multiples[", d, "] = ", m, " is too large for ",
@@ -96,8 +96,8 @@ Status BroadcastToShape(ShapeContext& c) {
     Result<Shape> both = Shape::Broadcast(c.Input(0), wanted);
     if (!wanted.IsFullyKnown() || !both.ok() ||
         !both->IsCompatibleWith(wanted)) {
-      return InvalidArgument("Incompatible shapes: ", c.Input(0),
-                             " cannot be broadcast to ", wanted);
+      return InvalidArgument("Incompatible shapes: ", c.Input(0), " vs. ",
+                             wanted, ": the first cannot become the second");
     }
   }
   return c.SetOutput(0, wanted);

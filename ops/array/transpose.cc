@@ -20,12 +20,16 @@ Status CheckPermutation(std::span<const int64_t> perm) {
   const int rank = static_cast<int>(perm.size());
   for (int64_t p : perm) {
     const int64_t axis = p < 0 ? p + rank : p;
-    if (axis < 0 || axis >= rank || seen.test(static_cast<size_t>(axis))) {
-      return InvalidArgument(
-          "[", Join(std::vector<int64_t>(perm.begin(), perm.end()), ","),
-          "] is not a permutation of 0 to ", rank - 1);
+    if (axis < 0 || axis >= rank) {
+      return InvalidArgument(p, " is out of range [0 .. ", rank, ")");
     }
     seen.set(static_cast<size_t>(axis));
+  }
+  for (int axis = 0; axis < rank; ++axis) {
+    if (seen.test(static_cast<size_t>(axis))) continue;
+    return InvalidArgument(
+        axis, " is missing from {",
+        Join(std::vector<int64_t>(perm.begin(), perm.end()), ","), "}.");
   }
   return Ok();
 }

@@ -23,11 +23,15 @@ Status ArgShape(ShapeContext& c) {
                            "shape ", s);
   }
   if (!axis) return c.SetOutput(0, Shape::UnknownOfRank(s.rank() - 1));
-  LS_ASSIGN_OR_RETURN(int a, ResolveAxis(*axis, s.rank()));
-  if (s.dim(a) == 0) {
-    return InvalidArgument("Reduction axis ", a, " is empty in shape ", s);
+  const Result<int> a = ResolveAxis(*axis, s.rank());
+  if (!a.ok()) {
+    return InvalidArgument("Expected dimension in the range [", -s.rank(), ", ",
+                           s.rank(), "), but got ", *axis);
   }
-  s.RemoveDim(a);
+  if (s.dim(*a) == 0) {
+    return InvalidArgument("Reduction axis ", *a, " is empty in shape ", s);
+  }
+  s.RemoveDim(*a);
   return c.SetOutput(0, s);
 }
 

@@ -22,7 +22,11 @@ namespace {
 Status ScanShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(std::optional<int64_t> axis, InputInt(c, 1));
   if (axis && c.Input(0).HasRank()) {
-    LS_RETURN_IF_ERROR(ResolveAxis(*axis, c.Input(0).rank()).status());
+    const int rank = c.Input(0).rank();
+    if (!ResolveAxis(*axis, rank).ok()) {
+      return InvalidArgument("ScanOp: Expected scan axis in the range [", -rank,
+                             ", ", rank, "), but got ", *axis);
+    }
   }
   return c.SetOutput(0, c.Input(0));
 }

@@ -115,7 +115,7 @@ Status ScatterCpu(KernelContext& k) {
                            want);
   }
   const NdIndex s(indices, ref);
-  LS_RETURN_IF_ERROR(s.Check<I>(k.input(1)));
+  LS_RETURN_IF_ERROR(s.Check<I>(k.input(1), "shape", !kNd));
   LS_RETURN_IF_ERROR((CheckDivisors<how, T>(updates)));
   const I* index = k.in<I>(1);
   T* y = k.variable(0).data<T>();

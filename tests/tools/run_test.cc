@@ -111,8 +111,10 @@ TEST_F(RunTest, BadInputIsOneLineAndStatusTwo) {
   Write("g.pb", ToGraphDef(SmallGraph()).value());
   Write("cut.pb", ToGraphDef(SmallGraph()).value().substr(0, 20));
   Write("unknown.pbtxt", "node { name: 'q' op: 'NoSuchOp' }");
+  Write("return.pbtxt", "node { name: 'q' op: 'No\\rSuchOp' }");
   const std::pair<Finished, const char*> runs[] = {
       {Run("none.pb", "[]"), "none.pb"},
+      {Run("return.pbtxt", "[]"), "No SuchOp"},
       {Run("cut.pb", "[]"), "cut.pb"},
       {Run("unknown.pbtxt", "[]"), "NoSuchOp"},
       {Run("g.pb", "[{"), "case.json"},

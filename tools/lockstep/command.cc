@@ -2,13 +2,15 @@
 #include "tools/lockstep/command.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 
 namespace lockstep {
 
 int Fail(const std::string& command, const Status& status, int exit_status) {
   std::string line = status.ToString();
-  std::ranges::replace(line, '\n', ' ');
+  std::ranges::replace_if(
+      line, [](unsigned char c) { return std::iscntrl(c) != 0; }, ' ');
   std::fprintf(stderr, "lockstep %s: %s\n", command.c_str(), line.c_str());
   return exit_status;
 }

@@ -229,5 +229,41 @@ TEST(BitcastTest, KeepsTheBytes) {
       .WantError(Code::kInvalidArgument, "Cannot bitcast");
 }
 
+// TensorFlow's, which programs look for.
+TEST(MessagesTest, WordsOfBadIndicesAndShapes) {
+  const auto expect = [](const char* op, const std::vector<Tensor>& inputs,
+                         const char* text) {
+    OpCase c([op](const Scope& s, const Outputs& in) {
+      NodeBuilder b = s.Op(op);
+      if (std::string_view(op) == "ConcatV2") {
+        b.In(Outputs(in.begin(), in.end() - 1)).In(in.back());
+      } else {
+        for (const Output& x : in) b.In(x);
+      }
+      return b.Out();
+    });
+    for (const Tensor& x : inputs) c.In(x);
+    c.WantError(Code::kInvalidArgument, text);
+  };
+  const Tensor vector = F({3}, {1, 2, 3}), matrix = F({2, 2}, {1, 2, 3, 4});
+  expect("GatherNd", {matrix, I({1, 2}, {5, 0})},
+         "indices[0] = [5, 0] does not index into param shape [2,2]");
+  expect("ScatterNd", {I({1, 1}, {9}), F({1}, {1}), I({1}, {3})},
+         "indices[0] = [9] does not index into shape [3]");
+  expect("Tile", {vector, I({1}, {-1})},
+         "Expected multiples[0] >= 0, but got -1");
+  expect("BroadcastTo", {vector, I({2}, {2, 2})},
+         "Incompatible shapes: [3] vs. [2,2]");
+  expect("Transpose", {matrix, I({2}, {0, 0})}, "1 is missing from {0,0}.");
+  expect("Transpose", {matrix, I({2}, {0, 5})}, "5 is out of range [0 .. 2)");
+  expect("Cumsum", {vector, I({}, {3})},
+         "ScanOp: Expected scan axis in the range [-1, 1), but got 3");
+  expect("ArgMax", {vector, I({}, {4})},
+         "Expected dimension in the range [-1, 1), but got 4");
+  expect("ConcatV2", {F({1, 3}, {1, 2, 3}), F({1, 2}, {1, 2}), I({}, {0})},
+         "ConcatOp : Dimension 1 in both shapes must be equal: "
+         "shape[0] = [1,3] vs. shape[1] = [1,2]");
+}
+
 }  // namespace
 }  // namespace lockstep

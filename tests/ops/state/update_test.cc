@@ -166,10 +166,10 @@ TEST(UpdateTest, IntegersDivideTowardsZeroAndWrap) {
 TEST(UpdateTest, IndicesAreCheckedBeforeAnythingIsWritten) {
   ExpectError(F({2}, {1, 2}),
               Rows(ops::ScatterAdd, I({2}, {0, 2}), F({2}, {1, 1})),
-              "indices[1] = [2]");
+              "indices[1] = 2 is not in [0, 2)");
   ExpectError(F({2}, {1, 2}),
               Rows(ops::ScatterUpdate, I({2}, {0, -1}), F({2}, {1, 1})),
-              "indices[1] = [-1]");
+              "indices[1] = -1 is not in [0, 2)");
   ExpectError(F({2, 2}, {1, 2, 3, 4}),
               Rows(ops::ScatterAdd, I({1}, {0}), F({1, 3}, {1, 2, 3})),
               "[1,2]");

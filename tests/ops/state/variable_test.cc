@@ -135,6 +135,8 @@ TEST(ScatterTest, ChangesRowsOfAVariable) {
   Result<Tensor> out = p.Start().Run({{index, I({1}, {3})}}, bad);
   ASSERT_FALSE(out.ok());
   EXPECT_EQ(out.code(), Code::kInvalidArgument);
+  EXPECT_THAT(out.status().message(),
+              testing::HasSubstr("indices[0] = 3 is not in [0, 3)"));
   EXPECT_TRUE(SameTensor(p.Get(v), F({3, 2}, {7, 6, 11, 12, 9, 8})));
 }
 
