@@ -188,6 +188,23 @@ TEST(LaunchPlanTest, VerdictsAreKeptAndTalkIsDropped) {
   EXPECT_EQ(sorter.CulpritHost(), "m.x");
 }
 
+// Of a rank that ends before it joins the job; mpirun does not always say it.
+TEST(LaunchPlanTest, WhomMpirunNamesIsTheCauseWhereNobodySaysMore) {
+  const auto cause = [](const char* line, const char* said = "") {
+    OutputSorter sorter;
+    EXPECT_EQ(sorter.Take(line, true), "");
+    (void)sorter.Take(said, true);
+    return sorter.Cause();
+  };
+  const char* killed =
+      "mpirun noticed that process rank 1 with PID 7 on node m.x exited on "
+      "signal 9 (Killed).";
+  EXPECT_EQ(cause(killed), "rank 1 on m.x exited on signal 9 (Killed)");
+  EXPECT_EQ(cause(killed, "[1,2]<stderr>:p: odd"), "rank 2: p: odd");
+  EXPECT_EQ(cause("  Process name: [[28051,1],12]"), "rank 12 ended first");
+  EXPECT_EQ(cause("  Process name: [[28051"), "");
+}
+
 TEST(LaunchPlanTest, MistakesAreNamed) {
   EXPECT_THAT(ParseLaunchOptions({"-n", "2"}).status().message(),
               HasSubstr("no program"));

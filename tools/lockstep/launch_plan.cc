@@ -70,6 +70,26 @@ bool IsLaunchersTalk(std::string_view line) {
   });
 }
 
+// "mpirun noticed that process rank 1 with PID 7 on node vm exited on signal 9
+// (Killed)." and "  Process name: [[15111,1],1]" name a rank. Empty: the line
+// does not.
+std::string RankThatEnded(std::string_view line) {
+  constexpr std::string_view kRank = "noticed that process rank ";
+  constexpr std::string_view kName = "  Process name: [[";
+  if (const size_t at = line.find(kRank); at != line.npos) {
+    line.remove_prefix(at + kRank.size());
+    const size_t pid = line.find(" with PID "), on = line.find(" on node ");
+    if (pid == line.npos || on == line.npos) return {};
+    if (line.ends_with('.')) line.remove_suffix(1);
+    return StrCat("rank ", line.substr(0, pid), " on ",
+                  line.substr(on + std::string_view(" on node ").size()));
+  }
+  const size_t comma = line.rfind(',');
+  if (!line.starts_with(kName) || comma == line.npos) return {};
+  line.remove_prefix(comma + 1);
+  return StrCat("rank ", line.substr(0, line.find(']')), " ended first");
+}
+
 // mpirun --tag-output: "[1,3]<stderr>:text" -> 3, "text". -1: of no rank.
 std::pair<int, std::string_view> RankAndText(std::string_view line) {
   const size_t end = line.find(">:");
@@ -186,6 +206,7 @@ std::string OutputSorter::Take(std::string_view line, bool error) {
     return {};
   }
   if (rank < 0) {
+    if (ended_first_.empty()) ended_first_ = RankThatEnded(text);
     if (IsLaunchersTalk(text) || text.empty()) return {};
     if (error && first_error_.empty()) first_error_ = text;
     return std::string(text);
@@ -197,7 +218,8 @@ std::string OutputSorter::Take(std::string_view line, bool error) {
 }
 
 std::string OutputSorter::Cause() const {
-  return verdict_.empty() ? first_error_ : verdict_;
+  if (!verdict_.empty()) return verdict_;
+  return first_error_.empty() ? ended_first_ : first_error_;
 }
 
 std::string OutputSorter::CulpritHost() const {

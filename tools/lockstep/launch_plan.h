@@ -46,7 +46,8 @@ class OutputSorter {
   // Whether the ranks have told why they end.
   bool HasVerdict() const { return !verdict_.empty(); }
   // What began the end: the lifeline's first verdict, else the first error
-  // line. Empty: nobody said anything.
+  // line, else the rank that mpirun names: one that ended before it had a
+  // lifeline. Empty: nobody said anything.
   std::string Cause() const;
   // The host of the rank that the verdict names; empty: unknown.
   std::string CulpritHost() const;
@@ -54,6 +55,7 @@ class OutputSorter {
  private:
   std::string verdict_;
   std::string first_error_;
+  std::string ended_first_;  // by mpirun
 };
 
 // NOT_FOUND or PERMISSION_DENIED, with its name, when there is no such program
