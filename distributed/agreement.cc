@@ -199,6 +199,8 @@ std::vector<Fact> FactsOf(const SessionOptions& options) {
   facts.push_back(MakeFact("the session", "passes", Join(passes, ", ")));
   facts.push_back(MakeFact("the session", "virtual replicas",
                            StrCat(options.reproducible)));
+  facts.push_back(MakeFact("the session", "mixed precision",
+                           DTypeName(options.mixed_precision)));
   facts.push_back(MakeFact("the session", "float products",
                            FloatProductsName(GetFloatProducts())));
   return facts;

@@ -88,7 +88,7 @@ Result<Conv> ConvOf(const Node& n) {
             .image = n.input(0).shape(),
             .filter = n.input(1).shape()};
     if (n.op() == "_FusedConv2D") {
-      conv.bias = n.input(2);
+      if (n.num_inputs() > 2) conv.bias = n.input(2);
       conv.relu = n.Attr<bool>("relu");
     }
   }
@@ -142,7 +142,8 @@ bool CanBeBlocked(const Node& n, const Conv& conv) {
   const bool image_blocked = detail::CanBeBlocked(conv.image);
   const bool few = d.in_channels <= kFewChannels &&
                    conv.kind != detail::ConvKind::kBackwardInput;
-  return n.output_type(0) == kFloat && ChannelsLast(n) && d.groups == 1 &&
+  return n.output_type(0) == kFloat && n.Attr<DType>("T") == kFloat &&
+         ChannelsLast(n) && d.groups == 1 &&
          !d.IsEmpty() && detail::CanBeBlocked(d.OutputShape()) &&
          (image_blocked || few);
 }

@@ -283,7 +283,7 @@ Status PrepareConv2D(PrepareContext& p) {
   const detail::ConvRoles roles = detail::RolesOf(op);
   s.kind = roles.kind();
   LS_ASSIGN_OR_RETURN(s.dims, detail::PreparedConvDims(p, roles));
-  s.bias = op == "_FusedConv2D";
+  s.bias = op == "_FusedConv2D" && p.num_inputs() > 2;
   s.relu = s.bias && p.Attr<bool>("relu");
   const DType dtype = p.output_dtype(0);
   s.is_double = dtype == kDouble;

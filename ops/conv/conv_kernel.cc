@@ -14,16 +14,20 @@ memory::dims ImageDims(const ConvDims& d, bool output) {
   if (output) return {d.batch, d.out_channels, d.h.out, d.w.out};
   return {d.batch, d.in_channels, d.h.in, d.w.in};
 }
+DnnlType ImageType(const ConvState& s, bool output) {
+  return output && s.epilogue.wide ? DnnlType::f32 : s.type;
+}
 memory::desc ImageDesc(const ConvState& s, bool output) {
   const ConvDims& d = s.dims;
   const memory::dims dims = ImageDims(d, output);
+  const DnnlType type = ImageType(s, output);
   if (output ? s.layout.output_blocked : s.layout.image_blocked) {
-    return {dims, memory::data_type::f32, memory::format_tag::nChw16c};
+    return {dims, type, memory::format_tag::nChw16c};
   }
   // One channel is the same either way; oneDNN's name for it is nchw.
   const bool nchw = d.nchw || (s.layout.output_blocked && dims[1] == 1);
   const ImageStrides strides(dims[2], dims[3], dims[1], nchw);
-  return DnnlStrided(dims, {strides.n, strides.c, strides.h, strides.w});
+  return DnnlStrided(dims, {strides.n, strides.c, strides.h, strides.w}, type);
 }
 
 // Dimensions (group,) out, in, h, w over TensorFlow's [h, w, in, out].
@@ -33,12 +37,13 @@ memory::dims FilterDims(const ConvDims& d) {
   if (d.groups > 1) dims.insert(dims.begin(), d.groups);
   return dims;
 }
-memory::desc FilterDesc(const ConvDims& d) {
+memory::desc FilterDesc(const ConvState& s) {
+  const ConvDims& d = s.dims;
   const int64_t in = d.in_channels / d.groups;
   memory::dims strides{1, d.out_channels, d.w.size * in * d.out_channels,
                        in * d.out_channels};
   if (d.groups > 1) strides.insert(strides.begin(), d.out_channels / d.groups);
-  return DnnlStrided(FilterDims(d), strides);
+  return DnnlStrided(FilterDims(d), strides, s.type);
 }
 
 DnnlConvGeometry GeometryOf(const ConvDims& d, bool winograd) {
@@ -56,16 +61,20 @@ struct Layouts {
   memory::desc x, f, y;
 };
 Layouts AsIs(const ConvState& s) {
-  return {ImageDesc(s, false), DnnlAny(FilterDims(s.dims)), ImageDesc(s, true)};
+  return {ImageDesc(s, false), DnnlAny(FilterDims(s.dims), s.type),
+          ImageDesc(s, true)};
 }
-Layouts Any(const ConvDims& d) {
-  return {DnnlAny(ImageDims(d, false)), DnnlAny(FilterDims(d)),
-          DnnlAny(ImageDims(d, true))};
+Layouts Any(const ConvState& s) {
+  const ConvDims& d = s.dims;
+  return {DnnlAny(ImageDims(d, false), s.type), DnnlAny(FilterDims(d), s.type),
+          DnnlAny(ImageDims(d, true), ImageType(s, true))};
 }
 // Blocked as they are; an image that is not is what oneDNN likes beside that.
 Layouts Blocked(const ConvState& s) {
   Layouts l = AsIs(s);
-  if (!s.layout.image_blocked) l.x = DnnlAny(ImageDims(s.dims, false));
+  if (!s.layout.image_blocked) {
+    l.x = DnnlAny(ImageDims(s.dims, false), s.type);
+  }
   return l;
 }
 
@@ -86,12 +95,16 @@ auto BestOf(const ConvState& s, const Make& make)
     auto as_is = make(AsIs(s), direct);
     if (as_is.ok() && !IsSlowImplementation(*as_is)) return as_is;
   }
-  return make(Any(d), direct);
+  auto any = make(Any(s), direct);
+  if (s.type != DnnlType::f32 && any.ok() && IsSlowImplementation(*any)) {
+    return Unimplemented("oneDNN has no fast convolution of this type");
+  }
+  return any;
 }
 
 Status BuildForward(ConvState& s) {
   const ConvDims& d = s.dims;
-  const auto bias = DnnlStrided({d.out_channels}, {1});
+  const auto bias = DnnlStrided({d.out_channels}, {1}, ImageType(s, true));
   LS_ASSIGN_OR_RETURN(
       const auto pd,
       BestOf(s, [&](const Layouts& l, const DnnlConvGeometry& g) {
@@ -99,7 +112,7 @@ Status BuildForward(ConvState& s) {
                                g, {.relu = s.epilogue.relu});
       }));
   DnnlProgram& p = s.program;
-  const auto x = p.Operand(ImageDesc(s, false)), f = p.Operand(FilterDesc(d));
+  const auto x = p.Operand(ImageDesc(s, false)), f = p.Operand(FilterDesc(s));
   const auto y = p.Operand(ImageDesc(s, true));
   LS_ASSIGN_OR_RETURN(const auto src, p.Reordered(x, pd.src_desc()));
   LS_ASSIGN_OR_RETURN(const auto weights, p.Reordered(f, pd.weights_desc()));
@@ -118,13 +131,12 @@ Status BuildForward(ConvState& s) {
 }
 
 Status BuildBackwardInput(ConvState& s) {
-  const ConvDims& d = s.dims;
   LS_ASSIGN_OR_RETURN(const auto pd, BestOf(s, [&](const Layouts& l,
                                                    const DnnlConvGeometry& g) {
                         return MakeConvBackwardData(l.x, l.f, l.y, g);
                       }));
   DnnlProgram& p = s.program;
-  const auto f = p.Operand(FilterDesc(d)), dy = p.Operand(ImageDesc(s, true));
+  const auto f = p.Operand(FilterDesc(s)), dy = p.Operand(ImageDesc(s, true));
   const auto dx = p.Operand(ImageDesc(s, false));
   LS_ASSIGN_OR_RETURN(const auto weights, p.Reordered(f, pd.weights_desc()));
   LS_ASSIGN_OR_RETURN(const auto diff, p.Reordered(dy, pd.diff_dst_desc()));
@@ -136,14 +148,13 @@ Status BuildBackwardInput(ConvState& s) {
 }
 
 Status BuildBackwardFilter(ConvState& s) {
-  const ConvDims& d = s.dims;
   LS_ASSIGN_OR_RETURN(const auto pd, BestOf(s, [&](const Layouts& l,
                                                    const DnnlConvGeometry& g) {
                         return MakeConvBackwardWeights(l.x, l.f, l.y, g);
                       }));
   DnnlProgram& p = s.program;
   const auto x = p.Operand(ImageDesc(s, false));
-  const auto dy = p.Operand(ImageDesc(s, true)), df = p.Operand(FilterDesc(d));
+  const auto dy = p.Operand(ImageDesc(s, true)), df = p.Operand(FilterDesc(s));
   LS_ASSIGN_OR_RETURN(const auto src, p.Reordered(x, pd.src_desc()));
   LS_ASSIGN_OR_RETURN(const auto diff, p.Reordered(dy, pd.diff_dst_desc()));
   const auto out = p.OutputFor(df, pd.diff_weights_desc());
@@ -164,17 +175,19 @@ Status Build(ConvState& s) {
   });
 }
 
-// Elements of the two operands and the result, in the program's order.
-std::array<int64_t, 3> Counts(const ConvState& s) {
+// Elements of the two operands, the result and the bias, in the program's
+// order.
+std::array<int64_t, 4> Counts(const ConvState& s) {
   const ConvDims& d = s.dims;
+  const int64_t bias = s.epilogue.bias ? d.out_channels : 0;
   const int64_t x = d.batch * d.h.in * d.w.in * d.in_channels;
   const int64_t f =
       d.h.size * d.w.size * (d.in_channels / d.groups) * d.out_channels;
   const int64_t y = d.batch * d.h.out * d.w.out * d.out_channels;
   switch (s.kind) {
-    case ConvKind::kForward: return {x, f, y};
-    case ConvKind::kBackwardInput: return {f, y, x};
-    case ConvKind::kBackwardFilter: return {x, y, f};
+    case ConvKind::kForward: return {x, f, y, bias};
+    case ConvKind::kBackwardInput: return {f, y, x, bias};
+    case ConvKind::kBackwardFilter: return {x, y, f, bias};
   }
   return {};
 }
@@ -198,14 +211,18 @@ void Convert(const From* from, To* to, int64_t n) {
 }
 
 // A sum over nothing is zero; bias and relu still apply.
+template <class T>
 void FillWithoutProduct(const ConvState& s, KernelContext& k) {
-  float* y = k.out<float>(0);
+  if (s.epilogue.wide && !std::is_same_v<T, float>) {
+    return FillWithoutProduct<float>(s, k);
+  }
+  T* y = k.out<T>(0);
   const int64_t n = k.output(0).NumElements();
   const int64_t plane = s.dims.nchw ? s.dims.h.out * s.dims.w.out : 1;
   for (int64_t i = 0; i < n; ++i) {
     const int64_t c = i / plane % s.dims.out_channels;
-    const float v = s.epilogue.bias ? k.in<float>(2)[c] : 0.0f;
-    y[i] = s.epilogue.relu && v < 0 ? 0.0f : v;
+    const T v = s.epilogue.bias ? k.in<T>(2)[c] : T(0);
+    y[i] = s.epilogue.relu && v < T(0) ? T(0) : v;
   }
 }
 
@@ -251,6 +268,42 @@ bool ConvDims::IsEmpty() const {
   return batch * in_channels * out_channels * h.in * w.in * h.out * w.out == 0;
 }
 
+namespace {
+
+// Behind the program's own scratch memory; returns the bytes of both.
+size_t PlaceWidened(ConvState& s) {
+  size_t bytes = s.program.scratch_bytes();
+  s.wide_count = Counts(s);
+  for (size_t i = 0; i < s.wide_count.size(); ++i) {
+    s.wide_offset[i] = bytes;
+    bytes += AlignedSize(static_cast<size_t>(s.wide_count[i]) * sizeof(float));
+  }
+  return bytes;
+}
+
+template <class T>
+Status RunWidened(ConvState& s, KernelContext& k, int a, int b) {
+  float* wide[4];
+  for (size_t i = 0; i < s.wide_count.size(); ++i) {
+    wide[i] = reinterpret_cast<float*>(static_cast<char*>(k.scratch()) +
+                                       s.wide_offset[i]);
+  }
+  Convert(k.in<T>(a), wide[0], s.wide_count[0]);
+  Convert(k.in<T>(b), wide[1], s.wide_count[1]);
+  if (s.epilogue.wide) {
+    return s.program.Run(k.scratch(),
+                         {wide[0], wide[1], k.out<float>(0),
+                          s.epilogue.bias ? k.in<float>(2) : nullptr});
+  }
+  if (s.epilogue.bias) Convert(k.in<T>(2), wide[3], s.wide_count[3]);
+  LS_RETURN_IF_ERROR(
+      s.program.Run(k.scratch(), {wide[0], wide[1], wide[2], wide[3]}));
+  Convert(wide[2], k.out<T>(0), s.wide_count[2]);
+  return Ok();
+}
+
+}  // namespace
+
 template <class T>
 Status PrepareConv(PrepareContext& p, ConvKind kind, const ConvDims& dims,
                    const ConvEpilogue& epilogue, const ConvLayout& layout) {
@@ -261,17 +314,18 @@ Status PrepareConv(PrepareContext& p, ConvKind kind, const ConvDims& dims,
   s.layout = layout;
   if constexpr (std::is_same_v<T, float> || kIsFloat16<T>) {
     if (dims.IsEmpty()) return Ok();
-    LS_RETURN_IF_ERROR(Build(s));
-    size_t bytes = s.program.scratch_bytes();
-    if constexpr (kIsFloat16<T>) {
-      s.wide_count = Counts(s);
-      for (size_t i = 0; i < 3; ++i) {
-        s.wide_offset[i] = bytes;
-        bytes +=
-            AlignedSize(static_cast<size_t>(s.wide_count[i]) * sizeof(float));
+    if (std::is_same_v<T, BFloat16> && DnnlHasBfloat16()) {
+      s.type = DnnlType::bf16;
+      if (const Status made = Build(s); made.ok()) {
+        p.RequestScratch(s.program.scratch_bytes());
+        return Ok();
       }
+      s.type = DnnlType::f32;
+      s.program = DnnlProgram();
     }
-    p.RequestScratch(bytes);
+    LS_RETURN_IF_ERROR(Build(s));
+    p.RequestScratch(kIsFloat16<T> ? PlaceWidened(s)
+                                   : s.program.scratch_bytes());
   }
   return Ok();
 }
@@ -280,27 +334,16 @@ template <class T>
 Status RunConv(KernelContext& k, int a, int b) {
   auto& s = k.state<ConvState>();
   if (s.dims.IsEmpty()) {
-    if constexpr (std::is_same_v<T, float>) {
-      FillWithoutProduct(s, k);
-    } else {
-      std::fill_n(k.out<T>(0), k.output(0).NumElements(), T(0));
-    }
+    FillWithoutProduct<T>(s, k);
     return Ok();
   }
-  if constexpr (std::is_same_v<T, float>) {
-    return s.program.Run(k.scratch(), {k.in<T>(a), k.in<T>(b), k.out<T>(0),
-                                       s.epilogue.bias ? k.in<T>(2) : nullptr});
-  } else if constexpr (kIsFloat16<T>) {
-    float* wide[3];
-    for (size_t i = 0; i < 3; ++i) {
-      wide[i] = reinterpret_cast<float*>(static_cast<char*>(k.scratch()) +
-                                         s.wide_offset[i]);
+  if constexpr (std::is_same_v<T, float> || kIsFloat16<T>) {
+    if (kIsFloat16<T> && s.type == DnnlType::f32) {
+      return RunWidened<T>(s, k, a, b);
     }
-    Convert(k.in<T>(a), wide[0], s.wide_count[0]);
-    Convert(k.in<T>(b), wide[1], s.wide_count[1]);
-    LS_RETURN_IF_ERROR(s.program.Run(k.scratch(), {wide[0], wide[1], wide[2]}));
-    Convert(wide[2], k.out<T>(0), s.wide_count[2]);
-    return Ok();
+    return s.program.Run(k.scratch(),
+                         {k.in<T>(a), k.in<T>(b), k.out<void>(0),
+                          s.epilogue.bias ? k.in<void>(2) : nullptr});
   } else {
     RunDirect(s, k.in<T>(a), k.in<T>(b), k.out<T>(0));
     return Ok();

@@ -2,8 +2,9 @@
 #pragma once
 
 // The one convolution behind Conv2D, its two gradients and _FusedConv2D.
-// Float runs in oneDNN, Half and BFloat16 in float through it, other dtypes in
-// direct loops. Made in prepare, used in run.
+// Float runs in oneDNN, and BFloat16 on processors that have it; else that and
+// Half in float through oneDNN, other dtypes in direct loops. Made in prepare,
+// used in run.
 //
 //   LS_ASSIGN_OR_RETURN(ConvDims d, ConvDims::From(attrs, image, filter));
 //   return PrepareConv<T>(p, ConvKind::kForward, d);
@@ -18,10 +19,11 @@
 
 namespace lockstep::detail {
 
-// What follows a forward convolution, float only.
+// What follows a forward convolution, of float and BFloat16.
 struct ConvEpilogue {
-  bool bias = false;
+  bool bias = false;  // input 2, of the result's type
   bool relu = false;
+  bool wide = false;  // of BFloat16: the result is float
 };
 
 // How operands lie in memory, float only: in blocks of 16 channels (see
@@ -36,10 +38,12 @@ struct ConvState {
   ConvDims dims;
   ConvEpilogue epilogue;
   ConvLayout layout;
+  DnnlType type = DnnlType::f32;  // of the program's operands
   DnnlProgram program;
-  // 16-bit floats: where the widened operands are in scratch, and their sizes.
-  std::array<size_t, 3> wide_offset{};
-  std::array<int64_t, 3> wide_count{};
+  // 16-bit floats in a program of floats: where the widened operands (the bias
+  // last) are in scratch, and their sizes.
+  std::array<size_t, 4> wide_offset{};
+  std::array<int64_t, 4> wide_count{};
 };
 
 template <class T>

@@ -13,7 +13,8 @@ const GpuKernels kConv2D =
         .Types("T", kGpuFloats, LS_CUDA(gpu::Conv2D, gpu::PrepareConv2D));
 const GpuKernels kFusedConv2D =
     GpuKernels({"_FusedConv2D"})
-        .Types("T", {kFloat}, LS_CUDA(gpu::Conv2D, gpu::PrepareConv2D));
+        .Where({{"T", kFloat}, {"Tout", kFloat}},
+               LS_CUDA(gpu::Conv2D, gpu::PrepareConv2D));
 const GpuKernels kConv2DBackpropInput =
     GpuKernels({"Conv2DBackpropInput"})
         .HostMemory({"input_sizes"})

@@ -13,13 +13,28 @@ const dnnl::engine& DnnlEngine() {
   return *engine;
 }
 
-dnnl::memory::desc DnnlStrided(const dnnl::memory::dims& dims,
-                               const dnnl::memory::dims& strides) {
-  return {dims, dnnl::memory::data_type::f32, strides};
+DnnlType DnnlTypeOf(DType dtype) {
+  return dtype == kBfloat16 ? DnnlType::bf16 : DnnlType::f32;
 }
 
-dnnl::memory::desc DnnlAny(const dnnl::memory::dims& dims) {
-  return {dims, dnnl::memory::data_type::f32, dnnl::memory::format_tag::any};
+bool DnnlHasBfloat16() {
+  // Sets of instructions are bits.
+  static const bool has = [] {
+    const auto all = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+    const auto wanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+    return (all & wanted) == wanted;
+  }();
+  return has;
+}
+
+dnnl::memory::desc DnnlStrided(const dnnl::memory::dims& dims,
+                               const dnnl::memory::dims& strides,
+                               DnnlType type) {
+  return {dims, type, strides};
+}
+
+dnnl::memory::desc DnnlAny(const dnnl::memory::dims& dims, DnnlType type) {
+  return {dims, type, dnnl::memory::format_tag::any};
 }
 
 Status DnnlStatus(const char* what, dnnl_status_t status, const char* message) {

@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/core/dtype.h"
 #include "runtime/core/status.h"
 
 namespace lockstep::detail {
@@ -30,11 +31,20 @@ namespace lockstep::detail {
 // The CPU engine; made once, never destroyed. Thread-safe.
 const dnnl::engine& DnnlEngine();
 
-// A dense array of floats with the given dimensions and strides in elements.
+// kFloat and kBfloat16.
+using DnnlType = dnnl::memory::data_type;
+DnnlType DnnlTypeOf(DType dtype);
+// The processor has instructions for bfloat16 that this oneDNN uses; without
+// them its products of bfloat16 are slow, or missing.
+bool DnnlHasBfloat16();
+
+// A dense array with the given dimensions and strides in elements.
 dnnl::memory::desc DnnlStrided(const dnnl::memory::dims& dims,
-                               const dnnl::memory::dims& strides);
+                               const dnnl::memory::dims& strides,
+                               DnnlType type = DnnlType::f32);
 // The same dimensions in any layout the primitive likes.
-dnnl::memory::desc DnnlAny(const dnnl::memory::dims& dims);
+dnnl::memory::desc DnnlAny(const dnnl::memory::dims& dims,
+                           DnnlType type = DnnlType::f32);
 
 // Runs f, which may throw oneDNN's exception; UNIMPLEMENTED for what this
 // oneDNN cannot do, RESOURCE_EXHAUSTED and INTERNAL otherwise.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// _FusedMatMul: MatMul, plus a bias for each column, then perhaps Relu, in one
-// primitive.     a, b: as MatMul's   bias: [n]   product: [m,n]; float
+// _FusedMatMul: MatMul, perhaps plus a bias for each column, then perhaps Relu,
+// in one primitive.     a, b: as MatMul's   bias: [n]   product: [m,n]
+// Float; or BFloat16, where the product may be float.
 // Brought in by rules for BiasAdd(MatMul), AddV2(MatMul, vector) and Relu of
-// them, when nothing else reads what is in between.
+// them, and for Cast(MatMul) from BFloat16 to float, when nothing else reads
+// what is in between.
 
 #include "ops/linalg/matmul_kernel.h"
 #include "runtime/graph/node_work.h"
@@ -20,41 +22,80 @@ Status FusedMatMulShape(ShapeContext& c) {
                               b.dim(c.Attr<bool>("transpose_b") ? 0 : 1)});
 }
 
+template <class T>
 Status FusedMatMulPrepare(PrepareContext& p) {
   LS_ASSIGN_OR_RETURN(const auto dims,
                       detail::MatMulDimsOf(p.input_shape(0), p.input_shape(1),
                                            p.Attr<bool>("transpose_a"),
                                            p.Attr<bool>("transpose_b")));
-  return detail::PrepareMatMul<float>(
-      p, dims, {.bias = true, .relu = p.Attr<bool>("relu")});
+  return detail::PrepareMatMul<T>(
+      p, dims,
+      {.bias = p.num_inputs() > 2,
+       .relu = p.Attr<bool>("relu"),
+       .wide = p.output_dtype(0) != p.input_dtype(0)});
+}
+template <class T, class Out>
+OpBuilder& AddKernel(OpBuilder& b) {
+  return b.Kernel(kCpu,
+                  {{"T", DTypeOf<T>::value}, {"Tout", DTypeOf<Out>::value}},
+                  {detail::RunMatMul<T>, FusedMatMulPrepare<T>});
 }
 
-LOCKSTEP_OP("_FusedMatMul")
-    .Input("a: float")
-    .Input("b: float")
-    .Input("bias: float")
-    .Output("product: float")
-    .Attr("transpose_a: bool = false")
-    .Attr("transpose_b: bool = false")
-    .Attr("relu: bool = false")
-    .Shape(FusedMatMulShape)
-    .Kernel(kCpu, {detail::RunMatMul<float>, FusedMatMulPrepare});
+OpBuilder FusedMatMulOp() {
+  OpBuilder b("_FusedMatMul");
+  b.Input("a: T")
+      .Input("b: T")
+      .Input("bias: num_args * Tout")
+      .Output("product: Tout")
+      .Attr("num_args: int >= 0")
+      .Attr("T: {float, bfloat16} = DT_FLOAT")
+      .Attr("Tout: {float, bfloat16} = DT_FLOAT")
+      .Attr("transpose_a: bool = false")
+      .Attr("transpose_b: bool = false")
+      .Attr("relu: bool = false")
+      .Shape(FusedMatMulShape);
+  AddKernel<float, float>(b);
+  AddKernel<BFloat16, BFloat16>(b);
+  return AddKernel<BFloat16, float>(b);
+}
+const OpRegistrar kFusedMatMul = FusedMatMulOp();
+
+// A product that a bias, a Cast or Relu joins; null when it is none.
+Node* ProductBehind(RewriteContext& c, Output product) {
+  Node* mm = c.Producer(product, "MatMul");
+  if (!mm) mm = c.Producer(product, "_FusedMatMul");
+  if (!mm || !c.OnlyUse(product) || c.IsFed(c.node())) return nullptr;
+  const DType dtype = mm->input(0).dtype();
+  const bool fast =
+      dtype == kFloat || (dtype == kBfloat16 && detail::DnnlHasBfloat16());
+  return fast && !GetOr(mm->attrs(), "relu", false) ? mm : nullptr;
+}
+
+// The node becomes `mm` with one thing more.
+Result<bool> Join(RewriteContext& c, Node* mm, std::vector<Output> inputs,
+                  bool relu) {
+  Node* n = c.node();
+  const auto biases = static_cast<int64_t>(inputs.size()) - 2;
+  LS_ASSIGN_OR_RETURN(
+      Node * fused,
+      c.Add(n->name() + "/fused", "_FusedMatMul", std::move(inputs),
+            {{"num_args", biases},
+             {"T", BaseOf(mm->input(0).dtype())},
+             {"Tout", n->output_type(0)},
+             {"transpose_a", mm->Attr<bool>("transpose_a")},
+             {"transpose_b", mm->Attr<bool>("transpose_b")},
+             {"relu", relu}}));
+  c.Replace(n->output(0), fused->output(0));
+  return true;
+}
 
 Result<bool> Fuse(RewriteContext& c, Output product, Output bias) {
-  Node* add = c.node();
-  Node* mm = c.Producer(product, "MatMul");
-  if (!mm || !c.OnlyUse(product) || c.IsFed(add) ||
-      mm->output_type(0) != kFloat ||
+  Node* mm = ProductBehind(c, product);
+  if (!mm || mm->num_inputs() != 2 ||
       bias.shape() != Shape{mm->output_shape(0).dim(1)}) {
     return false;
   }
-  LS_ASSIGN_OR_RETURN(Node * fused,
-                      c.Add(add->name() + "/fused", "_FusedMatMul",
-                            {mm->input(0), mm->input(1), bias},
-                            {{"transpose_a", mm->Attr<bool>("transpose_a")},
-                             {"transpose_b", mm->Attr<bool>("transpose_b")}}));
-  c.Replace(add->output(0), fused->output(0));
-  return true;
+  return Join(c, mm, {mm->input(0), mm->input(1), bias}, false);
 }
 
 Result<bool> FuseBiasAdd(RewriteContext& c) {
@@ -70,21 +111,22 @@ LOCKSTEP_REWRITE("Add", FuseAdd);
 LOCKSTEP_REWRITE("AddV2", FuseAdd);
 
 Result<bool> FuseRelu(RewriteContext& c) {
-  Node* relu = c.node();
-  Node* mm = c.Producer(relu->input(0), "_FusedMatMul");
-  if (!mm || mm->Attr<bool>("relu") || !c.OnlyUse(relu->input(0)) ||
-      c.IsFed(relu)) {
-    return false;
-  }
-  AttrMap attrs = mm->attrs();
-  attrs["relu"] = true;
-  LS_ASSIGN_OR_RETURN(
-      Node * fused, c.Add(relu->name() + "/fused", "_FusedMatMul", mm->inputs(),
-                          std::move(attrs)));
-  c.Replace(relu->output(0), fused->output(0));
-  return true;
+  Node* mm = ProductBehind(c, c.node()->input(0));
+  if (!mm || mm->op() != "_FusedMatMul") return false;
+  return Join(c, mm, mm->inputs(), true);
 }
 LOCKSTEP_REWRITE("Relu", FuseRelu);
+
+// A product of BFloat16 that is read as float is never rounded.
+Result<bool> FuseCast(RewriteContext& c) {
+  if (c.node()->output_type(0) != kFloat) return false;
+  Node* mm = ProductBehind(c, c.node()->input(0));
+  if (!mm || mm->num_inputs() != 2 || mm->output_type(0) != kBfloat16) {
+    return false;
+  }
+  return Join(c, mm, mm->inputs(), false);
+}
+LOCKSTEP_REWRITE("Cast", FuseCast);
 LOCKSTEP_FLOPS("_FusedMatMul", ProductFlops);
 
 }  // namespace

@@ -13,7 +13,8 @@ const GpuKernels kMatMul =
         .Types("T", kGpuFloats, LS_CUDA(gpu::MatMul, gpu::PrepareMatMul));
 const GpuKernels kFusedMatMul =
     GpuKernels({"_FusedMatMul"})
-        .Always(LS_CUDA(gpu::MatMul, gpu::PrepareFusedMatMul));
+        .Where({{"T", kFloat}, {"Tout", kFloat}},
+               LS_CUDA(gpu::MatMul, gpu::PrepareFusedMatMul));
 const GpuKernels kBatchMatMul =
     GpuKernels({"BatchMatMul", "BatchMatMulV2"})
         .Types("T", kGpuFloats, LS_CUDA(gpu::MatMul, gpu::PrepareBatchMatMul));

@@ -222,7 +222,7 @@ Status Prepare(PrepareContext& p, const detail::MatMulDims& dims,
   return Ok();
 }
 
-// The product of nothing is 0; the bias is float, as _FusedMatMul is.
+// The product of nothing is 0; the bias is float, as _FusedMatMul is here.
 Status WithoutProduct(KernelContext& k, const MatMulState& s) {
   if (!s.epilogue.bias) {
     return ClearBytes(k.output(0).data(), k.output(0).bytes(), k.stream());
@@ -245,7 +245,8 @@ Status PrepareFusedMatMul(PrepareContext& p) {
                       detail::MatMulDimsOf(p.input_shape(0), p.input_shape(1),
                                            p.Attr<bool>("transpose_a"),
                                            p.Attr<bool>("transpose_b")));
-  return Prepare(p, dims, {.bias = true, .relu = p.Attr<bool>("relu")});
+  return Prepare(p, dims,
+                 {.bias = p.num_inputs() > 2, .relu = p.Attr<bool>("relu")});
 }
 Status PrepareBatchMatMul(PrepareContext& p) {
   LS_ASSIGN_OR_RETURN(

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/linalg/matmul_kernel.h"
 
+#include "runtime/core/allocator.h"
+
 namespace lockstep::detail {
 namespace {
 
@@ -29,7 +31,7 @@ std::vector<int64_t> BatchIndices(const Shape& from, const Shape& batch) {
 // [batch..., rows, columns] of a dense tensor whose batch shape may be shorter
 // than the product's.
 memory::desc Matrices(const Shape& batch, int batch_rank, int64_t rows,
-                      int64_t columns, bool transposed) {
+                      int64_t columns, bool transposed, DnnlType type) {
   memory::dims dims, strides;
   for (int i = batch.rank(); i < batch_rank; ++i) dims.push_back(1);
   for (const int64_t d : batch.dims()) dims.push_back(d);
@@ -44,28 +46,86 @@ memory::desc Matrices(const Shape& batch, int batch_rank, int64_t rows,
     strides[i] = stride;
     stride *= dims[i];
   }
-  return DnnlStrided(dims, strides);
+  return DnnlStrided(dims, strides, type);
 }
 
 template <class T>
 bool IsPlain(const MatMulDims& d) {
-  return !std::is_same_v<T, float> ||
-         d.m * d.n * d.k * d.batch.NumElements() <= kPlainProducts;
+  if (std::is_same_v<T, BFloat16> ? !DnnlHasBfloat16()
+                                  : !std::is_same_v<T, float>) {
+    return true;
+  }
+  return d.m * d.n * d.k * d.batch.NumElements() <= kPlainProducts;
 }
 
+template <class T>
 Status BuildProgram(MatMulState& s) {
   const MatMulDims& d = s.dims;
   const int rank = d.batch.rank();
+  const DnnlType type = DnnlTypeOf(DTypeOf<T>::value);
+  const DnnlType made = s.epilogue.wide ? DnnlType::f32 : type;
   return DnnlGuard("matmul's operands", [&]() -> Status {
-    const auto bias = DnnlStrided({1, d.n}, {d.n, 1});
+    const auto bias = DnnlStrided({1, d.n}, {d.n, 1}, made);
     LS_ASSIGN_OR_RETURN(
         s.program,
-        MatMulProgram(Matrices(d.batch_a, rank, d.m, d.k, d.transpose_a),
-                      Matrices(d.batch_b, rank, d.k, d.n, d.transpose_b),
-                      Matrices(d.batch, rank, d.m, d.n, false),
+        MatMulProgram(Matrices(d.batch_a, rank, d.m, d.k, d.transpose_a, type),
+                      Matrices(d.batch_b, rank, d.k, d.n, d.transpose_b, type),
+                      Matrices(d.batch, rank, d.m, d.n, false, made),
                       s.epilogue.bias ? &bias : nullptr, s.epilogue.relu));
     return Ok();
   });
+}
+
+// --- Small products of BFloat16 with something behind them: made of floats
+// ----
+
+// Where the operands are as floats, in the scratch memory, in bytes.
+struct Widened {
+  size_t a, b, bias, c, loops;
+
+  explicit Widened(const MatMulDims& d) {
+    const auto bytes = [](int64_t n) {
+      return AlignedSize(static_cast<size_t>(n) * sizeof(float));
+    };
+    a = 0;
+    b = a + bytes(d.m * d.k);
+    bias = b + bytes(d.k * d.n);
+    c = bias + bytes(d.n);
+    loops = c + bytes(d.m * d.n);
+  }
+};
+
+template <class From, class To>
+To* Convert(const From* from, int64_t n, To* to) {
+  for (int64_t i = 0; i < n; ++i) to[i] = To(from[i]);
+  return to;
+}
+
+// One product: what has an epilogue has no batches.
+template <class T>
+bool Widens(const MatMulState& s) {
+  return std::is_same_v<T, BFloat16> && s.plain &&
+         (s.epilogue.bias || s.epilogue.relu || s.epilogue.wide);
+}
+
+void MultiplyWidened(const MatMulState& s, KernelContext& k) {
+  const MatMulDims& d = s.dims;
+  const Widened at(d);
+  char* scratch = static_cast<char*>(k.scratch());
+  const auto place = [&](size_t bytes) {
+    return reinterpret_cast<float*>(scratch + bytes);
+  };
+  PlainEpilogue<float> epilogue{.relu = s.epilogue.relu};
+  if (s.epilogue.bias) {
+    epilogue.bias = s.epilogue.wide
+                        ? k.in<float>(2)
+                        : Convert(k.in<BFloat16>(2), d.n, place(at.bias));
+  }
+  float* c = s.epilogue.wide ? k.out<float>(0) : place(at.c);
+  MultiplyPlain(d, Convert(k.in<BFloat16>(0), d.m * d.k, place(at.a)),
+                Convert(k.in<BFloat16>(1), d.k * d.n, place(at.b)), c,
+                scratch + at.loops, epilogue);
+  if (!s.epilogue.wide) Convert(c, d.m * d.n, k.out<BFloat16>(0));
 }
 
 }  // namespace
@@ -102,15 +162,17 @@ Status PrepareMatMul(PrepareContext& p, const MatMulDims& dims,
   s.plain = IsPlain<T>(dims);
   if (s.plain) {
     s.offsets = MatMulOffsets(dims);
-    p.RequestScratch(MultiplyPlainScratch<T>(dims));
+    p.RequestScratch(Widens<T>(s) ? Widened(dims).loops +
+                                        MultiplyPlainScratch<float>(dims)
+                                  : MultiplyPlainScratch<T>(dims));
     return Ok();
   }
-  if (SplitMatMul::Pays(dims)) {
+  if (std::is_same_v<T, float> && SplitMatMul::Pays(dims)) {
     LS_RETURN_IF_ERROR(s.split.Prepare(dims, epilogue));
     p.RequestScratch(s.split.scratch_bytes());
     return Ok();
   }
-  LS_RETURN_IF_ERROR(BuildProgram(s));
+  LS_RETURN_IF_ERROR(BuildProgram<T>(s));
   p.RequestScratch(s.program.scratch_bytes());
   return Ok();
 }
@@ -118,16 +180,19 @@ Status PrepareMatMul(PrepareContext& p, const MatMulDims& dims,
 template <class T>
 Status RunMatMul(KernelContext& k) {
   auto& s = k.state<MatMulState>();
-  if constexpr (std::is_same_v<T, float>) {
-    const float* bias = s.epilogue.bias ? k.in<float>(2) : nullptr;
-    if (s.split.prepared()) {
-      return s.split.Run(k.in<float>(0), k.in<float>(1), bias, k.out<float>(0),
-                         k.scratch());
-    }
-    if (!s.plain) {
-      return s.program.Run(
-          k.scratch(), {k.in<float>(0), k.in<float>(1), k.out<float>(0), bias});
-    }
+  if (s.split.prepared()) {
+    return s.split.Run(k.in<float>(0), k.in<float>(1),
+                       s.epilogue.bias ? k.in<float>(2) : nullptr,
+                       k.out<float>(0), k.scratch());
+  }
+  if (!s.plain) {
+    return s.program.Run(k.scratch(),
+                         {k.in<T>(0), k.in<T>(1), k.out<void>(0),
+                          s.epilogue.bias ? k.in<void>(2) : nullptr});
+  }
+  if (Widens<T>(s)) {
+    MultiplyWidened(s, k);
+    return Ok();
   }
   using A = ArithmeticType<T>;
   PlainEpilogue<A> epilogue{.relu = s.epilogue.relu};

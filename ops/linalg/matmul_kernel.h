@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The one matrix product behind MatMul, _FusedMatMul and BatchMatMulV2: float
-// by oneDNN, other dtypes and very small ones by loops of our own. Made in
-// prepare, used in run.
+// The one matrix product behind MatMul, _FusedMatMul and BatchMatMulV2: float,
+// and BFloat16 on processors that have it, by oneDNN, other dtypes and very
+// small ones by loops of our own. Made in prepare, used in run.
 //
 //   LS_ASSIGN_OR_RETURN(MatMulDims d, MatMulDimsOf(a_shape, b_shape, ta, tb));
 //   return PrepareMatMul<T>(p, d, {});

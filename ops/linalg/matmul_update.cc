@@ -5,6 +5,7 @@
 // it is in the cache, and the gradient as a whole is never in memory.
 //   inputs: those of the update, b in the gradient's place; then a
 //   update: the update's op and attributes
+// a and b are float, or BFloat16 whose products are made and applied as floats.
 // Brought in for Apply*(.., MatMul(a, b), ..) on the CPU when nothing else
 // reads the gradient and nothing the update's result. The blocks and their
 // order of summation depend on the shape alone, so the values are the same on
@@ -35,6 +36,7 @@ struct Block {
 
 struct UpdateState {
   detail::MatMulDims dims;
+  DType factors = kFloat;           // the type of a and b
   std::vector<InnerUpdate> update;  // one
   std::vector<Block> blocks;
   // Each worker has blocks of its own and memory for the one it is at.
@@ -43,14 +45,26 @@ struct UpdateState {
   std::vector<Status> done;
 };
 
-Result<dnnl::memory::desc> RowsOf(const detail::MatMulDims& d, int64_t rows) {
-  dnnl::memory::desc desc;
-  LS_RETURN_IF_ERROR(detail::DnnlGuard("matmul's operands", [&] {
-    desc = d.transpose_a ? detail::DnnlStrided({rows, d.k}, {1, d.m})
-                         : detail::DnnlStrided({rows, d.k}, {d.k, 1});
+// The gradient's rows that a block makes.
+Result<detail::DnnlProgram> RowsProgram(const UpdateState& s, int64_t rows) {
+  const detail::MatMulDims& d = s.dims;
+  const detail::DnnlType type = detail::DnnlTypeOf(s.factors);
+  detail::DnnlProgram program;
+  LS_RETURN_IF_ERROR(detail::DnnlGuard("matmul's operands", [&]() -> Status {
+    const auto a = detail::DnnlStrided(
+        {rows, d.k},
+        d.transpose_a ? dnnl::memory::dims{1, d.m} : dnnl::memory::dims{d.k, 1},
+        type);
+    const auto b = detail::DnnlStrided(
+        {d.k, d.n},
+        d.transpose_b ? dnnl::memory::dims{1, d.k} : dnnl::memory::dims{d.n, 1},
+        type);
+    const auto c = detail::DnnlStrided({rows, d.n}, {d.n, 1});
+    LS_ASSIGN_OR_RETURN(program,
+                        detail::MatMulProgram(a, b, c, nullptr, false));
     return Ok();
   }));
-  return desc;
+  return program;
 }
 
 Status MakeBlocks(UpdateState& s) {
@@ -67,15 +81,7 @@ Status MakeBlocks(UpdateState& s) {
     Block block{.row = most * i / count * kRowMultiple};
     block.rows =
         std::min(d.m, most * (i + 1) / count * kRowMultiple) - block.row;
-    LS_ASSIGN_OR_RETURN(const auto a, RowsOf(d, block.rows));
-    LS_RETURN_IF_ERROR(detail::DnnlGuard("matmul's operands", [&]() -> Status {
-      const auto b = d.transpose_b ? detail::DnnlStrided({d.k, d.n}, {1, d.k})
-                                   : detail::DnnlStrided({d.k, d.n}, {d.n, 1});
-      const auto c = detail::DnnlStrided({block.rows, d.n}, {d.n, 1});
-      LS_ASSIGN_OR_RETURN(block.program,
-                          detail::MatMulProgram(a, b, c, nullptr, false));
-      return Ok();
-    }));
+    LS_ASSIGN_OR_RETURN(block.program, RowsProgram(s, block.rows));
     scratch = std::max(scratch, block.program.scratch_bytes());
     s.gradient_bytes = std::max(
         s.gradient_bytes,
@@ -97,6 +103,7 @@ Status PrepareUpdate(PrepareContext& p) {
                       detail::MatMulDimsOf(p.input_shape(a), p.input_shape(b),
                                            p.Attr<bool>("transpose_a"),
                                            p.Attr<bool>("transpose_b")));
+  s.factors = p.input_dtype(a);
   s.update.push_back(std::move(update));
   LS_RETURN_IF_ERROR(MakeBlocks(s));
   p.RequestScratch(static_cast<size_t>(s.workers) * s.worker_bytes);
@@ -104,14 +111,16 @@ Status PrepareUpdate(PrepareContext& p) {
 }
 
 // The blocks of worker `w`, one after the other.
-Status RunWorker(UpdateState& s, KernelContext inner, int64_t w, const float* a,
-                 const float* b, char* memory) {
+Status RunWorker(UpdateState& s, KernelContext inner, int64_t w, const char* a,
+                 const void* b, char* memory) {
   const detail::MatMulDims& d = s.dims;
+  const auto element = static_cast<int64_t>(DTypeSize(s.factors));
   const auto blocks = static_cast<int64_t>(s.blocks.size());
   for (int64_t i = blocks * w / s.workers; i < blocks * (w + 1) / s.workers;
        ++i) {
     Block& block = s.blocks[static_cast<size_t>(i)];
-    const float* rows = a + (d.transpose_a ? block.row : block.row * d.k);
+    const char* rows =
+        a + (d.transpose_a ? block.row : block.row * d.k) * element;
     LS_RETURN_IF_ERROR(
         block.program.Run(memory + s.gradient_bytes, {rows, b, memory}));
     LS_RETURN_IF_ERROR(
@@ -129,8 +138,8 @@ Status RunUpdate(KernelContext& k) {
     return InvalidArgument("variable '", k.variable(0).name(), "' has shape ",
                            value.shape(), ", its gradient ", product);
   }
-  const float* a = k.in<float>(k.num_inputs() - 1);
-  const float* b = k.in<float>(update.gradient());
+  const char* a = k.in<char>(k.num_inputs() - 1);
+  const void* b = k.input(update.gradient()).data();
   const KernelContext inner = update.Context(k);
   ParallelFor(s.workers, 1, [&](int64_t begin, int64_t end) {
     for (int64_t w = begin; w < end; ++w) {
@@ -194,7 +203,9 @@ Node* OnlyUpdateBy(RewriteContext& c, Output product) {
 Result<bool> FuseUpdate(RewriteContext& c) {
   Node* mm = c.node();
   const Output product = mm->output(0);
-  if (product.dtype() != kFloat ||
+  const bool plain =
+      mm->num_inputs() == 2 && !GetOr(mm->attrs(), "relu", false);
+  if (!plain || product.dtype() != kFloat ||
       product.shape().NumElements() < kMinElements) {
     return false;
   }
@@ -217,6 +228,7 @@ Result<bool> FuseUpdate(RewriteContext& c) {
   return true;
 }
 LOCKSTEP_LATE_REWRITE("MatMul", FuseUpdate);
+LOCKSTEP_LATE_REWRITE("_FusedMatMul", FuseUpdate);  // of BFloat16
 
 }  // namespace
 }  // namespace lockstep

@@ -18,10 +18,11 @@
 
 namespace lockstep::detail {
 
-// What follows the product, float only.
+// What follows the product, of float and BFloat16.
 struct MatMulEpilogue {
-  bool bias = false;  // input 2: [n]
+  bool bias = false;  // input 2: [n], of the result's type
   bool relu = false;
+  bool wide = false;  // of BFloat16: the result is float
 };
 
 class SplitMatMul {

@@ -19,6 +19,7 @@
 #include "runtime/graph/passes/extract_loops.h"
 #include "runtime/graph/passes/fuse_elements.h"
 #include "runtime/graph/passes/inline_calls.h"
+#include "runtime/graph/passes/mixed_precision.h"
 #include "runtime/graph/passes/rewrite.h"
 #include "runtime/graph/placer.h"
 
@@ -62,6 +63,9 @@ Result<PlanGraph> SpecializedGraph(const PlanRequest& request) {
   LS_RETURN_IF_ERROR(InlineCalls(&plan));
   LS_RETURN_IF_ERROR(ExtractLoops(&plan));
   LS_RETURN_IF_ERROR(Specialize(&plan, request.environment));
+  if (request.environment.options->mixed_precision == kBfloat16) {
+    LS_RETURN_IF_ERROR(MixPrecision(&plan));
+  }
   return plan;
 }
 

@@ -47,7 +47,7 @@ struct PlanRequest {
 Result<std::unique_ptr<Plan>> BuildPlan(const PlanRequest& request);
 
 // The first half of it: pruned, without calls and frames, shapes inferred,
-// constants folded.
+// constants folded, types narrowed where the session mixes them.
 Result<PlanGraph> SpecializedGraph(const PlanRequest& request);
 
 }  // namespace lockstep

@@ -16,6 +16,7 @@
 #include "runtime/exec/session_devices.h"
 #include "runtime/exec/task_part.h"
 #include "runtime/graph/placer.h"
+#include "runtime/op/precision.h"
 
 namespace lockstep {
 namespace {
@@ -46,6 +47,21 @@ Status CheckTasksAlone(const SessionOptions& options) {
   return Ok();
 }
 
+// Options that this process cannot follow become those that are in force.
+Status CheckMixedPrecision(SessionOptions* options) {
+  DType& type = options->mixed_precision;
+  if (type == kFloat) return Ok();
+  if (type != kBfloat16) {
+    return InvalidArgument("mixed_precision must be float or bfloat16, is ",
+                           DTypeName(type));
+  }
+  if (HasBfloat16Products()) return Ok();
+  LogWarning("mixed precision: this processor has no instructions for bfloat16",
+             "; products stay float");
+  type = kFloat;
+  return Ok();
+}
+
 class SessionImpl final : public Session {
  public:
   static Result<std::unique_ptr<Session>> Create(const Graph& graph,
@@ -55,6 +71,7 @@ class SessionImpl final : public Session {
     session->graph_ = graph.Clone();
     LS_RETURN_IF_ERROR(ApplyEnvironment(&options));
     LS_RETURN_IF_ERROR(CheckReplicas(options));
+    LS_RETURN_IF_ERROR(CheckMixedPrecision(&options));
     for (const auto& check : options.checks) {
       LS_RETURN_IF_ERROR(check(session->graph_, options));
     }

@@ -20,7 +20,7 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
 // What a ConfigProto can say that has a meaning here.
-constexpr std::array<std::string_view, 10> kUsed = {
+constexpr std::array<std::string_view, 12> kUsed = {
     "allow_soft_placement",
     "device_count",
     "gpu_options.allow_growth",
@@ -28,6 +28,8 @@ constexpr std::array<std::string_view, 10> kUsed = {
     "gpu_options.per_process_gpu_memory_fraction",
     "gpu_options.visible_device_list",
     "graph_options.optimizer_options.opt_level",
+    "graph_options.rewrite_options.auto_mixed_precision_mkl",
+    "graph_options.rewrite_options.auto_mixed_precision_onednn_bfloat16",
     "inter_op_parallelism_threads",
     "intra_op_parallelism_threads",
     "log_device_placement"};
@@ -119,6 +121,15 @@ Status ApplyGpuOptions(const proto::GPUOptions& config, GpuOptions* gpu) {
   return ApplyVirtualDevices(config, gpu);
 }
 
+// TensorFlow's two names of one thing, the older one first.
+void ApplyMixedPrecision(const proto::RewriterConfig& config, DType* option) {
+  for (const auto toggle : {config.auto_mixed_precision_mkl(),
+                            config.auto_mixed_precision_onednn_bfloat16()}) {
+    if (toggle == proto::RewriterConfig::DEFAULT) continue;
+    *option = toggle == proto::RewriterConfig::OFF ? kFloat : kBfloat16;
+  }
+}
+
 }  // namespace
 
 Status ApplyConfigText(std::string_view text, SessionOptions* options,
@@ -148,6 +159,8 @@ Status ApplyConfigText(std::string_view text, SessionOptions* options,
       proto::OptimizerOptions::L0) {
     options->optimize = false;
   }
+  ApplyMixedPrecision(config.graph_options().rewrite_options(),
+                      &options->mixed_precision);
   if (ignored) {
     std::set<std::string> names;
     CollectIgnored(config, "", &names);

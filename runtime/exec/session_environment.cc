@@ -116,12 +116,20 @@ Status SetProducts(std::string_view text, SessionOptions*) {
   return Ok();
 }
 
+Status SetMixedPrecision(std::string_view text, SessionOptions* options) {
+  if (text != "float" && text != "bfloat16") {
+    return InvalidArgument("must be float or bfloat16");
+  }
+  if (text == "bfloat16") options->mixed_precision = kBfloat16;
+  return Ok();
+}
+
 struct OptionVariable {
   const char* name;
   Status (*set)(std::string_view text, SessionOptions* options);
 };
 
-constexpr std::array<OptionVariable, 16> kVariables = {{
+constexpr std::array<OptionVariable, 17> kVariables = {{
     {"LOCKSTEP_ALLOW_GROWTH", SetAllowGrowth},
     {"LOCKSTEP_ALLOW_SOFT_PLACEMENT",
      SetFlag<&SessionOptions::allow_soft_placement>},
@@ -137,6 +145,7 @@ constexpr std::array<OptionVariable, 16> kVariables = {{
      SetThreads<&SessionOptions::intra_op_threads>},
     {"LOCKSTEP_LOG_DEVICE_PLACEMENT",
      SetFlag<&SessionOptions::log_device_placement>},
+    {"LOCKSTEP_MIXED_PRECISION", SetMixedPrecision},
     {"LOCKSTEP_PER_PROCESS_GPU_MEMORY_FRACTION", SetFraction},
     {"LOCKSTEP_REPRODUCIBLE", SetReproducible},
     {"LOCKSTEP_STRICT_PLACEMENT", SetFlag<&SessionOptions::strict_placement>},

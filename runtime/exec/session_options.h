@@ -80,6 +80,11 @@ struct SessionOptions {
   // Convolutions by their definition only, not by Winograd's transforms, which
   // are faster and round a little more.
   bool direct_convolution = false;
+  // kBfloat16: matrix products and convolutions of floats on the CPU, and what
+  // is between them, are made of that type; variables, their slots and what is
+  // fed and fetched stay floats; with a warning nothing does where the
+  // processor has no such products. kFloat: types are as the graph says.
+  DType mixed_precision = kFloat;
   // Folder for a trace of the session's runs (runtime/core/trace.h); empty:
   // none. A Trace among the services, as a job's, goes first.
   std::string trace_dir;

@@ -10,6 +10,7 @@
 #include "distributed/data_parallel.h"
 #include "ops/ops.h"
 #include "runtime/exec/session.h"
+#include "runtime/op/precision.h"
 #include "tests/testing/spawn_ranks.h"
 
 namespace lockstep {
@@ -163,7 +164,7 @@ TEST(AgreementTest, ADataParallelSessionIsNotMadeOfDifferentGraphs) {
 }
 
 TEST(AgreementTest, WhatTheProgramDeclaresAndTheOptionsCountToo) {
-  std::vector<Status> declared(2), optimize(2);
+  std::vector<Status> declared(2), optimize(2), mixed(2);
   SpawnRanksShared(2, [&](std::shared_ptr<Communicator> comm) {
     const auto rank = static_cast<size_t>(comm->rank());
     Graph graph;
@@ -178,6 +179,10 @@ TEST(AgreementTest, WhatTheProgramDeclaresAndTheOptionsCountToo) {
     UseDataParallel(comm, {}, &plain);
     plain.optimize = rank == 0;
     optimize[rank] = Session::Create(graph, plain).status();
+    SessionOptions narrow;
+    UseDataParallel(comm, {}, &narrow);
+    narrow.mixed_precision = rank == 0 ? kFloat : kBfloat16;
+    mixed[rank] = Session::Create(graph, narrow).status();
   });
   for (const Status& s : declared) {
     EXPECT_THAT(s.message(), HasSubstr("the program has --lr 0.2 on rank 1, "
@@ -186,6 +191,10 @@ TEST(AgreementTest, WhatTheProgramDeclaresAndTheOptionsCountToo) {
   for (const Status& s : optimize) {
     EXPECT_THAT(s.message(), HasSubstr("the session has option optimize false "
                                        "on rank 1, true on rank 0"));
+  }
+  for (const Status& s : mixed) {
+    if (!HasBfloat16Products()) continue;
+    EXPECT_THAT(s.message(), HasSubstr("mixed precision bfloat16 on rank 1"));
   }
 }
 

@@ -36,7 +36,8 @@ TEST(SessionConfigTest, TextSetsWhatItNames) {
       " intra_op_parallelism_threads: 3 inter_op_parallelism_threads: 4"
       " gpu_options { per_process_gpu_memory_fraction: 0.25 allow_growth: true"
       "   visible_device_list: '1,0' }"
-      " graph_options { optimizer_options { opt_level: L0 } }",
+      " graph_options { optimizer_options { opt_level: L0 }"
+      "   rewrite_options { auto_mixed_precision_onednn_bfloat16: ON } }",
       &ignored);
   ASSERT_TRUE(options.ok()) << options.status().ToString();
   EXPECT_THAT(ignored, IsEmpty());
@@ -50,6 +51,7 @@ TEST(SessionConfigTest, TextSetsWhatItNames) {
   EXPECT_TRUE(options->gpu_options.allow_growth);
   EXPECT_EQ(options->gpu_options.visible_device_list, "1,0");
   EXPECT_FALSE(options->optimize);
+  EXPECT_EQ(options->mixed_precision, kBfloat16);
 }
 
 TEST(SessionConfigTest, TextLeavesTheRest) {
@@ -234,6 +236,7 @@ TEST(SessionEnvironmentTest, EveryVariableSetsItsOption) {
   environment.Set("INTER_OP_PARALLELISM_THREADS", "2");
   environment.Set("INTRA_OP_PARALLELISM_THREADS", "3");
   environment.Set("LOG_DEVICE_PLACEMENT", "1");
+  environment.Set("MIXED_PRECISION", "bfloat16");
   environment.Set("PER_PROCESS_GPU_MEMORY_FRACTION", "0.5");
   environment.Set("STRICT_PLACEMENT", "1");
   environment.Set("VIRTUAL_GPUS", "2x256MiB");
@@ -250,6 +253,7 @@ TEST(SessionEnvironmentTest, EveryVariableSetsItsOption) {
   EXPECT_EQ(o.inter_op_threads, 2);
   EXPECT_EQ(o.intra_op_threads, 3);
   EXPECT_TRUE(o.log_device_placement);
+  EXPECT_EQ(o.mixed_precision, kBfloat16);
   EXPECT_EQ(o.gpu_options.per_process_gpu_memory_fraction, 0.5);
   EXPECT_TRUE(o.strict_placement);
   EXPECT_EQ(o.gpu_options.virtual_gpus.count, 2);
@@ -281,6 +285,7 @@ TEST(SessionEnvironmentTest, ABadVariableIsNamedBySessions) {
                                     {"FLOAT_PRODUCTS", "half"},
                                     {"GPU_MEMORY_LIMIT", "lots"},
                                     {"INTRA_OP_PARALLELISM_THREADS", "-1"},
+                                    {"MIXED_PRECISION", "half"},
                                     {"PER_PROCESS_GPU_MEMORY_FRACTION", "2"}}) {
     Environment environment;
     environment.Set(name, value);
