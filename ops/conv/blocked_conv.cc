@@ -7,7 +7,7 @@
 //   operands: of kind FORWARD image, filter and perhaps bias; of INPUT filter,
 //   output's gradient; of FILTER image, output's gradient. The output and its
 //   gradient are blocked, the image where image_blocked says so, the filter is
-//   TensorFlow's [h,w,C,K].
+//   TensorFlow's [h,w,C,K]. FILTER may have the bias's gradient as well.
 // Brought in by the rules of blocked_layout.cc.
 
 #include "ops/conv/blocked.h"
@@ -198,6 +198,11 @@ Status ConvShape(ShapeContext& c) {
   const Shape x = blocked ? detail::BlockedShape(image) : image;
   const Shape y = detail::BlockedShape(d.OutputShape());
   const Shape bias{d.out_channels};
+  const detail::ConvKind kind = KindOf(c.Attr<std::string>("kind"));
+  if (c.num_outputs() > (kind == detail::ConvKind::kBackwardFilter ? 2 : 1)) {
+    return InvalidArgument("a gradient of a bias comes with a filter's alone");
+  }
+  if (c.num_outputs() > 1) LS_RETURN_IF_ERROR(c.SetOutput(1, bias));
   const auto made = [&](const Shape& first, const Shape& second,
                         const Shape& output) -> Status {
     const Shape* wanted[] = {&first, &second, &bias};
@@ -208,7 +213,7 @@ Status ConvShape(ShapeContext& c) {
     }
     return c.SetOutput(0, output);
   };
-  switch (KindOf(c.Attr<std::string>("kind"))) {
+  switch (kind) {
     case detail::ConvKind::kForward: return made(x, filter, y);
     case detail::ConvKind::kBackwardInput: return made(filter, y, x);
     case detail::ConvKind::kBackwardFilter: break;
@@ -220,9 +225,12 @@ Status ConvPrepare(PrepareContext& p) {
   LS_ASSIGN_OR_RETURN(const auto dims,
                       detail::ConvDims::From(p.attrs(), p.Attr<Shape>("image"),
                                              p.Attr<Shape>("filter")));
+  const detail::ConvKind kind = KindOf(p.Attr<std::string>("kind"));
+  const bool forward = kind == detail::ConvKind::kForward;
   return detail::PrepareConv<float>(
-      p, KindOf(p.Attr<std::string>("kind")), dims,
-      {.bias = p.num_inputs() > 2, .relu = p.Attr<bool>("relu")},
+      p, kind, dims,
+      {.bias = forward ? p.num_inputs() > 2 : p.num_outputs() > 1,
+       .relu = p.Attr<bool>("relu")},
       {.image_blocked = p.Attr<bool>("image_blocked"),
        .output_blocked = true,
        .winograd = p.Attr<bool>("winograd")});
@@ -232,7 +240,9 @@ Status ConvRun(KernelContext& k) { return detail::RunConv<float>(k, 0, 1); }
 LOCKSTEP_OP("_BlockedConv2D")
     .Input("operands: N * float")
     .Output("output: float")
+    .Output("bias: num_bias * float")
     .Attr("N: int >= 2")
+    .Attr("num_bias: int >= 0 = 0")
     .Attr("kind: {'FORWARD', 'INPUT', 'FILTER'}")
     .Attr("image: shape")
     .Attr("filter: shape")

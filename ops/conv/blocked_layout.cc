@@ -13,9 +13,12 @@
 // used depends on sizes alone, not on a measurement, so that a program gives
 // the same bits in every run.
 
+#include <unordered_set>
+
 #include "ops/conv/blocked.h"
 #include "ops/conv/conv_attrs.h"
 #include "ops/conv/conv_kernel.h"
+#include "runtime/graph/conditions.h"
 #include "runtime/graph/passes/rewrite.h"
 
 namespace lockstep {
@@ -143,9 +146,8 @@ bool CanBeBlocked(const Node& n, const Conv& conv) {
   const bool few = d.in_channels <= kFewChannels &&
                    conv.kind != detail::ConvKind::kBackwardInput;
   return n.output_type(0) == kFloat && n.Attr<DType>("T") == kFloat &&
-         ChannelsLast(n) && d.groups == 1 &&
-         !d.IsEmpty() && detail::CanBeBlocked(d.OutputShape()) &&
-         (image_blocked || few);
+         ChannelsLast(n) && d.groups == 1 && !d.IsEmpty() &&
+         detail::CanBeBlocked(d.OutputShape()) && (image_blocked || few);
 }
 
 // Nobody reads it: a target, perhaps what was one and is replaced already.
@@ -298,6 +300,58 @@ Result<bool> SumBlocks(RewriteContext& c) {
   return true;
 }
 LOCKSTEP_LATE_REWRITE("BiasAddGrad", SumBlocks);
+
+// `from` or something that it waits for is `to`.
+bool Reaches(const Node* from, const Node* to) {
+  std::unordered_set<const Node*> seen;
+  std::vector<const Node*> left = {from};
+  while (!left.empty()) {
+    const Node* n = left.back();
+    left.pop_back();
+    if (n == to) return true;
+    if (!seen.insert(n).second) continue;
+    for (const Output& in : n->inputs()) left.push_back(in.node);
+    for (const Node* c : n->control_inputs()) left.push_back(c);
+  }
+  return false;
+}
+
+// The filter's gradient by the same image, which runs when `sum` does and does
+// not need it; null when there is none.
+Result<Node*> FilterGradientBeside(RewriteContext& c, const Node* sum) {
+  for (const auto& [reader, input] : c.consumers().Of(sum->input(0))) {
+    if (input != 1 || reader->op() != "_BlockedConv2D" ||
+        reader->Attr<std::string>("kind") != "FILTER" ||
+        reader->num_outputs() > 1 || IsUnread(c, reader) ||
+        reader->assigned_device() != sum->assigned_device() ||
+        !c.consumers().ControlledBy(reader).empty() ||
+        reader->control_inputs() != sum->control_inputs() ||
+        Reaches(reader, sum)) {
+      continue;
+    }
+    LS_ASSIGN_OR_RETURN(const auto order, c.graph().TopologicalOrder());
+    const Conditions conditions(order);
+    if (conditions.Of(reader) == conditions.Of(sum)) return reader;
+  }
+  return nullptr;
+}
+
+// One pass over the output's gradient makes both.
+Result<bool> JoinFilterGradient(RewriteContext& c) {
+  Node* sum = c.node();
+  if (c.IsFed(sum) || IsUnread(c, sum)) return false;
+  LS_ASSIGN_OR_RETURN(Node * conv, FilterGradientBeside(c, sum));
+  if (conv == nullptr) return false;
+  AttrMap attrs = conv->attrs();
+  attrs["num_bias"] = int64_t{1};
+  LS_ASSIGN_OR_RETURN(Node * both,
+                      c.Add(conv->name() + "/bias", "_BlockedConv2D",
+                            conv->inputs(), std::move(attrs)));
+  c.Replace(conv->output(0), both->output(0));
+  c.Replace(sum->output(0), both->output(1));
+  return true;
+}
+LOCKSTEP_LATE_REWRITE("_BlockedBiasAddGrad", JoinFilterGradient);
 
 }  // namespace
 }  // namespace lockstep

@@ -148,19 +148,29 @@ Status BuildBackwardInput(ConvState& s) {
 }
 
 Status BuildBackwardFilter(ConvState& s) {
-  LS_ASSIGN_OR_RETURN(const auto pd, BestOf(s, [&](const Layouts& l,
-                                                   const DnnlConvGeometry& g) {
-                        return MakeConvBackwardWeights(l.x, l.f, l.y, g);
-                      }));
+  const auto bias = DnnlStrided({s.dims.out_channels}, {1});
+  LS_ASSIGN_OR_RETURN(
+      const auto pd,
+      BestOf(s, [&](const Layouts& l, const DnnlConvGeometry& g) {
+        return MakeConvBackwardWeights(
+            l.x, l.f, s.epilogue.bias ? &bias : nullptr, l.y, g);
+      }));
   DnnlProgram& p = s.program;
   const auto x = p.Operand(ImageDesc(s, false));
   const auto dy = p.Operand(ImageDesc(s, true)), df = p.Operand(FilterDesc(s));
   LS_ASSIGN_OR_RETURN(const auto src, p.Reordered(x, pd.src_desc()));
   LS_ASSIGN_OR_RETURN(const auto diff, p.Reordered(dy, pd.diff_dst_desc()));
   const auto out = p.OutputFor(df, pd.diff_weights_desc());
-  LS_RETURN_IF_ERROR(p.Add(pd, {{DNNL_ARG_SRC, src},
-                                {DNNL_ARG_DIFF_DST, diff},
-                                {DNNL_ARG_DIFF_WEIGHTS, out}}));
+  if (s.epilogue.bias) {
+    LS_RETURN_IF_ERROR(p.Add(pd, {{DNNL_ARG_SRC, src},
+                                  {DNNL_ARG_DIFF_DST, diff},
+                                  {DNNL_ARG_DIFF_WEIGHTS, out},
+                                  {DNNL_ARG_DIFF_BIAS, p.Operand(bias)}}));
+  } else {
+    LS_RETURN_IF_ERROR(p.Add(pd, {{DNNL_ARG_SRC, src},
+                                  {DNNL_ARG_DIFF_DST, diff},
+                                  {DNNL_ARG_DIFF_WEIGHTS, out}}));
+  }
   return p.FinishOutputs();
 }
 
@@ -210,11 +220,17 @@ void Convert(const From* from, To* to, int64_t n) {
   });
 }
 
-// A sum over nothing is zero; bias and relu still apply.
+// A sum over nothing is zero; a forward one's bias and relu still apply.
 template <class T>
 void FillWithoutProduct(const ConvState& s, KernelContext& k) {
   if (s.epilogue.wide && !std::is_same_v<T, float>) {
     return FillWithoutProduct<float>(s, k);
+  }
+  if (s.kind != ConvKind::kForward) {
+    for (int i = 0; i < k.num_outputs(); ++i) {
+      std::fill_n(k.out<T>(i), k.output(i).NumElements(), T(0));
+    }
+    return;
   }
   T* y = k.out<T>(0);
   const int64_t n = k.output(0).NumElements();
@@ -239,11 +255,10 @@ Result<ConvDims> ConvDims::From(const AttrMap& attrs, const Shape& image,
   const int64_t taken = filter.dim(2);
   if (d.in_channels >= 0 && taken >= 0) {
     if (d.in_channels != taken && (taken == 0 || d.in_channels % taken != 0)) {
-      return InvalidArgument("input depth must be evenly divisible by filter ",
-                             "depth: ", d.in_channels, " vs ", taken,
-                             ": filter has ", taken,
-                             " input channels, input has ", d.in_channels,
-                             " (shape ", image, ")");
+      return InvalidArgument(
+          "input depth must be evenly divisible by filter ",
+          "depth: ", d.in_channels, " vs ", taken, ": filter has ", taken,
+          " input channels, input has ", d.in_channels, " (shape ", image, ")");
     }
     d.groups = taken == 0 ? 1 : std::max<int64_t>(1, d.in_channels / taken);
     if (d.out_channels >= 0 && d.out_channels % d.groups != 0) {
@@ -330,6 +345,15 @@ Status PrepareConv(PrepareContext& p, ConvKind kind, const ConvDims& dims,
   return Ok();
 }
 
+namespace {
+
+const void* BiasOf(const ConvState& s, KernelContext& k) {
+  if (!s.epilogue.bias) return nullptr;
+  return s.kind == ConvKind::kForward ? k.input(2).data() : k.output(1).data();
+}
+
+}  // namespace
+
 template <class T>
 Status RunConv(KernelContext& k, int a, int b) {
   auto& s = k.state<ConvState>();
@@ -341,9 +365,8 @@ Status RunConv(KernelContext& k, int a, int b) {
     if (kIsFloat16<T> && s.type == DnnlType::f32) {
       return RunWidened<T>(s, k, a, b);
     }
-    return s.program.Run(k.scratch(),
-                         {k.in<T>(a), k.in<T>(b), k.out<void>(0),
-                          s.epilogue.bias ? k.in<void>(2) : nullptr});
+    return s.program.Run(
+        k.scratch(), {k.in<T>(a), k.in<T>(b), k.out<void>(0), BiasOf(s, k)});
   } else {
     RunDirect(s, k.in<T>(a), k.in<T>(b), k.out<T>(0));
     return Ok();

@@ -19,9 +19,10 @@
 
 namespace lockstep::detail {
 
-// What follows a forward convolution, of float and BFloat16.
+// What follows a forward convolution, of float and BFloat16. A gradient by the
+// filter may have that by the bias with it, of float.
 struct ConvEpilogue {
-  bool bias = false;  // input 2, of the result's type
+  bool bias = false;  // input 2, of the result's type; its gradient: output 1
   bool relu = false;
   bool wide = false;  // of BFloat16: the result is float
 };

@@ -28,10 +28,11 @@ Status FusedConvPrepare(PrepareContext& p) {
   LS_ASSIGN_OR_RETURN(
       const auto dims,
       detail::ConvDims::From(p.attrs(), p.input_shape(0), p.input_shape(1)));
-  return detail::PrepareConv<T>(p, detail::ConvKind::kForward, dims,
-                                {.bias = p.num_inputs() > 2,
-                                 .relu = p.Attr<bool>("relu"),
-                                 .wide = p.output_dtype(0) != p.input_dtype(0)});
+  return detail::PrepareConv<T>(
+      p, detail::ConvKind::kForward, dims,
+      {.bias = p.num_inputs() > 2,
+       .relu = p.Attr<bool>("relu"),
+       .wide = p.output_dtype(0) != p.input_dtype(0)});
 }
 template <class T>
 Status FusedConvRun(KernelContext& k) {
@@ -39,7 +40,8 @@ Status FusedConvRun(KernelContext& k) {
 }
 template <class T, class Out>
 OpBuilder& AddKernel(OpBuilder& b) {
-  return b.Kernel(kCpu, {{"T", DTypeOf<T>::value}, {"Tout", DTypeOf<Out>::value}},
+  return b.Kernel(kCpu,
+                  {{"T", DTypeOf<T>::value}, {"Tout", DTypeOf<Out>::value}},
                   {FusedConvRun<T>, FusedConvPrepare<T>});
 }
 
@@ -77,9 +79,8 @@ Result<bool> Join(RewriteContext& c, Node* conv, std::vector<Output> inputs,
   attrs["num_args"] = static_cast<int64_t>(inputs.size()) - 2;
   attrs["Tout"] = n->output_type(0);
   attrs["relu"] = relu;
-  LS_ASSIGN_OR_RETURN(Node * fused,
-                      c.Add(n->name() + "/fused", "_FusedConv2D",
-                            std::move(inputs), std::move(attrs)));
+  LS_ASSIGN_OR_RETURN(Node * fused, c.Add(n->name() + "/fused", "_FusedConv2D",
+                                          std::move(inputs), std::move(attrs)));
   c.Replace(n->output(0), fused->output(0));
   return true;
 }

@@ -106,14 +106,14 @@ Result<DnnlProgram> MatMulProgram(const memory::desc& src,
   const auto a = program.Operand(src), b = program.Operand(weights),
              c = program.Operand(dst);
   if (bias == nullptr) {
-    LS_RETURN_IF_ERROR(program.Add(pd, {{DNNL_ARG_SRC, a},
-                                        {DNNL_ARG_WEIGHTS, b},
-                                        {DNNL_ARG_DST, c}}));
+    LS_RETURN_IF_ERROR(program.Add(
+        pd, {{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, c}}));
   } else {
-    LS_RETURN_IF_ERROR(program.Add(pd, {{DNNL_ARG_SRC, a},
-                                        {DNNL_ARG_WEIGHTS, b},
-                                        {DNNL_ARG_DST, c},
-                                        {DNNL_ARG_BIAS, program.Operand(*bias)}}));
+    LS_RETURN_IF_ERROR(
+        program.Add(pd, {{DNNL_ARG_SRC, a},
+                         {DNNL_ARG_WEIGHTS, b},
+                         {DNNL_ARG_DST, c},
+                         {DNNL_ARG_BIAS, program.Operand(*bias)}}));
   }
   return program;
 }
@@ -139,8 +139,9 @@ Result<dnnl::convolution_backward_data::primitive_desc> MakeConvBackwardData(
     const auto gaps = Gaps(g.dilations);
     const auto hint = Forward(diff_src, weights, nullptr, diff_dst, g, attr);
 #if DNNL_VERSION_MAJOR >= 3
-    pd = {DnnlEngine(), AlgorithmOf(g), diff_src,    weights, diff_dst, g.strides,
-          gaps,         g.pad_before, g.pad_after, hint,    attr};
+    pd = {DnnlEngine(), AlgorithmOf(g), diff_src, weights,
+          diff_dst,     g.strides,      gaps,     g.pad_before,
+          g.pad_after,  hint,           attr};
 #else
     pd = {dnnl::convolution_backward_data::desc(AlgorithmOf(g), diff_src, weights,
                                                 diff_dst, g.strides, gaps,
@@ -155,21 +156,35 @@ Result<dnnl::convolution_backward_data::primitive_desc> MakeConvBackwardData(
 Result<dnnl::convolution_backward_weights::primitive_desc>
 MakeConvBackwardWeights(const memory::desc& src,
                         const memory::desc& diff_weights,
+                        const memory::desc* diff_bias,
                         const memory::desc& diff_dst,
                         const DnnlConvGeometry& g) {
   dnnl::convolution_backward_weights::primitive_desc pd;
   LS_RETURN_IF_ERROR(DnnlGuard("convolution's filter gradient", [&] {
     const auto attr = MakeAttr({});
     const auto gaps = Gaps(g.dilations);
-    const auto hint = Forward(src, diff_weights, nullptr, diff_dst, g, attr);
+    const auto hint = Forward(src, diff_weights, diff_bias, diff_dst, g, attr);
 #if DNNL_VERSION_MAJOR >= 3
-    pd = {DnnlEngine(), AlgorithmOf(g), src, diff_weights,
-          diff_dst,     g.strides, gaps, g.pad_before,
-          g.pad_after,  hint,      attr};
+    const memory::desc b = diff_bias ? *diff_bias : memory::desc();
+    pd = {DnnlEngine(),
+          AlgorithmOf(g),
+          src,
+          diff_weights,
+          b,
+          diff_dst,
+          g.strides,
+          gaps,
+          g.pad_before,
+          g.pad_after,
+          hint,
+          attr};
 #else
-    pd = {dnnl::convolution_backward_weights::desc(
-              AlgorithmOf(g), src, diff_weights, diff_dst, g.strides, gaps,
-              g.pad_before, g.pad_after),
+    using Desc = dnnl::convolution_backward_weights::desc;
+    const auto algorithm = AlgorithmOf(g);
+    pd = {diff_bias ? Desc(algorithm, src, diff_weights, *diff_bias, diff_dst,
+                           g.strides, gaps, g.pad_before, g.pad_after)
+                    : Desc(algorithm, src, diff_weights, diff_dst, g.strides,
+                           gaps, g.pad_before, g.pad_after),
           attr, DnnlEngine(), hint};
 #endif
     return Ok();

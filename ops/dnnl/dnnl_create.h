@@ -46,9 +46,11 @@ Result<dnnl::convolution_forward::primitive_desc> MakeConvForward(
 Result<dnnl::convolution_backward_data::primitive_desc> MakeConvBackwardData(
     const dnnl::memory::desc& diff_src, const dnnl::memory::desc& weights,
     const dnnl::memory::desc& diff_dst, const DnnlConvGeometry& geometry);
+// `diff_bias` may be null.
 Result<dnnl::convolution_backward_weights::primitive_desc>
 MakeConvBackwardWeights(const dnnl::memory::desc& src,
                         const dnnl::memory::desc& diff_weights,
+                        const dnnl::memory::desc* diff_bias,
                         const dnnl::memory::desc& diff_dst,
                         const DnnlConvGeometry& geometry);
 

@@ -125,6 +125,25 @@ TEST(BlockedLayoutTest, ResidualsAndLayersInARow) {
            .residual = true});
 }
 
+// Without a pool behind it, which makes the bias's gradient out of fewer
+// numbers. The last layer's output is read by what knows no blocks.
+TEST(BlockedLayoutTest, AFiltersGradientBringsItsBiases) {
+  const auto steps = Compare({.image = {4, 14, 14, 32},
+                              .filters = {{3, 3, 32, 32},
+                                          {5, 5, 32, 16},
+                                          {3, 3, 16, 32},
+                                          {3, 3, 32, 32}},
+                              .pooled = {false, false, false, true}});
+  int both = 0;
+  for (const std::string& s : steps) both += s.find("/bias = ") != s.npos;
+  EXPECT_EQ(both, 3) << Join(steps, "\n");
+  EXPECT_LE(Count(steps, "_BlockedBiasAddGrad"), 1);
+  const auto few = Compare({.image = {5, 19, 23, 3},
+                            .filters = {{5, 3, 3, 16}, {3, 3, 16, 48}},
+                            .pooled = {false, true}});
+  EXPECT_THAT(few, Contains(HasSubstr("/bias = ")));
+}
+
 TEST(BlockedLayoutTest, SmallAndUnevenChannelsAreLeftAsTheyAre) {
   EXPECT_EQ(Count(Compare({.image = {2, 8, 8, 4},
                            .filters = {{3, 3, 4, 16}},
@@ -185,13 +204,12 @@ TEST(BlockedLayoutTest, BlocksAndBack) {
 TEST(BlockedLayoutTest, WhatDoesNotFitIsRefused) {
   const Tensor x = Numbers(kFloat, {2, 4, 4, 16}, -1, 1, 9);
   const auto refused = [&](const Shape& shape) {
-    return RunGraph({x},
-                    [&](const Scope& s, const std::vector<Output>& in) {
-                      return std::vector<Output>{s.Op("_FromBlocked")
-                                                     .In(in[0])
-                                                     .Attr("shape", shape)
-                                                     .Out()};
-                    })
+    return RunGraph(
+               {x},
+               [&](const Scope& s, const std::vector<Output>& in) {
+                 return std::vector<Output>{
+                     s.Op("_FromBlocked").In(in[0]).Attr("shape", shape).Out()};
+               })
         .status();
   };
   EXPECT_EQ(refused({2, 4, 4, 24}).code(), Code::kInvalidArgument);
