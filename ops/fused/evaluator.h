@@ -22,14 +22,25 @@
 
 #include "ops/math/broadcast.h"
 #include "runtime/graph/fusion/element_program.h"
+#include "runtime/op/kernel.h"
+#include "runtime/op/source_rule.h"
 
 namespace lockstep {
+
+// An input that is nowhere: its elements are made when they are read.
+struct ElementSource {
+  const SourceRule* rule = nullptr;
+  const void* source = nullptr;  // what the rule's `make` made
+  const RunInfo* run = nullptr;
+};
 
 class ElementEvaluator {
  public:
   ElementEvaluator() = default;
-  // INVALID_ARGUMENT when its values do not fit into the registers.
-  static Result<ElementEvaluator> Make(const ElementProgram& program);
+  // INVALID_ARGUMENT when its values do not fit into the registers. With `made`
+  // the last input is a source: Run is given the address of an ElementSource.
+  static Result<ElementEvaluator> Make(const ElementProgram& program,
+                                       const SourceRule* made = nullptr);
   // For Visit. The program has one result.
   static Result<ElementEvaluator> MakeVisited(const ElementProgram& program);
 
@@ -57,6 +68,7 @@ class ElementEvaluator {
       kFull,    // in place; in room of its own for the last elements
       kSpread,  // an input, repeated into a register
       kScalar,  // the same, once for all blocks
+      kMade,    // an input, made in a register
       kCopied,  // an output, out of the register of `slot`
     };
     Kind kind = kFull;
@@ -67,6 +79,11 @@ class ElementEvaluator {
   };
   class Maker;
   class Room;
+  static constexpr size_t kMaxSlots = kFusedMemory / kElementBlock;
+
+  static int64_t RoundedUp(int64_t n, int64_t to) {
+    return (n + to - 1) / to * to;
+  }
 
   void RunRange(std::span<const void* const> inputs,
                 std::span<void* const> outputs, int64_t begin,

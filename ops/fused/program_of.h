@@ -2,8 +2,8 @@
 #pragma once
 
 // The program of a `_Fused` node, held to the node's inputs and outputs, or of
-// a `_FusedReduce` node, `reduced`, whose output is not the result. For the
-// ops' kernels.
+// a `_FusedReduce` node, `reduced`, whose output is not the result, or of a
+// `_FusedRandom` node, whose last input is `made`. For the ops' kernels.
 
 #include "runtime/graph/fusion/element_program.h"
 #include "runtime/op/kernel.h"
@@ -19,6 +19,7 @@
 
 namespace lockstep {
 
-Result<ElementProgram> ProgramOf(const PrepareContext& p, bool reduced = false);
+Result<ElementProgram> ProgramOf(const PrepareContext& p, bool reduced = false,
+                                 const ElementProgram::Input* made = nullptr);
 
 }  // namespace lockstep

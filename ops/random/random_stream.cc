@@ -3,14 +3,14 @@
 
 namespace lockstep {
 
-RandomStream::RandomStream(const PrepareContext& c)
-    : seed_(static_cast<uint64_t>(GetOr<int64_t>(c.attrs(), "seed", 0))),
-      seed2_(static_cast<uint64_t>(GetOr<int64_t>(c.attrs(), "seed2", 0))) {
+RandomStream::RandomStream(const AttrMap& attrs, std::string_view node,
+                           const Shape& shape)
+    : seed_(static_cast<uint64_t>(GetOr<int64_t>(attrs, "seed", 0))),
+      seed2_(static_cast<uint64_t>(GetOr<int64_t>(attrs, "seed2", 0))) {
   if (seed_ == 0 && seed2_ == 0) {
-    seed2_ = static_cast<uint64_t>(HashName(c.node_name()));
+    seed2_ = static_cast<uint64_t>(HashName(node));
   }
-  const Shape& shape = c.output_shape(0);
-  if (GetOr(c.attrs(), "_per_sample", false) && shape.rank() > 0) {
+  if (GetOr(attrs, "_per_sample", false) && shape.rank() > 0) {
     row_ = 1;
     for (int d = 1; d < shape.rank(); ++d) row_ *= shape.dim(d);
   }

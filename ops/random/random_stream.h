@@ -34,7 +34,10 @@ inline int64_t HashName(std::string_view name) {
 
 class RandomStream {
  public:
-  explicit RandomStream(const PrepareContext& c);
+  explicit RandomStream(const PrepareContext& c)
+      : RandomStream(c.attrs(), c.node_name(), c.output_shape(0)) {}
+  // Of the node of that name, whose output has that shape.
+  RandomStream(const AttrMap& attrs, std::string_view node, const Shape& shape);
   // TensorFlow's stream of these seeds in a session's first run that draws;
   // later ones do not go on in it, as how far one has got would then matter.
   Philox At(const RunInfo& run) const {

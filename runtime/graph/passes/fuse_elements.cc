@@ -9,8 +9,10 @@
 #include "runtime/graph/conditions.h"
 #include "runtime/graph/fusion/element_groups.h"
 #include "runtime/graph/fusion/element_program.h"
+#include "runtime/graph/fusion/move_widenings.h"
 #include "runtime/graph/fusion/reduction_end.h"
 #include "runtime/graph/memory_spaces.h"
+#include "runtime/op/source_rule.h"
 
 namespace lockstep {
 namespace {
@@ -29,12 +31,16 @@ class Fuser {
 
   Status Run(bool always) {
     program_.size = group_.nodes[0]->output_shape(0).NumElements();
+    FindSource();
     for (Node* n : group_.nodes) AddInputs(*n);
+    AddSource();
     for (Node* n : group_.nodes) AddInstruction(*n);
     for (Node* n : group_.nodes) {
       if (IsNeeded({n, 0})) AddResult(n);
     }
-    if (results_.size() == 1) end_ = ReductionOf(results_[0]);
+    if (results_.size() == 1 && source_ == nullptr) {
+      end_ = ReductionOf(results_[0]);
+    }
     // A group of one is worth a node only when a reduction ends it.
     if (!end_ && group_.nodes.size() == 1) return Ok();
     return CanBe() && (always || end_ || Pays()) ? Replace() : Ok();
@@ -48,11 +54,42 @@ class Fuser {
     return inside_.contains(BehindAliases(o).node);
   }
 
+  // A node whose elements are functions of their numbers, that the group alone
+  // reads; the first.
+  void FindSource() {
+    for (const Node* n : group_.nodes) {
+      for (int i = 0; i < OperandsOf(*n, RuleOf(*n)); ++i) {
+        if (source_ == nullptr && IsSource(n->input(i))) {
+          source_ = n->input(i).node;
+        }
+      }
+    }
+  }
+  bool IsSource(Output in) const {
+    const Node& from = *in.node;
+    return FindSourceRule(from.def(), from.attrs()) != nullptr &&
+           !IsOnGpu(from) && from.num_outputs() == 1 &&
+           from.assigned_device() == group_.nodes[0]->assigned_device() &&
+           in.shape().IsFullyKnown() &&
+           in.shape().NumElements() == program_.size &&
+           from.control_inputs().empty() &&
+           consumers_.ControlledBy(&from).empty() && !IsTarget(&from) &&
+           !IsNeeded(in);
+  }
+  // The program's last input, which the node does not have.
+  void AddSource() {
+    if (source_ == nullptr) return;
+    const Output made = source_->output(0);
+    input_[{source_, 0, made.shape().ToString()}] =
+        static_cast<int>(inputs_.size());
+    program_.inputs.push_back({made.dtype(), made.shape(), made.shape()});
+  }
+
   // An input, spread over the shape it is read as.
   void AddInputs(const Node& n) {
     for (int i = 0; i < OperandsOf(n, RuleOf(n)); ++i) {
       const Output in = n.input(i);
-      if (IsInside(in)) continue;
+      if (IsInside(in) || in.node == source_) continue;
       const auto [it, added] =
           input_.try_emplace({in.node, in.index, OverOf(n, in).ToString()},
                              static_cast<int>(inputs_.size()));
@@ -125,9 +162,8 @@ class Fuser {
   // Of elements that are in the first-level cache anyway fusion saves steps
   // alone; the figures are instructions, as valgrind counts them.
   bool Pays() const {
-    constexpr int64_t kMany = 4096;
     constexpr size_t kSavedByOp = 45, kProgram = 300, kOperand = 45;
-    return program_.size >= kMany || IsOnGpu(*group_.nodes[0]) ||
+    return program_.size >= kManyElements || IsOnGpu(*group_.nodes[0]) ||
            program_.code.size() * kSavedByOp >
                kProgram + kOperand * (inputs_.size() + results_.size());
   }
@@ -159,7 +195,8 @@ class Fuser {
     const Node* last = end_ ? end_ : group_.nodes.back();
     std::vector<DType> in_types;
     std::vector<std::string> names;
-    for (const auto& in : program_.inputs) in_types.push_back(in.dtype);
+    for (const Output& in : inputs_) in_types.push_back(BaseOf(in.dtype()));
+    if (source_) names.push_back(source_->name());
     for (const Node* n : group_.nodes) names.push_back(n->name());
     if (end_) names.push_back(end_->name());
     AttrMap attrs{{"Tin", std::move(in_types)},
@@ -170,12 +207,15 @@ class Fuser {
     } else {
       DescribeResults(&attrs);
     }
+    if (source_) DescribeSource(&attrs);
     program_.WriteTo(&attrs);
     LS_ASSIGN_OR_RETURN(
         Node * fused,
         plan_.graph.AddNode(
             {.name = plan_.graph.UniqueName(last->name() + "/fused"),
-             .op = end_ ? "_FusedReduce" : "_Fused",
+             .op = end_      ? "_FusedReduce"
+                   : source_ ? "_FusedRandom"
+                             : "_Fused",
              .inputs = inputs_,
              .attrs = std::move(attrs),
              .device = last->requested_device()}));
@@ -201,6 +241,12 @@ class Fuser {
     }
     (*attrs)["Tout"] = std::move(types);
     (*attrs)["shapes"] = std::move(shapes);
+  }
+  void DescribeSource(AttrMap* attrs) const {
+    (*attrs)["source"] =
+        FunctionRef{source_->op(), std::make_shared<AttrMap>(source_->attrs())};
+    (*attrs)["source_name"] = source_->name();
+    (*attrs)["source_shape"] = source_->output_shape(0);
   }
   void DescribeReduction(AttrMap* attrs) const {
     (*attrs)["Tout"] = end_->output_type(0);
@@ -235,6 +281,7 @@ class Fuser {
   std::unordered_map<const Node*, int> value_;
   std::vector<Node*> results_;
   Node* end_ = nullptr;  // a reduction of the one result
+  Node* source_ = nullptr;
 };
 
 }  // namespace
@@ -247,16 +294,24 @@ Fusion FusionOf(const SessionResources& resources) {
 
 Status FuseElements(PlanGraph* plan, const Fusion& fusion, bool gpus) {
   if (!fusion.on) return Ok();
-  LS_ASSIGN_OR_RETURN(const std::vector<Node*> order,
-                      plan->graph.TopologicalOrder());
-  const Consumers consumers(plan->graph);
-  const Conditions conditions(order);
+  LS_ASSIGN_OR_RETURN(std::vector<Node*> order, plan->graph.TopologicalOrder());
+  auto consumers = std::make_unique<Consumers>(plan->graph);
+  auto conditions = std::make_unique<Conditions>(order);
   const auto alone = [&](const Node* n) {
-    return ReductionAtEndOf({const_cast<Node*>(n), 0}, consumers) != nullptr;
+    return ReductionAtEndOf({const_cast<Node*>(n), 0}, *consumers) != nullptr;
   };
-  for (ElementGroup& g : ElementGroups(order, conditions, gpus, alone)) {
+  std::vector<ElementGroup> groups =
+      ElementGroups(order, *conditions, gpus, alone);
+  LS_ASSIGN_OR_RETURN(const bool moved,
+                      MoveWidenings(plan, *conditions, &groups));
+  if (moved) {
+    LS_ASSIGN_OR_RETURN(order, plan->graph.TopologicalOrder());
+    consumers = std::make_unique<Consumers>(plan->graph);
+    conditions = std::make_unique<Conditions>(order);
+  }
+  for (ElementGroup& g : groups) {
     LS_RETURN_IF_ERROR(
-        Fuser(plan, consumers, conditions, std::move(g)).Run(fusion.always));
+        Fuser(plan, *consumers, *conditions, std::move(g)).Run(fusion.always));
   }
   // Only now: who reads an op that has gone is asked of later groups, too.
   RemoveDeadNodes(&plan->graph, plan->feeds, plan->fetches, plan->targets);

@@ -12,13 +12,16 @@
 //   variables stays what it read.
 // A reduction of the last one's elements, side by side, that alone reads them
 // ends a chain (`_FusedReduce`), also one of a single op.
-// Nothing is computed twice, and no op is joined that would have to wait for
-// another which needs it. Values that others need, or that are fetched, are
-// outputs of the node. Few ops on few elements, which are in the cache anyway,
-// stay as they are: a step of them costs less than a program; on a GPU, where
-// each step is a launch, never. It is called after its last op. Attribute
-// "nodes" names all of them, "readers" for each input the first that reads it.
-// The rules of ops (rewrite.h) have had their turn.
+// What elements are made of by their numbers alone (SourceRule: random ones),
+// in memory read by one chain and nobody else, is made in its pass on CPUs
+// (`_FusedRandom`). Nothing is computed twice, but for casts to larger
+// elements: each chain casts for itself what another has small. No op is joined
+// that would have to wait for another which needs it. Values that others need,
+// or that are fetched, are outputs of the node. Few ops on few elements, which
+// are in the cache anyway, stay as they are: a step of them costs less than a
+// program; on a GPU, where each step is a launch, never. It is called after its
+// last op. Attribute "nodes" names all of them, "readers" for each input the
+// first that reads it. The rules of ops (rewrite.h) have had their turn.
 
 #include "runtime/graph/passes/prune.h"
 #include "runtime/op/resource.h"

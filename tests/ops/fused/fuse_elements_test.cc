@@ -62,6 +62,27 @@ void ExpectEqualBits(const Program& p) {
   }
 }
 
+// Three runs of one session each: what is drawn differs from run to run.
+void ExpectEqualRuns(const Program& p) {
+  auto fused = Session::Create(p.graph, Options(true, 2));
+  auto apart = Session::Create(p.graph, Options(false, 2));
+  ASSERT_TRUE(fused.ok() && apart.ok());
+  Tensor first;
+  for (int run = 0; run < 3; ++run) {
+    auto got = (*fused)->Run(p.feeds, p.fetches);
+    auto want = (*apart)->Run(p.feeds, p.fetches);
+    ASSERT_TRUE(got.ok() && want.ok()) << got.status().ToString();
+    for (size_t i = 0; i < want->size(); ++i) {
+      EXPECT_TRUE(SameBits((*got)[i], (*want)[i]))
+          << p.fetches[i] << " " << run;
+    }
+    if (run > 0) {
+      EXPECT_FALSE(SameBits((*got)[0], first));
+    }
+    first = (*got)[0];
+  }
+}
+
 // --- Graphs of no pattern ----------------------------------------------------
 
 int Fused(const std::vector<std::string>& steps) {
@@ -314,6 +335,65 @@ TEST(FuseElementsTest, TrainingHasTheSameBits) {
       EXPECT_TRUE(SameBits(got[i], want[i])) << i;
     }
   }
+}
+
+// --- Random elements --------------------------------------------------------
+
+// The numbers that the op draws by itself, in runs one after the other, for
+// sizes that are no multiple of what is drawn at a time.
+TEST_F(Small, RandomElementsAreDrawnInThePassThatReadsThem) {
+  for (const DType dtype : {kFloat, kDouble, kHalf, kBfloat16}) {
+    SCOPED_TRACE(DTypeName(dtype));
+    for (const int64_t n : {5, 301, 5000}) {
+      p_ = Program();
+      const Output x = Feed("x", {n, 3}, dtype);
+      const Output drawn = ops::RandomUniform(
+          s_.WithSeed(5), Tensor::Vector<int64_t>({n, 3}), dtype);
+      const Output normal = ops::RandomStandardNormal(
+          s_.WithSeed(5), Tensor::Vector<int64_t>({n, 3}), dtype);
+      Fetch(ops::Mul(s_, ops::Tanh(s_, ops::Add(s_, drawn, x)), x));
+      Fetch(ops::Sub(s_, ops::Neg(s_, normal), x));
+      const auto steps = FusedSteps();
+      EXPECT_EQ(std::ranges::count_if(steps,
+                                      [](const std::string& s) {
+                                        return s.find("= _FusedRandom(") !=
+                                               s.npos;
+                                      }),
+                2)
+          << Join(steps, "\n");
+      EXPECT_THAT(steps, Not(Contains(HasSubstr("= Random"))));
+      ExpectEqualBits(p_);
+      ExpectEqualRuns(p_);
+    }
+  }
+}
+
+TEST_F(Small, RandomElementsThatOthersNeedStayATensor) {
+  const Output drawn =
+      ops::RandomUniform(s_, Tensor::Vector<int64_t>({300, 20}), kFloat);
+  const Output x = Feed("x", {300, 20});
+  Fetch(ops::Mul(s_, ops::Tanh(s_, drawn), x));
+  Fetch(drawn);
+  EXPECT_THAT(FusedSteps(), Contains(HasSubstr("= RandomUniform(")));
+  ExpectEqualBits(p_);
+}
+
+// A dropout and its gradient: one pass each, bools in between.
+TEST_F(Small, AMaskGoesToItsGradientAsBools) {
+  const Output x = Feed("x", {80, 70}), w = Feed("w", {70, 70});
+  const Output y =
+      ops::MatMul(s_, ops::Dropout(s_.WithSeed(3), ops::Tanh(s_, x), 0.25f), w);
+  std::vector<Output> gradients;
+  ASSERT_TRUE(AddGradients(s_, {ops::Square(s_, y)}, {x}, &gradients).ok());
+  Fetch(y);
+  Fetch(gradients[0]);
+  const auto steps = FusedSteps();
+  EXPECT_THAT(steps, Contains(::testing::AllOf(HasSubstr("= _FusedRandom("),
+                                               HasSubstr("bool [80,70]"))));
+  EXPECT_THAT(steps, Not(Contains(HasSubstr("= Cast("))));
+  EXPECT_THAT(steps, Not(Contains(HasSubstr("= RandomUniform("))));
+  ExpectEqualBits(p_);
+  ExpectEqualRuns(p_);
 }
 
 }  // namespace
