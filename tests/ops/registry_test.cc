@@ -10,13 +10,14 @@
 
 #include "runtime/graph/placer.h"
 #include "runtime/op/op_def.h"
+#include "tests/testing/test_files.h"
 
 namespace lockstep {
 namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kOps = fs::path(LOCKSTEP_TESTS_DIR) / ".." / "ops";
+const fs::path kOps = TestFile("../ops");
 
 std::string ReadAll(const fs::path& path) {
   std::ifstream in(path);

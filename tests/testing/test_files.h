@@ -10,28 +10,17 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <string>
-
-#include "runtime/core/env.h"
+#include <string_view>
 
 namespace lockstep {
 
 // Under tests/ of the source tree.
-inline std::string TestFile(std::string_view path) {
-  return JoinPath(LOCKSTEP_TESTS_DIR, path);
-}
-
+std::string TestFile(std::string_view path);
 // Under the folder of recorded cases: $LOCKSTEP_FIXTURES, else the CMake
 // variable of that name.
-inline std::string FixtureFile(std::string_view path) {
-  const char* dir = std::getenv("LOCKSTEP_FIXTURES");
-  return JoinPath(dir != nullptr ? dir : LOCKSTEP_FIXTURES_DIR, path);
-}
-
-inline bool HaveFixtures() {
-  return Env::Default()->FileExists(FixtureFile("OPS.txt"));
-}
+std::string FixtureFile(std::string_view path);
+bool HaveFixtures();
 
 #define LS_REQUIRE_FIXTURES()                                        \
   if (!::lockstep::HaveFixtures()) {                                 \

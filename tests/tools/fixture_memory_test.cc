@@ -7,17 +7,13 @@
 
 #include "runtime/exec/session.h"
 #include "runtime/graph/meta_graph.h"
+#include "tests/testing/test_files.h"
 #include "tools/lockstep/case_file.h"
 
 namespace lockstep {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string Folder() {
-  const char* given = std::getenv("LOCKSTEP_FIXTURES");
-  return given ? given : LOCKSTEP_FIXTURES_DIR;
-}
 
 // Whether sizes are known before the run: no step takes them from its data, and
 // none runs functions, whose plans come later.
@@ -57,9 +53,9 @@ int CompareSteps(const Graph& graph, const Case& cases, int gpus) {
 }
 
 TEST(FixtureMemoryTest, PlansTakeWhatTheySay) {
-  if (!fs::exists(Folder())) GTEST_SKIP() << "no recorded cases";
+  LS_REQUIRE_FIXTURES();
   int compared = 0;
-  for (const auto& entry : fs::directory_iterator(Folder())) {
+  for (const auto& entry : fs::directory_iterator(FixtureFile(""))) {
     const fs::path file = entry.path() / "case.json";
     if (!fs::exists(file)) continue;
     SCOPED_TRACE(entry.path().filename().string());
