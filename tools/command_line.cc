@@ -2,6 +2,9 @@
 #include "tools/command_line.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <iostream>
 #include <sstream>
 
@@ -65,6 +68,15 @@ std::string CommandLine::Help() const {
 int CommandLine::ShowHelp() const {
   std::cout << Help();
   return 0;
+}
+
+int WithOutput(const char* program, int status) {
+  const bool lost = std::ferror(stdout) != 0;
+  errno = 0;
+  if (std::fflush(stdout) == 0 && !lost) return status;
+  std::fprintf(stderr, "%s: standard output cannot be written%s%s\n", program,
+               errno != 0 ? ": " : "", errno != 0 ? std::strerror(errno) : "");
+  return status == 0 ? 1 : status;
 }
 
 }  // namespace lockstep

@@ -41,4 +41,8 @@ struct CommandLine {
   bool help_ = false;
 };
 
+// `status`, or 1 instead of 0 when what `program` wrote on standard output did
+// not arrive, as on a full disk; said on standard error.
+int WithOutput(const char* program, int status);
+
 }  // namespace lockstep

@@ -23,6 +23,7 @@
 #include "examples/mnist/options.h"
 #include "examples/mnist/source.h"
 #include "examples/mnist/train.h"
+#include "tools/command_line.h"
 
 namespace lockstep::mnist {
 namespace {
@@ -120,7 +121,8 @@ int main(int argc, char** argv) {
   try {
     auto job = lockstep::Job::Start(&argc, &argv);
     if (!job.ok()) return Fail(job.status(), kFailed);
-    return Run(*job, std::vector<std::string>(argv + 1, argv + argc));
+    return lockstep::WithOutput(
+        "mnist", Run(*job, std::vector<std::string>(argv + 1, argv + argc)));
   } catch (const std::bad_alloc&) {
     return Fail(lockstep::ResourceExhausted("out of memory"), kFailed);
   }

@@ -204,5 +204,14 @@ TEST(MnistRun, HelpIsPrintedAndNothingElseIsDone) {
   EXPECT_THAT(run.out, HasSubstr("--keep-prob"));
 }
 
+TEST(MnistRun, OutputThatDoesNotArriveIsAFailure) {
+  const Finished run = RunProgram(
+      {"/bin/sh", "-c", StrCat(MNIST_PROGRAM, " --help > /dev/full")});
+  EXPECT_EQ(run.status, 1);
+  EXPECT_EQ(run.err,
+            "mnist: standard output cannot be written: No space left on "
+            "device\n");
+}
+
 }  // namespace
 }  // namespace lockstep

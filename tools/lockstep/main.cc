@@ -2,9 +2,7 @@
 // lockstep: the command line.
 //   lockstep run --graph graph.pb --case case.json --out values
 //   lockstep bench mlp --threads 2      step times, see lockstep bench --help
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <exception>
 #include <string>
 #include <vector>
@@ -69,22 +67,13 @@ int Main(const std::vector<std::string>& args) {
   return kExitBadInput;
 }
 
-// A command whose output did not arrive, on a full disk, has failed.
-int WithOutput(int status) {
-  const bool lost = std::ferror(stdout) != 0;
-  errno = 0;
-  if (std::fflush(stdout) == 0 && !lost) return status;
-  std::fprintf(stderr, "lockstep: standard output cannot be written%s%s\n",
-               errno != 0 ? ": " : "", errno != 0 ? std::strerror(errno) : "");
-  return status == 0 ? kExitFailed : status;
-}
-
 }  // namespace
 }  // namespace lockstep
 
 int main(int argc, char** argv) {
   try {
-    return lockstep::WithOutput(lockstep::Main({argv + 1, argv + argc}));
+    return lockstep::WithOutput("lockstep",
+                                lockstep::Main({argv + 1, argv + argc}));
   } catch (const std::exception& e) {  // out of memory
     std::fprintf(stderr, "lockstep: %s\n", e.what());
     return lockstep::kExitFailed;
