@@ -9,11 +9,11 @@
 
 #include "distributed/divided_updates.h"
 #include "distributed/find_gradients.h"
+#include "distributed/gradient_buckets.h"
 #include "distributed/gradient_facts.h"
 #include "distributed/original_order.h"
 #include "distributed/root_values.h"
 #include "distributed/row_gradients.h"
-#include "distributed/step_estimate.h"
 #include "runtime/exec/schedule.h"
 
 namespace lockstep {
@@ -65,7 +65,6 @@ class Rewriter {
   Status Exchange(const std::vector<Gradient>& gradients);
   std::vector<std::span<const Gradient>> Compatible(
       std::span<const Gradient> gradients) const;
-  std::vector<int> BucketsOf(std::span<const Gradient> row) const;
   Status AddExchange(std::span<const Gradient> bucket, DividedUpdates* updates);
   void ChainSynchronizing();
 
@@ -254,7 +253,7 @@ Status Rewriter::Exchange(const std::vector<Gradient>& gradients) {
                          [this](const Node* n) { return PlaceOf(n).position; });
   for (const auto row : Compatible(gradients)) {
     size_t begin = 0;
-    for (const int end : BucketsOf(row)) {
+    for (const int end : BucketsOf(row, order_, ranks_, options_)) {
       LS_RETURN_IF_ERROR(AddExchange(
           row.subspan(begin, static_cast<size_t>(end) - begin), &updates));
       begin = static_cast<size_t>(end);
@@ -292,47 +291,6 @@ std::vector<std::span<const Gradient>> Rewriter::Compatible(
   }
   rows.push_back(gradients.subspan(begin));
   return rows;
-}
-
-namespace {
-
-int64_t BytesOf(const Gradient& gradient) {
-  return std::max<int64_t>(0, gradient.output.shape().NumElements()) *
-         static_cast<int64_t>(DTypeSize(BaseOf(gradient.output.dtype())));
-}
-
-std::vector<int> BucketsUpTo(std::span<const Gradient> row, int64_t most) {
-  std::vector<int> ends;
-  int64_t bytes = 0;
-  for (size_t i = 0; i < row.size(); ++i) {
-    if (i > 0 && bytes + BytesOf(row[i]) > most) {
-      ends.push_back(static_cast<int>(i));
-      bytes = 0;
-    }
-    bytes += BytesOf(row[i]);
-  }
-  ends.push_back(static_cast<int>(row.size()));
-  return ends;
-}
-
-}  // namespace
-
-std::vector<int> Rewriter::BucketsOf(std::span<const Gradient> row) const {
-  if (options_.bucket_bytes > 0) return BucketsUpTo(row, options_.bucket_bytes);
-  if (options_.overlap != DataParallelOptions::Overlap::kOn) {
-    return {static_cast<int>(row.size())};
-  }
-  std::vector<Output> outputs;
-  for (const Gradient& g : row) outputs.push_back(order_.OutputOf(g));
-  const std::vector<double> micros = EstimateReady(order_.nodes(), outputs);
-  std::vector<GradientReady> ready;
-  double latest = 0;
-  for (size_t i = 0; i < row.size(); ++i) {
-    ready.push_back({BytesOf(row[i]), latest = std::max(latest, micros[i])});
-  }
-  return ChooseBuckets(ready, [this](int64_t bytes) {
-    return AllReduceMicros(bytes, ranks_, options_.link);
-  });
 }
 
 Status Rewriter::AddExchange(std::span<const Gradient> bucket,
