@@ -4,6 +4,7 @@
 
 #include "ops/ops.h"
 #include "tests/testing/op_test.h"
+#include "tests/testing/run_program.h"
 
 namespace lockstep {
 namespace {
@@ -210,7 +211,7 @@ class TableFileTest : public TableTest {
               const std::string& delimiter = "\t") {
     graph_ = Graph();
     session_ = nullptr;
-    const std::string path = testing::TempDir() + "/lockstep_vocabulary.txt";
+    const std::string path = folder_ / "vocabulary.txt";
     std::ofstream(path, std::ios::binary) << content;
     Scope s(&graph_);
     const Output table = s.WithName("table")
@@ -236,6 +237,9 @@ class TableFileTest : public TableTest {
     LS_RETURN_IF_ERROR(s.status());
     return Target("init");
   }
+
+ private:
+  const ScratchFolder folder_;
 };
 
 TEST_F(TableFileTest, LinesAndColumns) {
