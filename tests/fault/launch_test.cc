@@ -120,6 +120,19 @@ TEST_F(LaunchTest, AnErrorOfOneRankIsTheCauseThoughOthersAreWithinACall) {
 }
 
 // `timeout` sends SIGTERM to the launcher alone.
+// While mpirun starts, while ranks do, while they train.
+TEST_F(LaunchTest, SigtermIsHeardAtAnyInstant) {
+  for (const char* seconds : {"0.03", "0.1", "0.15", "0.2", "0.3", "0.6"}) {
+    const Finished run =
+        RunProgram({WITH_DEADLINE, "60", "/usr/bin/timeout", "--foreground",
+                    "--preserve-status", seconds, LOCKSTEP_PROGRAM, "launch",
+                    "-n", "2", "--", FAULTY_MNIST, "--data", "digits",
+                    "--threads", "1", "--epochs", "1000000"});
+    EXPECT_THAT(run.status, ::testing::AnyOf(3, 128 + SIGTERM))
+        << "after " << seconds << " s: " << run.err;
+  }
+}
+
 TEST_F(LaunchTest, SigtermSavesACheckpointAndEndsWithStatusThree) {
   const ScratchFolder scratch;
   const Args command = {WITH_DEADLINE,

@@ -35,6 +35,9 @@ constexpr int kExitNotRunnable = 126, kExitNoProgram = 127;
 constexpr int kGraceMillis = 10'000;
 // What it may still hand on when it was killed.
 constexpr int kRestMillis = 1'000;
+// The wish to stop is told again this often: mpirun loses it while it starts
+// the ranks.
+constexpr int kAgainMillis = 1'000;
 
 std::atomic<pid_t> the_child{0};
 std::atomic<int> stops{0};
@@ -86,7 +89,7 @@ void Say(const std::string& text) {
   std::fprintf(stderr, "lockstep launch: %s\n", text.c_str());
 }
 
-// Waits `millis` at most, -1: without end, for something to read.
+// Waits `millis` at most for something to read.
 void ReadMore(std::array<Stream, 2>* streams, OutputSorter* sorter,
               int64_t millis) {
   std::array<pollfd, 2> wait;
@@ -103,7 +106,8 @@ void ReadMore(std::array<Stream, 2>* streams, OutputSorter* sorter,
 // not end after the ranks.
 void ReadAll(std::array<Stream, 2>* streams, OutputSorter* sorter,
              pid_t child) {
-  int64_t end = -1;  // of the time that mpirun has; -1: not set
+  int64_t end = -1;   // of the time that mpirun has; -1: not set
+  int64_t told = -1;  // when the wish to stop was told
   bool killed = false;
   const auto open = [&] {
     return (*streams)[0].fd >= 0 || (*streams)[1].fd >= 0;
@@ -112,8 +116,15 @@ void ReadAll(std::array<Stream, 2>* streams, OutputSorter* sorter,
     const auto now =
         static_cast<int64_t>(Env::Default()->SteadyMicros() / 1000);
     if (end < 0 && sorter->HasVerdict()) end = now + kGraceMillis;
+    if (stops == 1 && told < 0) told = now;
+    if (stops == 1 && now - told >= kAgainMillis) {
+      kill(child, SIGUSR2);
+      told = now;
+    }
     if (end < 0 || now < end) {
-      ReadMore(streams, sorter, end < 0 ? -1 : end - now);
+      ReadMore(
+          streams, sorter,
+          end < 0 ? kAgainMillis : std::min<int64_t>(end - now, kAgainMillis));
       continue;
     }
     if (killed) break;
@@ -206,6 +217,10 @@ int Launch(const LaunchOptions& options) {
         RunAttempt(LaunchCommand(options, ranks, hosts, resumes), &sorter);
     if (!ran.ok()) return Fail("launch", ran.status(), kExitFailed);
     if (*ran == 0) return 0;
+    if (stops > 0 && *ran == 128 + SIGUSR2) {
+      Say("stopped before the program could be told");
+      return 128 + SIGTERM;
+    }
     const std::string cause = sorter.Cause();
     Say(StrCat("ended with status ", *ran, cause.empty() ? "" : ": ", cause));
     if (stops > 0 || !WorthRestart(*ran)) return *ran;
