@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "distributed/stop_signal.h"
 
+#include <pthread.h>
 #include <signal.h>
 
 #include <atomic>
+#include <thread>
 
 namespace lockstep {
 namespace {
@@ -23,13 +25,55 @@ void Replace(int signal, void (*from)(int), void (*to)(int)) {
   sigaction(signal, &action, nullptr);
 }
 
+sigset_t StopSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGUSR2}) sigaddset(&set, signal);
+  return set;
+}
+
+// Takes the signals on a thread that does nothing else. Where one came to a
+// thread that was in code which oneDNN (2.6) generates for AVX-512, memory was
+// overwritten.
+class Watcher {
+ public:
+  Watcher() {
+    const sigset_t set = StopSignals();
+    // Threads made later, the watcher too, inherit it.
+    pthread_sigmask(SIG_BLOCK, &set, &before_);
+    thread_ = std::thread([this, set] {
+      int signal = 0;
+      while (sigwait(&set, &signal) == 0 && !end_) Note(signal);
+    });
+  }
+  ~Watcher() {
+    end_ = true;
+    pthread_kill(thread_.native_handle(), SIGUSR2);
+    thread_.join();
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
+
+ private:
+  sigset_t before_;
+  std::atomic<bool> end_{false};
+  std::thread thread_;
+};
+
+Watcher* watcher = nullptr;  // used by the thread that takes and restores
+
 }  // namespace
 
 void TakeStopSignals() {
+  // For threads that are there already and block nothing.
   for (const int signal : {SIGTERM, SIGUSR2}) Replace(signal, SIG_DFL, Note);
+  if (watcher == nullptr) watcher = new Watcher;
 }
 
 void RestoreStopSignals() {
+  delete watcher;
+  watcher = nullptr;
   for (const int signal : {SIGTERM, SIGUSR2}) Replace(signal, Note, SIG_DFL);
 }
 

@@ -6,9 +6,12 @@
 
 namespace lockstep {
 
-// Where the program takes no care of these signals itself.
+// Where the program takes no care of these signals itself. The calling thread
+// and those that it makes from then on block them, a thread of their own waits
+// for them: to be called before threads that compute are made. Processes that
+// are started inherit what is blocked.
 void TakeStopSignals();
-// As they were before.
+// As they were before, on the same thread.
 void RestoreStopSignals();
 // The last one that came; 0: none.
 int StopSignal();

@@ -95,11 +95,11 @@ int Run(Job& job, const std::vector<std::string>& args) {
     if (job.speaks()) std::fputs(Usage().c_str(), stdout);
     return 0;
   }
+  job.TakeStopSignals();
   const Result<Data> data = LoadAndShare(job, *options);
   if (!data.ok()) return Fail(data.status(), kBadInput);
   const auto trainer = Trainer::Create(*options, job, *data);
   if (!trainer.ok()) return Fail(trainer.status(), kBadInput);
-  job.TakeStopSignals();
   const Status trained = (*trainer)->Train();
   if (!trained.ok()) return Fail(trained, kFailed);
   if ((*trainer)->stopped()) return kStopped;

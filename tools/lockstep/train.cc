@@ -33,9 +33,9 @@ int Run(Job& job, const std::vector<std::string>& args) {
     if (job.speaks()) std::fputs(TrainUsage().c_str(), stdout);
     return 0;
   }
+  job.TakeStopSignals();
   const auto trainer = Trainer::Create(*options, job);
   if (!trainer.ok()) return FailOnce(trainer.status(), kExitBadInput);
-  job.TakeStopSignals();
   const Status trained = (*trainer)->Train();
   if (trained.ok() && job.speaks() && job.size() > 1) {
     std::printf("%s\n", job.CommunicationSummary().c_str());
