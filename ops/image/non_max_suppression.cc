@@ -188,7 +188,7 @@ Status SuppressShape(ShapeContext& c) {
 OpBuilder SuppressOp(int version) {
   OpBuilder b(version == 1 ? std::string("NonMaxSuppression")
                            : StrCat("NonMaxSuppressionV", version));
-  const bool typed = version == 3 || version == 4;
+  const bool typed = version >= 2 && version <= 4;
   const std::string box = version == 1 ? "float" : "T";
   const std::string threshold = typed ? "T_threshold" : "T";
   b.Input("boxes: " + box)
