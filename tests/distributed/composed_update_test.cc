@@ -192,42 +192,12 @@ TEST_P(ComposedUpdateTest, RanksFollowOneRankOnTheWholeBatch) {
   const auto want = TrainNetwork(*Open(model.graph), model, 0, kSamples);
   EXPECT_NE(want[0], (std::vector<float>{.3f, -.2f, .1f, .5f, .2f, .4f, -.3f,
                                          .1f, .2f, -.1f, .3f, -.4f}));
-  const std::vector<int64_t> borders = {0, 5, 5, 12};
-  std::mutex mu;
-  std::vector<std::vector<std::vector<float>>> all(3);
-  SpawnRanksShared(3, [&](std::shared_ptr<Communicator> comm) {
-    const auto r = static_cast<size_t>(comm->rank());
-    const Network own(train, resource);
-    auto session = Open(own.graph, comm, {.batch = "x:0"});
-    auto got = TrainNetwork(*session, own, borders[r], borders[r + 1]);
-    ExpectNear(got, want, model);
-    const std::lock_guard<std::mutex> lock(mu);
-    all[r] = std::move(got);
-  });
-  EXPECT_EQ(all[1], all[0]);  // bit for bit
-  EXPECT_EQ(all[2], all[0]);
+  ExpectRanksBecome(want, train, resource, TrainNetwork);
 }
 
 TEST_P(ComposedUpdateTest, ReplicasGiveTheSameBitsOnAnyNumberOfRanks) {
   const auto& [name, train, resource] = GetParam();
-  const Network model(train, resource);
-  const auto one = TrainNetwork(*Open(model.graph), model, 0, kSamples);
-  std::vector<std::vector<float>> bits;
-  for (const int ranks : {1, 2, 4}) {
-    SpawnRanksShared(ranks, [&](std::shared_ptr<Communicator> comm) {
-      SessionOptions options;
-      options.reproducible = 4;
-      UseDataParallel(comm, {.batch = "x:0"}, &options);
-      const int64_t part = kSamples / ranks, begin = comm->rank() * part;
-      const Network own(train, resource);
-      const auto got = TrainNetwork(*Open(own.graph, std::move(options)), own,
-                                    begin, begin + part);
-      ExpectNear(got, one, own);
-      if (comm->rank() > 0) return;
-      if (bits.empty()) bits = got;
-      EXPECT_EQ(got, bits);
-    });
-  }
+  ExpectReplicasKeepBits(train, resource, TrainNetwork);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -101,42 +101,12 @@ TEST_P(GradientAccumulationTest, RanksFollowOneRankOnTheWholeBatch) {
       TrainParts(*Open(model.graph), model, 0, kSamples);
   ASSERT_FALSE(want.empty());
   EXPECT_GT(std::abs(want[0][0] - 0.3f), 1e-3);
-  const std::vector<int64_t> borders = {0, 5, 5, 12};
-  std::mutex mu;
-  std::vector<VariableValues> all(3);
-  SpawnRanksShared(3, [&](std::shared_ptr<Communicator> comm) {
-    const auto r = static_cast<size_t>(comm->rank());
-    const Network own(train, resource);
-    auto session = Open(own.graph, comm, {.batch = "x:0"});
-    VariableValues got = TrainParts(*session, own, borders[r], borders[r + 1]);
-    ExpectNear(got, want, model);
-    const std::lock_guard<std::mutex> lock(mu);
-    all[r] = std::move(got);
-  });
-  EXPECT_EQ(all[1], all[0]);  // bit for bit
-  EXPECT_EQ(all[2], all[0]);
+  ExpectRanksBecome(want, train, resource, TrainParts);
 }
 
 TEST_P(GradientAccumulationTest, ReplicasGiveTheSameBitsOnAnyNumberOfRanks) {
   const auto& [name, train, resource] = GetParam();
-  const Network model(train, resource);
-  const VariableValues one = TrainParts(*Open(model.graph), model, 0, kSamples);
-  VariableValues bits;
-  for (const int ranks : {1, 2, 4}) {
-    SpawnRanksShared(ranks, [&](std::shared_ptr<Communicator> comm) {
-      SessionOptions options;
-      options.reproducible = 4;
-      UseDataParallel(comm, {.batch = "x:0"}, &options);
-      const int64_t part = kSamples / ranks, begin = comm->rank() * part;
-      const Network own(train, resource);
-      const VariableValues got = TrainParts(
-          *Open(own.graph, std::move(options)), own, begin, begin + part);
-      ExpectNear(got, one, own);
-      if (comm->rank() > 0) return;
-      if (bits.empty()) bits = got;
-      EXPECT_EQ(got, bits);
-    });
-  }
+  ExpectReplicasKeepBits(train, resource, TrainParts);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "ops/array/array.h"
 #include "ops/linalg/linalg.h"
@@ -13,6 +14,7 @@
 #include "ops/state/state.h"
 #include "runtime/graph/gradients.h"
 #include "tests/distributed/linear_model.h"
+#include "tests/testing/spawn_ranks.h"
 
 namespace lockstep {
 
@@ -108,6 +110,46 @@ void ExpectNear(const VariableValues& got, const VariableValues& want,
     for (size_t i = 0; i < want[v].size(); ++i) {
       EXPECT_NEAR(got[v][i], want[v][i], 2e-5) << n.all[v].name() << " " << i;
     }
+  }
+}
+
+void ExpectRanksBecome(const VariableValues& want, const Network::Train& train,
+                       bool resource, const TrainSession& run) {
+  const std::vector<int64_t> borders = {0, 5, 5, 12};
+  std::mutex mu;
+  std::vector<VariableValues> all(3);
+  SpawnRanksShared(3, [&](std::shared_ptr<Communicator> comm) {
+    const auto r = static_cast<size_t>(comm->rank());
+    const Network own(train, resource);
+    auto session = Open(own.graph, comm, {.batch = "x:0"});
+    VariableValues got = run(*session, own, borders[r], borders[r + 1]);
+    ExpectNear(got, want, own);
+    const std::lock_guard<std::mutex> lock(mu);
+    all[r] = std::move(got);
+  });
+  EXPECT_EQ(all[1], all[0]);  // bit for bit
+  EXPECT_EQ(all[2], all[0]);
+}
+
+void ExpectReplicasKeepBits(const Network::Train& train, bool resource,
+                            const TrainSession& run) {
+  const Network model(train, resource);
+  const VariableValues one = run(*Open(model.graph), model, 0, kSamples);
+  VariableValues bits;
+  for (const int ranks : {1, 2, 4}) {
+    SpawnRanksShared(ranks, [&](std::shared_ptr<Communicator> comm) {
+      SessionOptions options;
+      options.reproducible = 4;
+      UseDataParallel(comm, {.batch = "x:0"}, &options);
+      const int64_t part = kSamples / ranks, begin = comm->rank() * part;
+      const Network own(train, resource);
+      const VariableValues got =
+          run(*Open(own.graph, std::move(options)), own, begin, begin + part);
+      ExpectNear(got, one, own);
+      if (comm->rank() > 0) return;
+      if (bits.empty()) bits = got;
+      EXPECT_EQ(got, bits);
+    });
   }
 }
 

@@ -48,4 +48,15 @@ VariableValues TrainNetwork(Session& session, const Network& n, int64_t begin,
 void ExpectNear(const VariableValues& got, const VariableValues& want,
                 const Network& n);
 
+// Trains a session on the samples [begin, end) of each batch.
+using TrainSession = std::function<VariableValues(
+    Session& session, const Network& n, int64_t begin, int64_t end)>;
+// Three ranks, one without samples, become `want`, with equal bits on all.
+void ExpectRanksBecome(const VariableValues& want, const Network::Train& train,
+                       bool resource, const TrainSession& run);
+// Four virtual replicas have equal bits on 1, 2 and 4 ranks, those of a model
+// alone nearly.
+void ExpectReplicasKeepBits(const Network::Train& train, bool resource,
+                            const TrainSession& run);
+
 }  // namespace lockstep
