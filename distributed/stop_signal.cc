@@ -74,7 +74,9 @@ void TakeStopSignals() {
 void RestoreStopSignals() {
   delete watcher;
   watcher = nullptr;
-  for (const int signal : {SIGTERM, SIGUSR2}) Replace(signal, Note, SIG_DFL);
+  Replace(SIGTERM, Note, SIG_DFL);
+  // Who was told ends by itself and may be told again until it has.
+  if (noted == 0) Replace(SIGUSR2, Note, SIG_DFL);
 }
 
 int StopSignal() { return noted; }

@@ -133,33 +133,19 @@ TEST_F(LaunchTest, SigtermIsHeardAtAnyInstant) {
   }
 }
 
+// Sent to the launcher alone when training goes on; again while ranks end.
 TEST_F(LaunchTest, SigtermSavesACheckpointAndEndsWithStatusThree) {
   const ScratchFolder scratch;
-  const Args command = {WITH_DEADLINE,
-                        "100",
-                        "/usr/bin/timeout",
-                        "--foreground",
-                        "--preserve-status",
-                        "4",
-                        LOCKSTEP_PROGRAM,
-                        "launch",
-                        "-n",
-                        "2",
-                        "--max-restarts",
-                        "3",
-                        "--",
-                        FAULTY_MNIST,
-                        "--data",
-                        "digits",
-                        "--threads",
-                        "1",
-                        "--batch",
-                        "80",
-                        "--epochs",
-                        "1000000",
-                        "--checkpoint-dir",
-                        scratch / "saved"};
-  const Finished run = RunProgram(command);
+  const std::string out = scratch / "out";
+  const std::string launch =
+      StrCat(LOCKSTEP_PROGRAM, " launch -n 2 --max-restarts 3 -- ",
+             FAULTY_MNIST, " --data digits --threads 1 --batch 80 ",
+             "--epochs 1000000 --checkpoint-dir ", scratch / "saved");
+  const Finished run = RunProgram(
+      {WITH_DEADLINE, "100", "/bin/sh", "-c",
+       StrCat(launch, " > ", out, " & launch=$!; until grep -Eq '^.0. +2 ' ",
+              out, "; do sleep 0.1; done; kill -TERM $launch; wait $launch; ",
+              "status=$?; cat ", out, "; exit $status")});
   EXPECT_EQ(run.status, 3) << run.err;
   EXPECT_THAT(run.out, HasSubstr("[0] stopped at step "));
   EXPECT_TRUE(std::filesystem::exists(scratch / "saved/checkpoint"));
