@@ -132,8 +132,9 @@ class GpuExchangeTest : public ::testing::Test {
     h = ops::Tanh(gpu, ops::BiasAdd(gpu, h, variable(gpu, {5})));
     h = ops::MatMul(cpu, h, variable(cpu, {5, 2}));
     const Output loss = ops::Mean(cpu, ops::Square(cpu, h), {0, 1});
-    ops::GradientDescentOptimizer descent(0.1f);
-    const Node* train = descent.Minimize(gpu, loss, v);
+    ops::MomentumOptimizer momentum(0.1f, 0.9f);
+    const Node* train = momentum.Minimize(gpu, loss, v);
+    for (const Output& slot : momentum.variables()) v.push_back(slot);
     const Node* init = ops::VariablesInitializer(cpu.WithName("init"));
     SessionOptions options;
     options.allow_soft_placement = true;
@@ -170,8 +171,8 @@ class GpuExchangeTest : public ::testing::Test {
   static void ExpectEqual(const std::vector<Trained>& a,
                           const std::vector<Trained>& b) {
     for (size_t r = 0; r < 2; ++r) {
-      ASSERT_EQ(a[r].variables.size(), 3u);
-      for (size_t i = 0; i < 3; ++i) {
+      ASSERT_EQ(a[r].variables.size(), 6u);  // slots behind the others
+      for (size_t i = 0; i < 6; ++i) {
         EXPECT_TRUE(BitwiseEqual(a[r].variables[i], b[0].variables[i])) << i;
       }
     }
