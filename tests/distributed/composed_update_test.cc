@@ -295,7 +295,9 @@ TEST(ComposedUpdates, AffineArithmeticKeepsDividedUpdates) {
   SpawnRanksShared(2, [&](std::shared_ptr<Communicator> comm) {
     const auto nodes_of = [&](const Network::Train& train) {
       const Network own(train);
-      auto session = Open(own.graph, comm, {.batch = "x:0"});
+      SessionOptions options = CpuOptions();
+      UseDataParallel(comm, {.batch = "x:0"}, &options);
+      auto session = Open(own.graph, std::move(options));
       EXPECT_TRUE(session->RunTargets({"init"}).ok());
       const auto count = [&](const char* op) {
         return CountSteps(*session, Data(0, 0, 6), own.step->name(), op);

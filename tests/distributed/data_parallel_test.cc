@@ -181,9 +181,11 @@ TEST(DataParallelTest, GradientsAreExchangedWhileTheBackwardPassGoesOn) {
     Node* second = update(variable("b"), late);
     ops::VariablesInitializer(root.WithName("init"));
     ASSERT_TRUE(root.ok()) << root.status().ToString();
-    auto session =
-        Open(graph, comm,
-             {.bucket_bytes = 1, .overlap = DataParallelOptions::Overlap::kOn});
+    SessionOptions options = CpuOptions();
+    UseDataParallel(
+        comm, {.bucket_bytes = 1, .overlap = DataParallelOptions::Overlap::kOn},
+        &options);
+    auto session = Open(graph, std::move(options));
     Status s = session->RunTargets({"init"});
     s.Update(session->RunTargets({first->name(), second->name()},
                                  {{"x:0", Tensor::Of<float>({2}, {3, 4})}}));

@@ -140,7 +140,10 @@ TEST_P(DividedUpdatesTest, AreMadeWhereRanksSeeEachOthersArrays) {
   Run([&](Communicator& comm) {
     const TwoLayers model;
     const std::shared_ptr<Communicator> borrowed(&comm, [](Communicator*) {});
-    auto session = Open(model.graph, borrowed, {.batch = "x:0", .bucket_bytes = 1 << 20});
+    SessionOptions options = CpuOptions();
+    UseDataParallel(borrowed, {.batch = "x:0", .bucket_bytes = 1 << 20},
+                    &options);
+    auto session = Open(model.graph, std::move(options));
     auto info = session->Explain(Samples(0, 0), {}, {model.train});
     ASSERT_TRUE(info.ok()) << info.status().ToString();
     const auto made =

@@ -111,6 +111,12 @@ std::vector<float> Train(Session& session, int64_t begin, int64_t end) {
   return all;
 }
 
+SessionOptions CpuOptions() {
+  SessionOptions options;
+  options.device_count = {{"GPU", 0}};
+  return options;
+}
+
 std::unique_ptr<Session> Open(const Graph& graph, SessionOptions options) {
   options.intra_op_threads = 1;
   auto session = Session::Create(graph, std::move(options));

@@ -38,6 +38,8 @@ std::vector<float> Floats(const Tensor& t);
 std::vector<float> Train(Session& session, int64_t begin, int64_t end);
 
 // Sessions of one thread, alone or as one of several ranks.
+// Without GPUs: reproducible mode and divided updates are the CPU's.
+SessionOptions CpuOptions();
 std::unique_ptr<Session> Open(const Graph& graph, SessionOptions options = {});
 std::unique_ptr<Session> Open(const Graph& graph,
                               std::shared_ptr<Communicator> comm,

@@ -108,7 +108,7 @@ struct Configured {
 // All variables after some steps.
 std::vector<Tensor> TrainRank(const Classifier& model, const Configured& setup,
                               const std::shared_ptr<Communicator>& comm) {
-  SessionOptions options;
+  SessionOptions options = CpuOptions();
   options.intra_op_threads = setup.threads;
   options.reproducible = setup.replicas;
   options.batch = "x:0";
@@ -214,7 +214,7 @@ TEST_P(ReproducibleTest, TheSumsAreThoseOfTheWholeBatch) {
 
 Result<std::unique_ptr<Session>> OpenReplicas(const Graph& graph, int replicas,
                                               int threads = 1) {
-  SessionOptions options;
+  SessionOptions options = CpuOptions();
   options.intra_op_threads = threads;
   options.reproducible = replicas;
   options.batch = "x:0";
@@ -258,7 +258,7 @@ TEST(Reproducible, ReplicasThatCannotBeDividedAreRefused) {
               HasSubstr("6 virtual replicas are not a power of two"));
   EXPECT_THAT(message(-4), HasSubstr("-4"));
   SpawnRanksShared(3, [&](std::shared_ptr<Communicator> comm) {
-    SessionOptions options;
+    SessionOptions options = CpuOptions();
     options.reproducible = 4;
     UseDataParallel(comm, {.batch = "x:0"}, &options);
     const auto session = Session::Create(model.graph, options);
@@ -267,7 +267,7 @@ TEST(Reproducible, ReplicasThatCannotBeDividedAreRefused) {
         session.status().message(),
         HasSubstr("4 virtual replicas cannot be divided among 3 ranks"));
   });
-  SessionOptions options;
+  SessionOptions options = CpuOptions();
   options.reproducible = 4;
   EXPECT_THAT(Session::Create(model.graph, options).status().message(),
               HasSubstr("SessionOptions::batch"));
@@ -276,7 +276,7 @@ TEST(Reproducible, ReplicasThatCannotBeDividedAreRefused) {
 TEST(Reproducible, SamplesOfOtherReplicasAreRefused) {
   const Model model;
   SpawnRanksShared(2, [&](std::shared_ptr<Communicator> comm) {
-    SessionOptions options;
+    SessionOptions options = CpuOptions();
     options.reproducible = 4;
     UseDataParallel(comm, {.batch = "x:0"}, &options);
     auto session = Session::Create(model.graph, options).value();
@@ -328,7 +328,7 @@ TEST(Reproducible, AnUpdateBySamplesThatIsNoGradientIsRefusedByName) {
 TEST(Reproducible, CompressedGradientsAreRefused) {
   SpawnRanksShared(2, [](std::shared_ptr<Communicator> comm) {
     const Model model;
-    SessionOptions options;
+    SessionOptions options = CpuOptions();
     options.reproducible = 2;
     UseDataParallel(comm, {.batch = "x:0", .compress = true}, &options);
     const auto session = Open(model.graph, std::move(options));

@@ -138,7 +138,7 @@ void ExpectReplicasKeepBits(const Network::Train& train, bool resource,
   VariableValues bits;
   for (const int ranks : {1, 2, 4}) {
     SpawnRanksShared(ranks, [&](std::shared_ptr<Communicator> comm) {
-      SessionOptions options;
+      SessionOptions options = CpuOptions();
       options.reproducible = 4;
       UseDataParallel(comm, {.batch = "x:0"}, &options);
       const int64_t part = kSamples / ranks, begin = comm->rank() * part;

@@ -19,8 +19,8 @@ struct Built {
 };
 
 void Build(const std::vector<Tensor>& inputs, const BuildFn& build,
-           bool unknown_shapes, Built* b) {
-  const Scope scope(&b->graph);
+           bool unknown_shapes, Built* b, const std::string& device = "") {
+  const Scope scope = Scope(&b->graph).WithDevice(device);
   for (size_t i = 0; i < inputs.size(); ++i) {
     b->inputs.push_back(ops::Placeholder(
         scope.WithName(StrCat("x", i)), inputs[i].dtype(),
@@ -99,7 +99,7 @@ Tensor EvaluateOne(const std::vector<Tensor>& inputs, const BuildFn& build,
 std::vector<std::string> PlanOf(const std::vector<Tensor>& inputs,
                                 const BuildFn& build) {
   Built b;
-  Build(inputs, build, false, &b);
+  Build(inputs, build, false, &b, "/cpu:0");
   EXPECT_TRUE(b.status.ok()) << b.status.ToString();
   auto session = Session::Create(b.graph);
   if (!session.ok()) return {session.status().ToString()};

@@ -43,7 +43,7 @@ std::vector<Tensor> Evaluate(const std::vector<Tensor>& inputs,
 Tensor EvaluateOne(const std::vector<Tensor>& inputs, const BuildFn& build,
                    const RunOptions& options = {});
 
-// The steps of the plan that RunGraph would run.
+// The steps of the plan that RunGraph would run on the CPU.
 std::vector<std::string> PlanOf(const std::vector<Tensor>& inputs,
                                 const BuildFn& build);
 

@@ -120,7 +120,7 @@ class Small : public ::testing::Test {
 
   uint64_t seed_ = 1;
   Program p_;
-  const Scope s_{&p_.graph};
+  const Scope s_ = Scope(&p_.graph).WithDevice("/cpu:0");
 };
 
 TEST_F(Small, AChainIsOneStepNamedAfterItsLast) {
@@ -155,7 +155,7 @@ TEST_F(Small, WhatIsFetchedInsideIsAnOutput) {
 TEST_F(Small, FewOpsOnFewElementsAreLeftAlone) {
   const auto steps = [](int64_t elements, int ops) {
     Graph graph;
-    const Scope s(&graph);
+    const Scope s = Scope(&graph).WithDevice("/cpu:0");
     Output y = ops::Placeholder(s.WithName("x"), kFloat, Shape{elements});
     for (int i = 0; i < ops; ++i) y = ops::Neg(s, y);
     SessionOptions options;

@@ -60,7 +60,7 @@ class FuseReductionsTest : public ::testing::Test {
 
   uint64_t seed_ = 0;
   Graph graph_;
-  const Scope s_{&graph_};
+  const Scope s_ = Scope(&graph_).WithDevice("/cpu:0");
   std::vector<Session::Feed> feeds_;
   std::vector<std::string> fetches_;
 };

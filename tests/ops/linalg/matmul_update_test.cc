@@ -23,7 +23,7 @@ enum class Kind { kAdam, kMomentum, kGradientDescent };
 // One layer y = x w (or x w'), its squares' mean made smaller.
 struct Model {
   explicit Model(Kind kind, bool transposed = false, bool see_gradient = false)
-      : root(&graph) {
+      : root(Scope(&graph).WithDevice("/cpu:0")) {
     x = ops::Placeholder(root.WithName("x"), kFloat, {-1, kIn});
     const std::vector<int32_t> shape =
         transposed ? std::vector<int32_t>{kOut, kIn}

@@ -150,7 +150,7 @@ TEST(MeanTest, OfIntegersTruncates) {
 
 TEST(ReduceTest, OverAxesOfSizeOneTakesNoStep) {
   Graph graph;
-  const Scope s(&graph);
+  const Scope s = Scope(&graph).WithDevice("/cpu:0");
   const Output x = ops::Placeholder(s, kFloat, {-1, 1, 2});
   const Output y = ops::Neg(s, ops::Mean(s, x, {1}));
   auto session = Session::Create(graph);
