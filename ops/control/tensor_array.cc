@@ -47,7 +47,8 @@ Status NewArray(KernelContext& k) {
       .dtype = *GetIf<DType>(a, "dtype"),
       .element_shape = *GetIf<Shape>(a, "element_shape"),
       .dynamic_size = *GetIf<bool>(a, "dynamic_size"),
-      .clear_after_read = *GetIf<bool>(a, "clear_after_read")};
+      .clear_after_read = *GetIf<bool>(a, "clear_after_read"),
+      .identical_shapes = *GetIf<bool>(a, "identical_element_shapes")};
   SetObject(k, 0, kResource,
             std::make_shared<TensorArray>(std::move(options), size));
   SetFlow(k, 1);

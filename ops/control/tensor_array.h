@@ -25,6 +25,7 @@ class TensorArray final : public Object {
     Shape element_shape = Shape::Unknown();
     bool dynamic_size = false;
     bool clear_after_read = true;
+    bool identical_shapes = false;  // the first written tells element_shape
     bool adds = false;  // a gradient
   };
   TensorArray(Options options, int64_t size)
@@ -56,6 +57,7 @@ class TensorArray final : public Object {
                              ": Could not write to TensorArray index ", index,
                              " because it has already been written to.");
     }
+    if (options_.identical_shapes) options_.element_shape = value.shape();
     e.shape = value.shape();
     e.value = std::move(value);
     e.written = true;

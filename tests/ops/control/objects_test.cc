@@ -113,6 +113,22 @@ TEST(TensorArrayTest, ScattersAndSplits) {
   EXPECT_TRUE(SameTensor(*RunFor(graph, "z"), F({2}, {1, 2})));
 }
 
+// Of elements that have all one shape, the first tells that of the others.
+TEST(TensorArrayTest, IdenticalShapesAreKnownFromTheFirst) {
+  Graph graph;
+  Scope s(&graph);
+  Node* a = Array(s, 2, {{"identical_element_shapes", true}});
+  const Output flow =
+      Write(s, a, 0, Tensor::Of<float>({2}, {1, 2}), a->output(1));
+  const Output other = Read(s, a, 1, flow);
+  const Output wrong = Write(s, a, 1, 3.0f, flow);
+  ASSERT_TRUE(s.ok()) << s.status().ToString();
+  Result<Tensor> zeros = RunFor(graph, other.name());
+  ASSERT_TRUE(zeros.ok()) << zeros.status().ToString();
+  EXPECT_TRUE(SameTensor(*zeros, F({2}, {0, 0})));
+  EXPECT_EQ(RunFor(graph, wrong.name()).code(), Code::kInvalidArgument);
+}
+
 TEST(TensorArrayTest, MisuseIsAnError) {
   struct Case {
     const char* text;
