@@ -3,7 +3,8 @@
 // MatrixInverse, MatrixSolve, MatrixTriangularSolve: for matrices in the last
 // two dimensions; small matrices, factorised one after the other in double.
 //   input: float, double [..., n, n]   rhs: [..., n, k]
-// A singular matrix is INVALID_ARGUMENT.
+// A singular matrix is INVALID_ARGUMENT, but for MatrixTriangularSolve, which
+// divides by the zeros of the diagonal, as TensorFlow's.
 // Gradients by the usual formulas, with solves and products.
 
 #include "ops/linalg/factor.h"
@@ -87,9 +88,6 @@ Status TriangularSolveCpu(KernelContext& k) {
   const Shape& rhs = k.input(1).shape();
   const int64_t columns = rhs.dim(rhs.rank() - 1);
   return ForMatrices<T>(k, adjoint, [&](int64_t at, const Matrix& m) -> Status {
-    for (int64_t i = 0; i < m.n; ++i) {
-      if (m.at(i, i) == 0) return Singular();
-    }
     const auto solve = [&](const std::vector<double>& b,
                            std::vector<double>* x) {
       for (int64_t step = 0; step < m.n; ++step) {

@@ -82,6 +82,10 @@ TEST(SolveTest, FactorsInvertsAndSolves) {
       .In(D({2, 1}, {2, 9}))
       .Within(1e-14)
       .Want(D({2, 1}, {1, 2}));
+  Op("MatrixTriangularSolve")
+      .In(D({2, 2}, {0, 0, 1, 1}))
+      .In(D({2, 1}, {1, 2}))
+      .Want(D({2, 1}, {INFINITY, -INFINITY}));
   Op("MatrixInverse")
       .In(D({2, 2}, {1, 2, 2, 4}))
       .WantError(Code::kInvalidArgument, "not invertible");
