@@ -102,6 +102,25 @@ Status AddFunction(Graph* graph, Function f) {
   return Ok();
 }
 
+Result<std::string> GradientFunction(const std::string& name, Graph* graph) {
+  LS_ASSIGN_OR_RETURN(const auto f, FindFunction(*graph, name));
+  std::string given = graph->functions()->GradientOf(name);
+  if (!given.empty()) return given;
+  std::vector<int> ys;
+  std::vector<DType> want;
+  for (size_t i = 0; i < f->results.size(); ++i) {
+    ys.push_back(static_cast<int>(i));
+  }
+  for (size_t i = 0; i < f->args.size(); ++i) {
+    want.push_back(BaseOf(f->arg_type(i)));
+  }
+  LS_ASSIGN_OR_RETURN(
+      Backward back, MakeBackward(*f, ys, TypesOf(f->results), want, graph));
+  std::string made = back.function.name;
+  LS_RETURN_IF_ERROR(AddFunction(graph, std::move(back.function)));
+  return made;
+}
+
 std::vector<DType> TypesOf(const std::vector<Output>& outputs) {
   std::vector<DType> types;
   for (const Output& o : outputs) types.push_back(BaseOf(o.dtype()));

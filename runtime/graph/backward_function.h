@@ -36,6 +36,11 @@ Result<Backward> MakeBackward(const Function& f, const std::vector<int>& ys,
                               const std::vector<DType>& dy_types,
                               const std::vector<DType>& want, Graph* graph);
 
+// The name of a function (f's arguments, a dy for each of its results) -> (a dx
+// for each argument): the one that the library names, else one that is made
+// and added to `graph`'s library.
+Result<std::string> GradientFunction(const std::string& f, Graph* graph);
+
 // Zeros like x; like the variable of `dtype` when x is its handle.
 Output ZerosFor(const Scope& s, Output x, DType dtype);
 

@@ -19,8 +19,10 @@ bool IsNextIteration(const Node& n) {
 }
 bool IsLoopCond(const Node& n) { return n.op() == "LoopCond"; }
 bool IsCall(const Node& n) {
-  return n.op() == "PartitionedCall" || n.op() == "StatefulPartitionedCall";
+  return n.op() == "PartitionedCall" || n.op() == "StatefulPartitionedCall" ||
+         IsGradientCall(n);
 }
+bool IsGradientCall(const Node& n) { return n.op() == "SymbolicGradient"; }
 bool IsBranch(const Node& n) {
   return n.op() == "If" || n.op() == "StatelessIf" || n.op() == "Case" ||
          n.op() == "StatelessCase";
@@ -34,7 +36,7 @@ bool IsControlFlowOp(std::string_view op) {
   static constexpr std::string_view kOps[] = {
       "Switch", "RefSwitch", "Merge", "RefMerge", "Enter", "RefEnter", "Exit",
       "RefExit", "NextIteration", "RefNextIteration", "LoopCond",
-      "PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf",
+      "PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient", "If", "StatelessIf",
       "Case", "StatelessCase", "While", "StatelessWhile", "_Loop", "_Arg",
       "_RefArg", "_BackEdge"};
   return std::ranges::find(kOps, op) != std::end(kOps);
@@ -247,6 +249,20 @@ OpBuilder& CallAttrs(OpBuilder& b) {
 }
 const OpRegistrar kCall = Made("PartitionedCall", CallAttrs);
 const OpRegistrar kStatefulCall = Made("StatefulPartitionedCall", CallAttrs);
+
+// SymbolicGradient: the gradients of function f, as graphs of TensorFlow 1 have
+// them for what it called Defun.
+//   input: f's arguments, then a gradient for each of its results
+//   output: a gradient for each argument; zeros for what plays no part
+LOCKSTEP_OP("SymbolicGradient")
+    .Input("input: Tin")
+    .Output("output: Tout")
+    .Attr("Tin: list(type)")
+    .Attr("Tout: list(type)")
+    .Attr("f: func")
+    .Shape(UnknownShape)
+    .Stateful()
+    .NoGradient();
 
 OpBuilder& IfAttrs(OpBuilder& b) {
   return b.Input("cond: Tcond")

@@ -26,7 +26,9 @@ bool IsEnter(const Node& n);          // Enter, RefEnter
 bool IsExit(const Node& n);
 bool IsNextIteration(const Node& n);
 bool IsLoopCond(const Node& n);
-bool IsCall(const Node& n);           // PartitionedCall, StatefulPartitionedCall
+// PartitionedCall, StatefulPartitionedCall, SymbolicGradient
+bool IsCall(const Node& n);
+bool IsGradientCall(const Node& n);  // SymbolicGradient
 bool IsBranch(const Node& n);         // If, StatelessIf, Case, StatelessCase
 bool IsLoop(const Node& n);           // While, StatelessWhile, _Loop
 bool IsArg(const Node& n);            // _Arg, _RefArg

@@ -36,6 +36,19 @@ void FunctionLibrary::AddBroken(const std::string& name, Status error) {
   broken_.insert_or_assign(name, std::move(error));
 }
 
+void FunctionLibrary::SetGradient(const std::string& function,
+                                  const std::string& gradient) {
+  gradients_.insert_or_assign(function, gradient);
+}
+
+std::string FunctionLibrary::GradientOf(std::string_view function) const {
+  for (const FunctionLibrary* at = this; at; at = at->parent_.get()) {
+    auto it = at->gradients_.find(function);
+    if (it != at->gradients_.end()) return it->second;
+  }
+  return "";
+}
+
 std::shared_ptr<const Function> FunctionLibrary::Find(
     std::string_view name) const {
   for (const FunctionLibrary* at = this; at; at = at->parent_.get()) {

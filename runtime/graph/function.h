@@ -55,6 +55,11 @@ class FunctionLibrary {
   Status Add(Function function);
   // A function that could not be read: using it gives the error.
   void AddBroken(const std::string& name, Status error);
+  // `gradient` is the function of the gradients of `function`:
+  // (arguments, dys) -> dxs.
+  void SetGradient(const std::string& function, const std::string& gradient);
+  // The name of such a function; empty when none was set.
+  std::string GradientOf(std::string_view function) const;
   // Null when there is none.
   std::shared_ptr<const Function> Find(std::string_view name) const;
   // NOT_FOUND with the nearest name instead of null; a broken one's error.
@@ -72,6 +77,7 @@ class FunctionLibrary {
   std::map<std::string, std::shared_ptr<const Function>, std::less<>>
       functions_;
   std::map<std::string, Status, std::less<>> broken_;
+  std::map<std::string, std::string, std::less<>> gradients_;
 };
 
 // Writes to something outside the graph, prints, asserts: has to run though

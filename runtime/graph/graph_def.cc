@@ -27,6 +27,11 @@ Status ToProto(const Graph& graph, proto::GraphDef* def) {
   for (const std::string& name : graph.functions()->Names()) {
     LS_RETURN_IF_ERROR(ToProto(*graph.functions()->Find(name),
                                def->mutable_library()->add_function()));
+    const std::string gradient = graph.functions()->GradientOf(name);
+    if (gradient.empty()) continue;
+    proto::GradientDef* of = def->mutable_library()->add_gradient();
+    of->set_function_name(name);
+    of->set_gradient_func(gradient);
   }
   return Ok();
 }
@@ -57,6 +62,9 @@ Result<Graph> Import(const proto::GraphDef& def, proto::GraphDef* consumed) {
       } else {
         library->AddBroken(name, function.status());
       }
+    }
+    for (const auto& g : def.library().gradient()) {
+      library->SetGradient(g.function_name(), g.gradient_func());
     }
     graph.set_functions(std::move(library));
   }

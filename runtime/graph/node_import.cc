@@ -129,12 +129,31 @@ Status NodeImporter::AddWithInputs(int root) {
   return Ok();
 }
 
+namespace {
+
+// The number of a result by its name; -1 when there is none.
+int ResultNamed(const std::string& name, const proto::FunctionDef& f) {
+  const auto& results = f.signature().output_arg();
+  const auto it =
+      std::ranges::find(results, name, [](const auto& r) { return r.name(); });
+  return it == results.end() ? -1 : static_cast<int>(it - results.begin());
+}
+
+}  // namespace
+
 Result<Output> NodeImporter::Resolve(const InputName& in,
                                      const std::string& text) const {
   Node* from = FindNode(in.node);
   if (!from) return InvalidArgument("'", text, "' does not exist");
   int index = in.index;
-  if (!in.output.empty()) {
+  const int at = known_.at(in.node).index;
+  const auto called =
+      at < 0 ? functions_.end() : functions_.find(nodes_[at].op());
+  if (!in.output.empty() && called != functions_.end()) {
+    // Outputs of a node whose op is a function have its results' names.
+    const int result = ResultNamed(in.output, *called->second);
+    index = index == 0 && result >= 0 ? result : from->num_outputs();
+  } else if (!in.output.empty()) {
     const auto& outputs = from->def().outputs;
     auto arg = std::ranges::find(outputs, in.output, &ArgDef::name);
     if (arg == outputs.end()) {

@@ -2,6 +2,7 @@
 // Calls, branches and loops over the functions of a library.
 #include "ops/ops.h"
 #include "runtime/graph/function.h"
+#include "runtime/graph/graph_def.h"
 #include "tests/testing/op_test.h"
 
 namespace lockstep {
@@ -64,6 +65,100 @@ TEST_F(FunctionTest, CallsAreInlined) {
   auto session = Start(graph_);
   EXPECT_TRUE(SameTensor(Get(*session, {{"x", F({2}, {2, 3})}}, "z"),
                          F({2}, {16, 81})));
+}
+
+// Two functions: `outer` calls `both`, whose results are named there, by a node
+// whose op is `both`.
+constexpr const char* kFunctionAsOp = R"(
+  node { name: "x" op: "Placeholder"
+         attr { key: "dtype" value { type: DT_FLOAT } } }
+  node { name: "y" op: "outer" input: "x" }
+  library {
+    function {
+      signature { name: "both" input_arg { name: "v" type: DT_FLOAT }
+                  output_arg { name: "twice" type: DT_FLOAT }
+                  output_arg { name: "output" type: DT_FLOAT } }
+      node_def { name: "a" op: "AddV2" input: "v" input: "v"
+                 attr { key: "T" value { type: DT_FLOAT } } }
+      node_def { name: "n" op: "Neg" input: "v"
+                 attr { key: "T" value { type: DT_FLOAT } } }
+      ret { key: "twice" value: "a:z:0" } ret { key: "output" value: "n:y:0" }
+    }
+    function {
+      signature { name: "outer" input_arg { name: "v" type: DT_FLOAT }
+                  output_arg { name: "product" type: DT_FLOAT } }
+      node_def { name: "call" op: "both" input: "v" }
+      node_def { name: "m" op: "Mul"
+                 input: "call:twice:0" input: "call:output:0"
+                 attr { key: "T" value { type: DT_FLOAT } } }
+      ret { key: "product" value: "m:z:0" }
+    }
+  })";
+
+TEST_F(FunctionTest, ResultsOfAnOpThatIsAFunctionGoByTheirNames) {
+  Result<Graph> graph = FromGraphDefText(kFunctionAsOp);
+  ASSERT_TRUE(graph.ok()) << graph.status().ToString();
+  auto session = Start(*graph);
+  EXPECT_TRUE(SameTensor(Get(*session, {{"x", F({2}, {2, 3})}}, "y"),
+                         F({2}, {-8, -18})));
+}
+
+// As graphs of TensorFlow 1 have it: the gradients of a function, by its name.
+TEST_F(FunctionTest, SymbolicGradientIsTheGradientOfAFunction) {
+  Define("cube", [](const Scope& s, Output x) {
+    return ops::Mul(s, ops::Mul(s, x, x), x);
+  });
+  Define("constant", [](const Scope& s, Output) { return ops::Const(s, 3.0f); });
+  const Output x = ops::Placeholder(s_.WithName("x"), kFloat, {2});
+  const Output dy = ops::Const(s_, F({2}, {1, 10}));
+  const auto attrs = [](const std::string& f) {
+    return AttrMap{{"Tin", std::vector<DType>{kFloat, kFloat}},
+                   {"Tout", std::vector<DType>{kFloat}},
+                   {"f", FunctionRef{.name = f}}};
+  };
+  Make("dx", "SymbolicGradient", {x, dy}, attrs("cube"));
+  Make("none", "SymbolicGradient", {x, ops::Const(s_, 1.0f)},
+       attrs("constant"));
+  Make("lacks", "SymbolicGradient", {x, dy}, attrs("cubic"));
+  Make("few", "SymbolicGradient", {x},
+       {{"Tin", std::vector<DType>{kFloat}},
+        {"Tout", std::vector<DType>{kFloat}},
+        {"f", FunctionRef{.name = "cube"}}});
+  auto session = Start(graph_);
+  const Tensor v = F({2}, {2, -3});
+  EXPECT_TRUE(SameTensor(Get(*session, {{"x", v}}, "dx"), F({2}, {12, 270})));
+  EXPECT_TRUE(SameTensor(Get(*session, {{"x", v}}, "none"), F({2}, {0, 0})));
+  EXPECT_EQ(session->RunOne({{"x", v}}, "lacks").status().code(),
+            Code::kNotFound);
+  EXPECT_EQ(session->RunOne({{"x", v}}, "few").status().code(),
+            Code::kInvalidArgument);
+}
+
+TEST_F(FunctionTest, TheLibraryMayNameTheFunctionOfAGradient) {
+  Define("cube", [](const Scope& s, Output x) {
+    return ops::Mul(s, ops::Mul(s, x, x), x);
+  });
+  Function f{.name = "its_gradient"};
+  Scope s(&f.body);
+  for (int i = 0; i < 2; ++i) {
+    f.args.push_back(
+        s.Op("_Arg").Attr("T", kFloat).Attr("index", i).Out().node);
+  }
+  f.results = {ops::Add(s, f.args[0]->output(0), f.args[1]->output(0))};
+  ASSERT_TRUE(library_->Add(std::move(f)).ok());
+  library_->SetGradient("cube", "its_gradient");
+  const Output x = ops::Placeholder(s_.WithName("x"), kFloat, {2});
+  Make("dx", "SymbolicGradient", {x, ops::Const(s_, F({2}, {1, 10}))},
+       {{"Tin", std::vector<DType>{kFloat, kFloat}},
+        {"Tout", std::vector<DType>{kFloat}},
+        {"f", FunctionRef{.name = "cube"}}});
+  Result<std::string> def = ToGraphDef(graph_);
+  ASSERT_TRUE(def.ok()) << def.status().ToString();
+  Result<Graph> read = FromGraphDef(*def);
+  ASSERT_TRUE(read.ok()) << read.status().ToString();
+  auto session = Start(*read);
+  EXPECT_TRUE(SameTensor(Get(*session, {{"x", F({2}, {2, -3})}}, "dx"),
+                         F({2}, {3, 7})));
 }
 
 TEST_F(FunctionTest, EffectsOfACallComeBeforeItsResults) {

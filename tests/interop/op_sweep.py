@@ -188,6 +188,9 @@ def merge(cases):
             out.signature.name = rename[f.signature.name]
             for node in out.node_def:
                 rename_functions(node, rename)
+        for g in case.graph_def.library.gradient:
+            merged.library.gradient.add(function_name=rename[g.function_name],
+                                        gradient_func=rename[g.gradient_func])
     return merged
 
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "runtime/graph/backward_function.h"
 #include "runtime/graph/control_flow.h"
 #include "runtime/graph/copy_nodes.h"
 #include "runtime/graph/function.h"
@@ -54,14 +55,7 @@ class Inliner {
 
  private:
   Status Inline(Node* call, std::vector<Node*>* calls) {
-    const auto& functions = graph_.functions();
-    const std::string& name = call->Attr<FunctionRef>("f").name;
-    if (!functions) {
-      return NotFound("node '", call->name(), "' calls function '", name,
-                      "', the graph has no functions");
-    }
-    LS_ASSIGN_OR_RETURN(std::shared_ptr<const Function> f,
-                        functions->Get(name));
+    LS_ASSIGN_OR_RETURN(const std::shared_ptr<const Function> f, Called(*call));
     LS_RETURN_IF_ERROR(CheckCall(*call, *f));
     const int depth = depth_[call];
     if (depth > kMaxDepth) {
@@ -84,6 +78,23 @@ class Inliner {
       calls->push_back(copy);
     }
     return End(call, *f, copier);
+  }
+
+  Result<std::shared_ptr<const Function>> Called(const Node& call) {
+    std::string name = call.Attr<FunctionRef>("f").name;
+    if (!graph_.functions()) {
+      return NotFound("node '", call.name(), "' calls function '", name,
+                      "', the graph has no functions");
+    }
+    if (IsGradientCall(call)) {
+      Result<std::string> gradient = GradientFunction(name, &graph_);
+      if (!gradient.ok()) {
+        return gradient.status().WithContext(
+            StrCat("node '", call.name(), "'"));
+      }
+      name = *gradient;
+    }
+    return graph_.functions()->Get(name);
   }
 
   // What the call waits for comes before everything that its arguments do not

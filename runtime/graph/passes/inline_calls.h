@@ -2,7 +2,8 @@
 #pragma once
 
 // Replaces calls of functions (PartitionedCall, StatefulPartitionedCall) by
-// the functions' bodies, so that a plan sees one graph.
+// the functions' bodies, and SymbolicGradient by their gradients', so that a
+// plan sees one graph.
 //
 // The body's nodes are called "<call>/<node>". They run after what the call
 // waits for; what waits for the call, or reads a result, comes after the

@@ -235,6 +235,27 @@ def functions(s):
         x, y = s.rand([2]), s.rand([2], seed=2)
         return list(f(x, y))
     s.add("defun", defined)
+    def gradients_of_defuns():
+        @defun.Defun(tf.float32)
+        def inner(x):
+            return tf.sin(x) * 2.0
+        @defun.Defun(tf.float32, tf.float32)
+        def outer(x, w):
+            return tf.matmul(inner(x), w), tf.reduce_sum(w)
+        @defun.Defun(tf.float32, tf.float32)
+        def three(x, dy):
+            return dy * x * 3.0
+        @defun.Defun(tf.float32, grad_func=three)
+        def given(x):
+            return x * x
+        x, w = s.rand([2, 3], known=True), s.rand([3, 2], seed=2, known=True)
+        a, b = outer(x, w)
+        return [a, b] + tf.gradients([a, b], [x, w]) + tf.gradients(given(x), x)
+    s.add("defun_gradients", gradients_of_defuns)
+    def unwritten():
+        ta = tf.TensorArray(tf.float32, 2).write(0, s.rand([3]))
+        return ta.read(1)
+    s.add("array_unwritten", unwritten)
     def lists():
         x = s.rand([3, 2])
         items = tf.raw_ops.TensorListFromTensor(tensor=x, element_shape=tf.constant([2]))
