@@ -6,16 +6,15 @@
 #   growth_test.sh GROWTH SCRATCH_FOLDER
 set -eu
 growth=$1
-root=$2
-command -v python3 >/dev/null || { echo 'skipped: no python3'; exit 77; }
-rm -rf "$root"
-mkdir -p "$root/docs"
-export ROOT="$root"
+ROOT=$2
+# shellcheck source=tests/tools/stand_ins.sh
+. "$(dirname "$0")/stand_ins.sh"
+need_python3
+mkdir "$ROOT/docs"
 
 # In proportion to the batch, but for 64, which takes four times as much; the
 # first time is a slow one.
-cat >"$root/lockstep" <<'END_OF_STAND_IN'
-#!/bin/sh
+stand_in "$ROOT/lockstep" <<'END'
 while [ $# -gt 0 ]; do
   case $1 in
   --batch) batch=$2 ;;
@@ -35,32 +34,25 @@ fi
 [ -e "$ROOT/again" ] || us=$((us * 50))
 : >"$ROOT/again"
 echo "{\"us_min\": $us}"
-END_OF_STAND_IN
-chmod +x "$root/lockstep"
+END
 printf 'before\n<!-- growth begins -->\nold\n<!-- growth ends -->\nafter\n' \
-  >"$root/docs/performance.md"
+  >"$ROOT/docs/performance.md"
 
-"$growth" --lockstep "$root/lockstep" --rounds 2 --only batch,depth,ranks \
-  --largest 64 --docs "$root/docs" >"$root/out" 2>"$root/err"
-has() {
-  grep -qF "$1" "$root/docs/performance.md" || {
-    echo "expected: $1; the page is:"
-    cat "$root/docs/performance.md"
-    exit 1
-  }
-}
-has '| 1 | 10 us |'
-has '| 32 | 320 us | 96 | 1.00 |'
-has '| 64 | 2,560 us | 24 | **3.00** |'
-has '| 50 | 13.71 ms |'
-has '| 4 | 700 us |'
-has 'before'
-has 'after'
-if grep -q old "$root/docs/performance.md"; then
+"$growth" --lockstep "$ROOT/lockstep" --rounds 2 --only batch,depth,ranks \
+  --largest 64 --docs "$ROOT/docs" >"$ROOT/out" 2>"$ROOT/err"
+page=$ROOT/docs/performance.md
+has "$page" '| 1 | 10 us |'
+has "$page" '| 32 | 320 us | 96 | 1.00 |'
+has "$page" '| 64 | 2,560 us | 24 | **3.00** |'
+has "$page" '| 50 | 13.71 ms |'
+has "$page" '| 4 | 700 us |'
+has "$page" 'before'
+has "$page" 'after'
+if grep -q old "$page"; then
   echo 'the old table is still there'
   exit 1
 fi
-python3 - "$root/docs/growth.svg" <<'END_OF_CHECK'
+python3 - "$ROOT/docs/growth.svg" <<'END_OF_CHECK'
 import sys
 import xml.etree.ElementTree as tree
 root = tree.parse(sys.argv[1]).getroot()
@@ -70,7 +62,7 @@ assert len(circles) == 7 + 8 + 4, len(circles)
 assert len(knees) == 1, len(knees)
 END_OF_CHECK
 
-if "$growth" --lockstep "$root/nobody" --only depth --docs '' 2>"$root/err"; then
+if "$growth" --lockstep "$ROOT/nobody" --only depth --docs '' 2>"$ROOT/err"; then
   echo 'no program is a failure'
   exit 1
 fi

@@ -5,61 +5,56 @@
 #   setup_test.sh SETUP SCRATCH_FOLDER
 set -eu
 setup=$1
-root=$2
-rm -rf "$root"
-mkdir -p "$root/bin"
-export ROOT="$root"
+ROOT=$2
+# shellcheck source=tests/tools/stand_ins.sh
+. "$(dirname "$0")/stand_ins.sh"
+mkdir "$ROOT/bin"
 
-# command NAME: makes a stand-in from standard input.
-command_named() {
-  { echo '#!/bin/sh'; cat; } >"$root/bin/$1"
-  chmod +x "$root/bin/$1"
-}
-command_named apt-get <<'END'
+stand_in "$ROOT/bin/apt-get" <<'END'
 echo "apt-get $*" >>"$ROOT/calls"
 END
-command_named apt-cache <<'END'
+stand_in "$ROOT/bin/apt-cache" <<'END'
 grep -qx "$2" "$ROOT/available"
 END
-command_named dpkg-query <<'END'
+stand_in "$ROOT/bin/dpkg-query" <<'END'
 for last; do :; done
 if grep -qx "$last" "$ROOT/installed"; then printf installed; else exit 1; fi
 END
-command_named id <<'END'
+stand_in "$ROOT/bin/id" <<'END'
 echo 0
 END
-PATH=$root/bin:$PATH
+PATH=$ROOT/bin:$PATH
 
 fail() {
   echo "$1; apt was called so:"
-  cat "$root/calls"
+  cat "$ROOT/calls"
   exit 1
 }
 run() {
-  : >"$root/calls"
-  "$setup" >"$root/out"
+  : >"$ROOT/calls"
+  "$setup" >"$ROOT/out"
 }
 
-"$setup" --list | tr ' ' '\n' >"$root/installed"
-cp "$root/installed" "$root/available"
+"$setup" --list | tr ' ' '\n' >"$ROOT/installed"
+cp "$ROOT/installed" "$ROOT/available"
 run
-[ ! -s "$root/calls" ] || fail 'nothing was missing'
-[ ! -s "$root/out" ] || fail 'nothing was to be said'
+[ ! -s "$ROOT/calls" ] || fail 'nothing was missing'
+[ ! -s "$ROOT/out" ] || fail 'nothing was to be said'
 
 # One of several alternatives is enough.
-grep -v -e '1\.81' -e gnutls "$root/available" >"$root/installed"
+grep -v -e '1\.81' -e gnutls "$ROOT/available" >"$ROOT/installed"
 run
-[ ! -s "$root/calls" ] || fail 'an alternative was there'
+[ ! -s "$ROOT/calls" ] || fail 'an alternative was there'
 
-grep -v -e '^libgtest-dev$' -e '^cmake$' "$root/available" >"$root/installed"
+grep -v -e '^libgtest-dev$' -e '^cmake$' "$ROOT/available" >"$ROOT/installed"
 run
 grep -qx 'apt-get install -y -q --no-install-recommends cmake libgtest-dev' \
-  "$root/calls" || fail 'cmake and libgtest-dev were missing'
+  "$ROOT/calls" || fail 'cmake and libgtest-dev were missing'
 
 # The alternative that the system's packages have.
-grep -v '^libboost-program-options' "$root/available" >"$root/installed"
-grep -v '1\.81' "$root/available" >"$root/available2"
-mv "$root/available2" "$root/available"
+grep -v '^libboost-program-options' "$ROOT/available" >"$ROOT/installed"
+grep -v '1\.81' "$ROOT/available" >"$ROOT/available2"
+mv "$ROOT/available2" "$ROOT/available"
 run
-grep -q 'recommends libboost-program-options1.83-dev$' "$root/calls" ||
+grep -q 'recommends libboost-program-options1.83-dev$' "$ROOT/calls" ||
   fail 'Boost 1.83 was to be had'
