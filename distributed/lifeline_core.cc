@@ -202,9 +202,9 @@ void LifelineCore::OnClosed(int from, uint64_t now) {
 void LifelineCore::Fail(const Status& why, bool told, uint64_t now) {
   if (ended_ || quiet_ || why.ok()) return;
   const Code code = told ? Code::kUnavailable : why.code();
+  SendBeat();  // what it waits in, or where it was
   if (hub()) return OnFailure(rank_, code, why.ToString(), now);
   if (answer_by_ != 0) return;
-  SendBeat();  // what it waits in, or where it was
   own_ = {rank_, FaultKind::kFailed,
           Story(rank_, FaultKind::kFailed, why.ToString())};
   answer_by_ = now + options_.answer_micros;

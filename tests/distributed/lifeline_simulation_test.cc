@@ -12,6 +12,7 @@
 namespace lockstep {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr uint64_t kSecond = 1'000'000;
@@ -119,10 +120,14 @@ TEST(LifelineSimulationTest, StoppedRankIsNamed) {
 TEST(LifelineSimulationTest, RankWithAnErrorIsNamed) {
   FOR_SEEDS(seed) {
     Trial t(seed);
-    t.sim.At(t.instant, [&] { t.sim.Fail(t.victim, Internal("out of luck")); });
+    std::string place;  // where it is then, not at the last heartbeat
+    t.sim.At(t.instant, [&] {
+      place = StrCat(" failed at step ", t.sim.rank(t.victim).step, ", ");
+      t.sim.Fail(t.victim, Internal("out of luck"));
+    });
     t.Expect(FaultKind::kFailed, kSecond);
     EXPECT_THAT(t.sim.rank(t.victim).verdict->text,
-                HasSubstr("INTERNAL: out of luck"));
+                AllOf(HasSubstr(place), HasSubstr("INTERNAL: out of luck")));
   }
 }
 
