@@ -72,7 +72,9 @@ void Job::State::TellFailures(const Status& mine) {
   Lifeline* const line = mpi->lifeline();
   if (line == nullptr) return;
   communicator->set_on_failure([line, mine](const Status& why, bool told) {
-    if (mine.ok()) return line->Fail(why, told || IsDisagreement(why));
+    // Of Agree: another rank has the error, and tells it.
+    const bool others = why.code() == Code::kCancelled || IsDisagreement(why);
+    if (mine.ok()) return line->Fail(why, told || others);
     line->Fail(mine);
   });
 }
