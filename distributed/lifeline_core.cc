@@ -189,8 +189,8 @@ void LifelineCore::OnClosed(int from, uint64_t now) {
   Seen& s = seen(from);
   s.closed = true;
   if (s.goodbye || quiet_ || (!hub() && from != 0)) return;
-  const FaultKind kind =
-      s.exiting || s.leaving ? FaultKind::kLeft : FaultKind::kDied;
+  // Who leaves waits for the others: it has not ended by itself.
+  const FaultKind kind = s.exiting ? FaultKind::kLeft : FaultKind::kDied;
   if (lost_ >= 0) return;
   lost_ = from;
   lost_kind_ = kind;

@@ -165,6 +165,16 @@ TEST(LifelineSimulationTest, RankThatEndsEarlyIsNamed) {
   }
 }
 
+// It waits for the others then, and would not end by itself.
+TEST(LifelineSimulationTest, RankKilledAfterItsProgramEndedHasDied) {
+  FOR_SEEDS(seed) {
+    Trial t(seed);
+    t.sim.At(t.instant, [&] { t.sim.Leave(t.victim); });
+    t.sim.At(t.instant + 1000, [&] { t.sim.Kill(t.victim); });
+    t.Expect(FaultKind::kDied, kSecond);
+  }
+}
+
 // The first of those that rank 0 hears no more of is silent for long enough
 // some moments before the others are.
 TEST(LifelineSimulationTest, RankZeroThatIsCutOffFromAllIsNamedByAll) {
