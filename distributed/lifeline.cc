@@ -238,6 +238,7 @@ void Lifeline::Leave() { impl_->Leave(); }
 void Lifeline::Goodbye() {
   impl_->Goodbye();
   the_lifeline = nullptr;
+  LetTermEnd();  // with which mpirun ends ranks that wait for a dead one
 }
 void Lifeline::TakeStopSignals() { impl_->TakeStopSignals(); }
 bool Lifeline::StopAt(int64_t step) { return impl_->StopAt(step); }

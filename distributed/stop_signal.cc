@@ -71,6 +71,14 @@ void TakeStopSignals() {
   if (watcher == nullptr) watcher = new Watcher;
 }
 
+void LetTermEnd() {
+  Replace(SIGTERM, Note, SIG_DFL);
+  sigset_t term;
+  sigemptyset(&term);
+  sigaddset(&term, SIGTERM);
+  pthread_sigmask(SIG_UNBLOCK, &term, nullptr);
+}
+
 void RestoreStopSignals() {
   delete watcher;
   watcher = nullptr;

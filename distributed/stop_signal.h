@@ -11,6 +11,8 @@ namespace lockstep {
 // for them: to be called before threads that compute are made. Processes that
 // are started inherit what is blocked.
 void TakeStopSignals();
+// SIGTERM ends the process again, on the same thread; SIGUSR2 is still taken.
+void LetTermEnd();
 // As they were before, on the same thread. Where one came, SIGUSR2 does not end
 // the process even then: lockstep launch repeats it until all ranks have ended.
 void RestoreStopSignals();

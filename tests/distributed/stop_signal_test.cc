@@ -80,5 +80,24 @@ TEST_F(StopSignalDeathTest, ToldAgainAfterItWasHeardEndsNothing) {
       ::testing::KilledBySignal(SIGTERM), "");
 }
 
+// mpirun ends ranks that wait for one that is dead with it.
+TEST_F(StopSignalDeathTest, TermAloneEndsTheProcessWhenItIsLet) {
+  EXPECT_EXIT(
+      {
+        TakeStopSignals();
+        LetTermEnd();
+        SendAndEnd(SIGTERM);
+      },
+      ::testing::KilledBySignal(SIGTERM), "");
+  EXPECT_EXIT(
+      {
+        TakeStopSignals();
+        LetTermEnd();
+        SendAndWait(SIGUSR2);
+        SendAndEnd(SIGUSR2);
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
 }  // namespace
 }  // namespace lockstep
