@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Faults of every kind, at random instants, in training runs of mnist on four
-// ranks: none hangs, every run ends with an error, and the right rank is named.
+// Faults of every kind, at random instants of training runs of mnist on four
+// ranks, as they start, save, resume and end, too: none hangs, every run ends
+// with an error, and the right rank is named.
 // LOCKSTEP_FAULT_TRIALS sets how many there are in all (default 200),
 // LOCKSTEP_FAULT_SEED from where, LOCKSTEP_FAULT_JOBS how many run at once
 // (default 2), LOCKSTEP_FAULT_KIND takes one kind only.
@@ -27,12 +28,19 @@ namespace {
 
 constexpr int kRanks = 4;
 constexpr const char* kDeadline = "60";  // s, for a run of about 2
-constexpr const char* kStallSeconds = "1.5";
+constexpr const char* kStallSeconds = "2.5";
+
+constexpr const char* kKilled = "(died|was killed by signal 9)";
 
 struct Kind {
   const char* name;
   double bound;       // s from the fault to the end of the last process
   const char* words;  // of the verdict, a regular expression; RANK: the victim
+  const char* fault = nullptr;  // that inject.cc makes; null: as the name
+  // From where the instant counts, and how late it may be.
+  const char* place = "SoftmaxCrossEntropyWithLogits";
+  uint64_t micros = 500'000;
+  int victim = -1;  // -1: any
 };
 
 // Stopped ranks are told from starved ones after 1.5 s; what hangs, after the
@@ -49,15 +57,29 @@ constexpr Kind kKinds[] = {
     {"thread", 2, "failed.*not caught: nobody catches this"},
     {"error", 2, "failed.*INTERNAL: .*node 'cross_entropy' .*out of luck"},
     // Four times the time while ranks evaluate: they have patience then.
-    {"loop", 9, "makes no progress.*in node 'cross_entropy'"},
-    {"sleep", 9, "makes no progress.*in node 'cross_entropy'"},
+    {"loop", 13, "makes no progress.*in node 'cross_entropy'"},
+    {"sleep", 13, "makes no progress.*in node 'cross_entropy'"},
     {"disagree", 2, "ranks disagree: .*rank RANK calls Barrier"},
     // Each rank on a host of its own, and nothing comes or goes any more. 4 s
     // of silence are told from a slow network.
     {"cut", 5,
      "(sent no heartbeat for .*: it is cut off|hears nothing from "
      "most of the others)"},
+    // Killed where a run is not training: as its ranks meet, the session is
+    // made and initialised; as a checkpoint is restored; while it is saved, in
+    // each step; as the run ends. And two ranks at once.
+    {"start", 2, kKilled, "kill", "MPI_Init_thread", 150'000},
+    {"restore", 2, kKilled, "kill", "RestoreV2", 20'000},
+    {"save", 2, kKilled, "kill"},
+    {"end", 2, kKilled, "kill", "SoftmaxCrossEntropyWithLogits", 100'000},
+    {"two", 2, kKilled, "kill"},
+    // Rank 0 saves, and prints.
+    {"full", 2, "failed.*RESOURCE_EXHAUSTED: .*: No space left on device",
+     "full", "SoftmaxCrossEntropyWithLogits", 500'000, 0},
+    {"output", 60, "", "output", "SoftmaxCrossEntropyWithLogits", 10'000, 0},
 };
+
+bool Is(const Kind& kind, std::string_view name) { return kind.name == name; }
 
 uint64_t Setting(const char* name, uint64_t otherwise) {
   const char* text = std::getenv(name);
@@ -70,21 +92,62 @@ struct Outcome {
   bool hung = false;
 };
 
+// One fault: whom it meets, and when.
+struct Trial {
+  Kind kind;
+  std::vector<int> victims;
+  uint64_t instant = 0;  // us
+
+  static Trial Draw(const Kind& kind, std::mt19937_64& random) {
+    Trial trial{.kind = kind};
+    trial.victims = {static_cast<int>(random() % kRanks)};
+    trial.instant = random() % kind.micros;
+    if (kind.victim >= 0) trial.victims = {kind.victim};
+    if (Is(kind, "two")) {
+      const int further = 1 + static_cast<int>(random() % (kRanks - 1));
+      trial.victims.push_back((trial.victims[0] + further) % kRanks);
+    }
+    return trial;
+  }
+  std::string ToString() const {
+    return StrCat(kind.name, " of rank ", Join(victims, ","), " after ",
+                  instant, " us");
+  }
+};
+
+// Nobody hears more of a rank that is gone before the ranks have met, or after
+// they have parted, than mpirun.
+bool MpirunNames(int victim, const Finished& run) {
+  return !LinesWith(run.err, StrCat("noticed that process rank ", victim, " "))
+              .empty();
+}
+
 // What is wrong with what the ranks said.
-std::string Mistake(const Kind& kind, int victim, const Finished& run) {
+std::string Mistake(const Trial& trial, const Finished& run) {
+  const Kind& kind = trial.kind;
+  const int victim = trial.victims[0];
   const std::vector<std::string> lines = LinesWith(run.err, "lockstep: [rank");
   if (run.status == 0) return "ended with status 0";
+  if (Is(kind, "output")) {
+    const char* told = "mnist: standard output cannot be written";
+    return LinesWith(run.err, told).size() == 1 ? "" : "did not say so";
+  }
   // While the ranks evaluate, errors are agreed upon, and one rank tells.
   if (lines.empty() &&
       !LinesWith(run.err, StrCat("mnist: [rank ", victim, "] /cpu:0 node"))
            .empty()) {
     return {};
   }
-  // All but the victim, who may be gone.
-  if (lines.size() < kRanks - 1) return StrCat("only ", lines.size(), " told");
-  const bool disagrees = std::string_view(kind.name) == "disagree";
+  // All but the victims, who may be gone.
+  const bool alone = Is(kind, "start") || Is(kind, "end");
+  if (lines.size() < kRanks - trial.victims.size() &&
+      !(alone && MpirunNames(victim, run))) {
+    return StrCat("only ", lines.size(), " told");
+  }
   // Of a call that only some made it is the words that name the odd one.
-  const std::string culprit = disagrees ? "[0-9]" : StrCat(victim);
+  const std::string culprit = Is(kind, "disagree")
+                                  ? "[0-9]"
+                                  : StrCat("(", Join(trial.victims, "|"), ")");
   const std::string words = std::regex_replace(
       std::string(kind.words), std::regex("RANK"), StrCat(victim));
   const std::regex expected(StrCat(
@@ -97,23 +160,60 @@ std::string Mistake(const Kind& kind, int victim, const Finished& run) {
   return {};
 }
 
-Outcome RunTrial(const Kind& kind, int victim, uint64_t instant) {
-  const Finished run = RunProgram(
-      {WITH_DEADLINE, kDeadline, "/usr/bin/env",
-       StrCat("LOCKSTEP_TEST_FAULT=", kind.name, " ", victim, " ", instant),
-       StrCat("LOCKSTEP_STALL_TIMEOUT=", kStallSeconds), MPIRUN, "-np",
-       StrCat(kRanks), FAULTY_MNIST, "--data", "digits", "--batch", "80",
-       "--threads", "1", "--epochs", "100000"});
+const std::vector<std::string> kMnist = {
+    FAULTY_MNIST, "--data", "digits", "--batch", "80", "--threads", "1"};
+
+std::vector<std::string> MnistWith(std::vector<std::string> more) {
+  more.insert(more.begin(), kMnist.begin(), kMnist.end());
+  return more;
+}
+
+// The run that the fault meets; what it saves is in `dir`.
+std::vector<std::string> ProgramFor(const Kind& kind, const std::string& dir) {
+  if (Is(kind, "end")) return MnistWith({"--steps", "2"});
+  if (Is(kind, "output")) {
+    return MnistWith({"--steps", "40", "--log-every", "1"});
+  }
+  if (Is(kind, "save") || Is(kind, "full")) {
+    return MnistWith(
+        {"--epochs", "100000", "--checkpoint-dir", dir, "--save-every", "1"});
+  }
+  if (Is(kind, "restore")) {
+    const std::vector<std::string> first = {
+        "--epochs", "1", "--steps", "1", "--checkpoint-dir", dir};
+    EXPECT_EQ(RunProgram(MnistWith(first)).status, 0);
+    return MnistWith(
+        {"--epochs", "100000", "--resume", "--checkpoint-dir", dir});
+  }
+  return MnistWith({"--epochs", "100000"});
+}
+
+Outcome RunTrial(const Trial& trial) {
+  const Kind& kind = trial.kind;
+  const bool stalls = Is(kind, "loop") || Is(kind, "sleep");
+  const ScratchFolder scratch;
+  std::vector<std::string> command = {
+      WITH_DEADLINE, kDeadline, "/usr/bin/env",
+      StrCat("LOCKSTEP_TEST_FAULT=",
+             kind.fault != nullptr ? kind.fault : kind.name, " ",
+             Join(trial.victims, ","), " ", trial.instant, " ", kind.place),
+      // A first step alone may take as long on a busy machine.
+      StrCat("LOCKSTEP_STALL_TIMEOUT=", stalls ? kStallSeconds : "30"), MPIRUN,
+      "-np", StrCat(kRanks)};
+  for (std::string& word : ProgramFor(kind, scratch / "saved")) {
+    command.push_back(std::move(word));
+  }
+  const Finished run = RunProgram(std::move(command));
   const uint64_t end = Env::Default()->SteadyMicros();
-  Outcome outcome{.mistake = Mistake(kind, victim, run),
-                  .hung = run.status == 124};
+  Outcome outcome{.hung = run.status == 124};
   const size_t at = run.err.find("fault: at ");
-  if (at == std::string::npos) {
-    outcome.mistake = "there was no fault";
-  } else {
+  if (at != std::string::npos) {
+    outcome.mistake = Mistake(trial, run);
     const uint64_t begin =
         std::strtoull(run.err.c_str() + at + 10, nullptr, 10);
     outcome.seconds = static_cast<double>(end - begin) * 1e-6;
+  } else if (!Is(kind, "end") || run.status != 0) {  // which it may have missed
+    outcome.mistake = "there was no fault";
   }
   if (!outcome.mistake.empty()) {
     outcome.mistake += StrCat("\nstatus ", run.status, ", standard error:\n",
@@ -248,23 +348,21 @@ TEST(FaultTrialsTest, EveryFaultEndsTheJobAndNamesItsRank) {
       std::mt19937_64 random(seed * 1'000'000 + n);
       Kind kind = kKinds[n % std::size(kKinds)];
       for (const Kind& k : kKinds) {
-        if (only != nullptr && std::string_view(only) == k.name) kind = k;
+        if (only != nullptr && Is(k, only)) kind = k;
       }
-      const int victim = static_cast<int>(random() % kRanks);
-      const uint64_t instant = random() % 500'000;
-      const bool cut = std::string_view(kind.name) == "cut";
+      const Trial trial = Trial::Draw(kind, random);
+      const bool cut = Is(kind, "cut");
       if (cut && !CanCut()) continue;
       const Outcome outcome =
-          cut ? RunCut(kind, victim, instant) : RunTrial(kind, victim, instant);
+          cut ? RunCut(kind, trial.victims[0], trial.instant) : RunTrial(trial);
       const std::lock_guard lock(mu);
       Tally& tally = tallies[kind.name];
       tally.seconds.push_back(outcome.seconds);
       tally.right += outcome.mistake.empty() ? 1 : 0;
       tally.hung += outcome.hung ? 1 : 0;
       EXPECT_TRUE(outcome.mistake.empty())
-          << "trial " << n << " of seed " << seed << ": " << kind.name
-          << " of rank " << victim << " after " << instant
-          << " us: " << outcome.mistake;
+          << "trial " << n << " of seed " << seed << ": " << trial.ToString()
+          << ": " << outcome.mistake;
       // With other tests beside: what a single trial may take at most.
       EXPECT_LT(outcome.seconds, 2 * kind.bound + 3) << kind.name;
     }

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Linked into mnist it makes one rank misbehave, some time after its first
-// training step: LOCKSTEP_TEST_FAULT="KIND RANK MICROS". Before it does it
-// writes "fault: at MICROS" (of the monotonic clock) to standard error. Not
-// where the file LOCKSTEP_TEST_FAULT_ONCE exists; it is made then.
+// Linked into mnist it makes ranks misbehave, some time after they first come
+// to a place: LOCKSTEP_TEST_FAULT="KIND RANK[,RANK] MICROS [PLACE]", where a
+// place is an op, whose kernel runs (else the loss: the first training step),
+// or MPI_Init_thread, when it returns. Before it does it writes "fault: at
+// MICROS" (of the monotonic clock) to standard error. Not where the file
+// LOCKSTEP_TEST_FAULT_ONCE exists; it is made then.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -25,11 +31,18 @@
 namespace lockstep {
 namespace {
 
+constexpr const char* kLoss = "SoftmaxCrossEntropyWithLogits";
+constexpr const char* kStart = "MPI_Init_thread";
+
 struct Fault {
   std::string kind;
+  std::string place = kLoss;
   uint64_t after = 0;
   bool mine = false;
 };
+
+// Files of this process find no room any more.
+std::atomic<bool> disk_full = false;
 
 Fault ReadFault() {
   Fault fault;
@@ -37,9 +50,11 @@ Fault ReadFault() {
   const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
   if (text == nullptr || rank == nullptr) return fault;
   const std::vector<std::string> parts = Split(text, ' ');
-  if (parts.size() != 3) return fault;
+  if (parts.size() != 3 && parts.size() != 4) return fault;
   fault.kind = parts[0];
-  fault.mine = parts[1] == rank;
+  const std::vector<std::string> ranks = Split(parts[1], ',');
+  fault.mine = std::ranges::find(ranks, rank) != ranks.end();
+  if (parts.size() == 4) fault.place = parts[3];
   fault.after = std::strtoull(parts[2].c_str(), nullptr, 10);
   if (const char* once = std::getenv("LOCKSTEP_TEST_FAULT_ONCE");
       once != nullptr && fault.mine) {
@@ -61,18 +76,33 @@ void Announce() {
 }
 
 // Those that come from outside, at any instant.
-bool ComesAsSignal(const std::string& kind) {
-  return kind == "kill" || kind == "stop" || kind == "segv";
+bool ComesFromOutside(const std::string& kind) {
+  return kind == "kill" || kind == "stop" || kind == "segv" || kind == "full" ||
+         kind == "output";
 }
 
-void SendSignal(const Fault& fault) {
+void HappenLater(const Fault& fault) {
   std::thread([fault] {
     std::this_thread::sleep_for(std::chrono::microseconds(fault.after));
     Announce();
-    kill(getpid(), fault.kind == "kill"   ? SIGKILL
-                   : fault.kind == "stop" ? SIGSTOP
-                                          : SIGSEGV);
+    if (fault.kind == "kill") kill(getpid(), SIGKILL);
+    if (fault.kind == "stop") kill(getpid(), SIGSTOP);
+    if (fault.kind == "segv") kill(getpid(), SIGSEGV);
+    if (fault.kind == "full") disk_full = true;
+    if (fault.kind == "output") {
+      (void)dup2(open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
+    }
   }).detach();
+}
+
+// At the place. From then on time counts.
+void Begin() {
+  static std::atomic<bool> begun = false;
+  const Fault& fault = TheFault();
+  if (!fault.mine || !ComesFromOutside(fault.kind) || begun.exchange(true)) {
+    return;
+  }
+  HappenLater(fault);
 }
 
 // Those of the program itself, in a kernel.
@@ -101,10 +131,8 @@ RunFn the_kernel = nullptr;
 Status Wrapped(KernelContext& k) {
   static const uint64_t first = Env::Default()->SteadyMicros();
   Fault& fault = TheFault();
-  static const bool signals = fault.mine && ComesAsSignal(fault.kind);
-  static std::atomic<bool> begun = false;
-  if (signals && !begun.exchange(true)) SendSignal(fault);
-  if (fault.mine && !signals &&
+  Begin();
+  if (fault.mine && !ComesFromOutside(fault.kind) &&
       Env::Default()->SteadyMicros() - first >= fault.after) {
     fault.mine = false;  // once
     Announce();
@@ -113,18 +141,21 @@ Status Wrapped(KernelContext& k) {
   return the_kernel(k);
 }
 
-// In front of the loss's kernel for floats.
+// In front of the kernel of the place, the one for floats where there are more.
 const bool wrapped = [] {
-  const OpDef* op = OpRegistry::Global().Find("SoftmaxCrossEntropyWithLogits");
+  const std::string place = TheFault().place;
+  if (place == kStart) return true;
+  const OpDef* op = OpRegistry::Global().Find(place);
   for (const RegisteredKernel& kernel : op->kernels) {
     if (kernel.device != kCpu) continue;
-    for (const TypeConstraint& c : kernel.constraints) {
-      if (c.type != kFloat) continue;
-      // The registry's own, which is not const; tests alone do this.
-      RunFn& run = const_cast<RunFn&>(kernel.def.run);
-      the_kernel = std::exchange(run, Wrapped);
-      return true;
-    }
+    const bool floats = std::ranges::any_of(
+        kernel.constraints,
+        [](const TypeConstraint& c) { return c.type == kFloat; });
+    if (!floats && !kernel.constraints.empty()) continue;
+    // The registry's own, which is not const; tests alone do this.
+    RunFn& run = const_cast<RunFn&>(kernel.def.run);
+    the_kernel = std::exchange(run, Wrapped);
+    return true;
   }
   std::fprintf(stderr, "fault: the kernel was not found\n");
   std::abort();
@@ -132,3 +163,22 @@ const bool wrapped = [] {
 
 }  // namespace
 }  // namespace lockstep
+
+// In front of MPI's, as its profiling interface allows.
+extern "C" int PMPI_Init_thread(int*, char***, int, int*);
+extern "C" int MPI_Init_thread(int* argc, char*** argv, int required,
+                               int* provided) {
+  const int result = PMPI_Init_thread(argc, argv, required, provided);
+  if (lockstep::TheFault().place == lockstep::kStart) lockstep::Begin();
+  return result;
+}
+
+// In front of the C library's.
+extern "C" ssize_t write(int fd, const void* bytes, size_t count) {
+  struct stat file = {};
+  if (lockstep::disk_full && fstat(fd, &file) == 0 && S_ISREG(file.st_mode)) {
+    errno = ENOSPC;
+    return -1;
+  }
+  return syscall(SYS_write, fd, bytes, count);
+}
