@@ -19,6 +19,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 using ::testing::Not;
 using Args = std::vector<std::string>;
 
@@ -69,6 +70,34 @@ TEST_F(LaunchTest, AProgramThatIsNotThereIsOneLine) {
   const Finished run = launch("/etc/passwd");
   EXPECT_EQ(run.status, 126);
   EXPECT_THAT(run.err, HasSubstr("'/etc/passwd' is no program"));
+}
+
+// Other hosts may have other programs: mpirun is asked, and its answer told.
+TEST_F(LaunchTest, AProgramThatAHostHasNotIsOneLine) {
+  for (const char* program : {"/no/such/program", "no-such-program"}) {
+    const Finished run = RunProgram({WITH_DEADLINE, "100", LOCKSTEP_PROGRAM,
+                                     "launch", "-n", "2", "--max-restarts", "3",
+                                     "--hosts", "localhost:2", "--", program});
+    EXPECT_EQ(run.status, 127);
+    EXPECT_THAT(run.err,
+                MatchesRegex(StrCat("lockstep launch: NOT_FOUND: there is no "
+                                    "program '",
+                                    program, "' on [^ ]+ that may be run\n")));
+    EXPECT_EQ(run.out, "");
+  }
+}
+
+// ulimit -f, of which launch would die.
+TEST_F(LaunchTest, OutputThatAFileHasNoRoomForIsTold) {
+  const ScratchFolder scratch;
+  const Finished run =
+      RunProgram({WITH_DEADLINE, "100", "/bin/sh", "-c",
+                  StrCat("{ (ulimit -f 0; exec ", LOCKSTEP_PROGRAM,
+                         " launch -n 1 -- /bin/echo hello 2>&1 >",
+                         scratch / "out", "); echo status $?; } | cat >&2")});
+  EXPECT_THAT(run.err,
+              HasSubstr("lockstep: standard output cannot be written"));
+  EXPECT_THAT(run.err, HasSubstr("status 1\n"));
 }
 
 TEST_F(LaunchTest, AKilledRankIsToldOnceAndTheRunGoesOnFromItsCheckpoint) {
@@ -202,6 +231,11 @@ TEST(LaunchPlanTest, WhomMpirunNamesIsTheCauseWhereNobodySaysMore) {
   EXPECT_EQ(cause(killed, "[1,2]<stderr>:p: odd"), "rank 2: p: odd");
   EXPECT_EQ(cause("  Process name: [[28051,1],12]"), "rank 12 ended first");
   EXPECT_EQ(cause("  Process name: [[28051"), "");
+  // ulimit -f, and a file of mpirun's own.
+  EXPECT_EQ(cause("mpirun: Forwarding signal 25 to job", "PMIX ERROR"),
+            "mpirun was sent signal 25 (File size limit exceeded) and handed "
+            "it on to the ranks");
+  EXPECT_EQ(cause("mpirun: Forwarding signal 12 to job"), "");
 }
 
 TEST(LaunchPlanTest, MistakesAreNamed) {

@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -154,7 +155,13 @@ Result<int> RunAttempt(const std::vector<std::string>& command,
   // A group of its own: a Ctrl-C at the terminal is ours to pass on.
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  // What is ignored here is not for the program.
+  sigset_t defaults;
+  sigemptyset(&defaults);
+  sigaddset(&defaults, SIGXFSZ);
+  posix_spawnattr_setsigdefault(&attributes, &defaults);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
   std::vector<char*> words;
   for (const std::string& w : command) {
     words.push_back(const_cast<char*>(w.c_str()));  // not written to
@@ -181,6 +188,11 @@ Result<int> RunAttempt(const std::vector<std::string>& command,
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   the_child = 0;
+  if (WIFSIGNALED(status) && stops == 0) {
+    const int signal = WTERMSIG(status);
+    Say(StrCat("mpirun was killed by signal ", signal, " (", strsignal(signal),
+               ")"));
+  }
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -222,6 +234,9 @@ int Launch(const LaunchOptions& options) {
       return 128 + SIGTERM;
     }
     const std::string cause = sorter.Cause();
+    if (sorter.NoProgram()) {
+      return Fail("launch", NotFound(cause), kExitNoProgram);
+    }
     Say(StrCat("ended with status ", *ran, cause.empty() ? "" : ": ", cause));
     if (stops > 0 || !WorthRestart(*ran)) return *ran;
     if (attempt >= options.max_restarts) return *ran;
@@ -259,6 +274,8 @@ int LaunchMain(const std::vector<std::string>& args) {
     }
   }
   SetMpirunDefaults();
+  // A file that must not grow (ulimit -f) is output that does not arrive.
+  std::signal(SIGXFSZ, SIG_IGN);
   struct sigaction action = {};
   action.sa_handler = PassOn;
   sigaction(SIGTERM, &action, nullptr);

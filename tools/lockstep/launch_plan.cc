@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <csignal>
 #include <cstdlib>
+#include <cstring>
 
 #include "runtime/core/env.h"
 #include "runtime/core/strings.h"
@@ -63,7 +65,17 @@ bool IsLaunchersTalk(std::string_view line) {
       "with errorcode ",
       "NOTE: invoking MPI_ABORT",
       "You may or may not see output",
-      "exactly when Open MPI kills them"};
+      "exactly when Open MPI kills them",
+      "mpirun: Forwarding signal ",
+      "mpirun was unable to ",
+      "or execute an executable:",
+      "while attempting to start process rank",
+      "total processes failed to start",
+      "did not launch the job.  This error was first reported",
+      "it may have occurred for other processes as well",
+      "A common cause for this error is misspelling a mpirun",
+      "(remember that mpirun interprets the first",
+      "unrecognized command line token as the executable)"};
   if (!line.empty() && line.find_first_not_of('-') == line.npos) return true;
   return std::ranges::any_of(kParts, [&](std::string_view part) {
     return line.find(part) != line.npos;
@@ -88,6 +100,22 @@ std::string RankThatEnded(std::string_view line) {
   if (!line.starts_with(kName) || comma == line.npos) return {};
   line.remove_prefix(comma + 1);
   return StrCat("rank ", line.substr(0, line.find(']')), " ended first");
+}
+
+// "mpirun: Forwarding signal 25 to job": the ranks die of it. Empty: the line
+// does not say that, or of the wish to stop.
+std::string SignalHandedOn(std::string_view line) {
+  constexpr std::string_view kHead = "mpirun: Forwarding signal ";
+  int signal = 0;
+  if (!line.starts_with(kHead) ||
+      std::from_chars(line.data() + kHead.size(), line.data() + line.size(),
+                      signal)
+              .ec != std::errc() ||
+      signal == SIGUSR2) {
+    return {};
+  }
+  return StrCat("mpirun was sent signal ", signal, " (", strsignal(signal),
+                ") and handed it on to the ranks");
 }
 
 // mpirun --tag-output: "[1,3]<stderr>:text" -> 3, "text". -1: of no rank.
@@ -206,8 +234,7 @@ std::string OutputSorter::Take(std::string_view line, bool error) {
     return {};
   }
   if (rank < 0) {
-    if (ended_first_.empty()) ended_first_ = RankThatEnded(text);
-    if (IsLaunchersTalk(text) || text.empty()) return {};
+    if (TakeLaunchersTalk(text) || text.empty()) return {};
     if (error && first_error_.empty()) first_error_ = text;
     return std::string(text);
   }
@@ -217,8 +244,26 @@ std::string OutputSorter::Take(std::string_view line, bool error) {
   return StrCat("[", rank, "] ", text);
 }
 
+bool OutputSorter::TakeLaunchersTalk(std::string_view line) {
+  if (ended_first_.empty()) ended_first_ = RankThatEnded(line);
+  for (const auto& [head, value] :
+       {std::pair("Executable: ", &executable_), std::pair("Node: ", &node_)}) {
+    if (!line.starts_with(head)) continue;
+    line.remove_prefix(line.find_first_not_of(' ', line.find(' ')));
+    *value = line;
+    return true;
+  }
+  if (handed_on_.empty()) handed_on_ = SignalHandedOn(line);
+  return IsLaunchersTalk(line);
+}
+
 std::string OutputSorter::Cause() const {
+  if (NoProgram()) {
+    return StrCat("there is no program '", executable_, "' on ", node_,
+                  " that may be run");
+  }
   if (!verdict_.empty()) return verdict_;
+  if (!handed_on_.empty()) return handed_on_;
   return first_error_.empty() ? ended_first_ : first_error_;
 }
 

@@ -51,11 +51,17 @@ class OutputSorter {
   std::string Cause() const;
   // The host of the rank that the verdict names; empty: unknown.
   std::string CulpritHost() const;
+  // Whether mpirun did not find the program, or may not run it.
+  bool NoProgram() const { return !executable_.empty(); }
 
  private:
+  bool TakeLaunchersTalk(std::string_view line);
+
   std::string verdict_;
   std::string first_error_;
-  std::string ended_first_;  // by mpirun
+  std::string ended_first_;        // by mpirun
+  std::string executable_, node_;  // that mpirun could not start, and where
+  std::string handed_on_;          // a signal that mpirun got
 };
 
 // NOT_FOUND or PERMISSION_DENIED, with its name, when there is no such program
