@@ -141,10 +141,14 @@ class Grouper {
     std::vector<DType> types;
     std::vector<std::string> names;
     for (const Node* n : updates) {
-      inputs.insert(inputs.end(), n->inputs().begin(), n->inputs().end());
+      for (int i = 0; i < n->num_inputs(); ++i) {
+        const Output in = n->input(i);
+        inputs.push_back(in);
+        // A rate that is a variable is read: it may be another device's.
+        types.push_back(IsUpdated(*n, i) ? in.dtype() : BaseOf(in.dtype()));
+      }
       names.push_back(n->name());
     }
-    for (const Output& in : inputs) types.push_back(in.dtype());
     LS_ASSIGN_OR_RETURN(
         Node * joined,
         plan_.graph.AddNode(

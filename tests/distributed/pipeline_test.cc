@@ -105,18 +105,27 @@ struct InParts {
     const Output w2 = ops::InitializedVariable(
         second.WithName("w2"),
         ops::TruncatedNormal(second.WithSeed(3), {4, 1}, kFloat));
-    ops::MomentumOptimizer optimizer(0.1f, 0.9f);
+    const auto bias = [](const Scope& s, int32_t size) {
+      return ops::InitializedVariable(s.WithName("b"),
+                                      ops::Fill(s, {size}, 0.0f));
+    };
+    const std::vector<Output> trained = {w1, w2, bias(first, 4),
+                                         bias(second, 1)};
+    ops::AdamOptimizer optimizer(0.03f);
     const ops::BatchParts parts(root, x, count);
     std::vector<Output> losses;
     std::vector<std::vector<ops::Optimizer::GradientAndVariable>> gradients;
     for (int i = 0; i < parts.count(); ++i) {
-      const Output h =
-          ops::Tanh(first, ops::MatMul(first, parts.Part(first, x, i), w1));
-      const Output error = ops::Sub(second, ops::MatMul(second, h, w2),
-                                    parts.Part(second, y, i));
+      const Output h = ops::Tanh(
+          first,
+          ops::BiasAdd(first, ops::MatMul(first, parts.Part(first, x, i), w1),
+                       trained[2]));
+      const Output error = ops::Sub(
+          second, ops::BiasAdd(second, ops::MatMul(second, h, w2), trained[3]),
+          parts.Part(second, y, i));
       losses.push_back(ops::Mean(second, ops::Square(second, error), {0, 1}));
       gradients.push_back(
-          optimizer.ComputeGradients(root, losses.back(), {w1, w2}));
+          optimizer.ComputeGradients(root, losses.back(), trained));
     }
     ops::Identity(second.WithName("loss"), parts.Average(second, losses));
     Node* train = optimizer.ApplyGradients(root.WithName("train"),
@@ -131,9 +140,12 @@ struct InParts {
   std::string train_name;
 };
 
-std::vector<float> Losses(const InParts& model, Communicator* ranks) {
+std::vector<float> Losses(const InParts& model, Communicator* ranks,
+                          int gpus = 0) {
   SessionOptions options;
   options.intra_op_threads = 1;
+  options.allow_soft_placement = gpus > 0;
+  options.gpu_options.virtual_gpus = {.count = gpus, .bytes = size_t{16} << 20};
   if (ranks) {
     EXPECT_TRUE(UseTasks(*ranks, &options).ok());
   }
@@ -173,7 +185,10 @@ TEST(PipelineTest, TwoStagesTrainAsOneProcessBitForBit) {
   const std::vector<float> want = Losses(InParts("", "", 4), nullptr);
   SpawnRanks(2, [&](Communicator& ranks) {
     EXPECT_EQ(Losses(InParts("/task:0", "/task:1", 4), &ranks), want);
+    EXPECT_EQ(Losses(InParts("/task:0/gpu:0", "/task:1/gpu:0", 4), &ranks, 1),
+              want);
   });
+  EXPECT_EQ(Losses(InParts("/gpu:0", "/gpu:1", 4), nullptr, 2), want);
 }
 
 }  // namespace
