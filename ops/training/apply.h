@@ -17,10 +17,6 @@
 //   const ApplyOps<Momentum> kMomentum({.name = "Momentum",
 //       .slots = {"accum"}, .inputs = {"lr", "grad", "momentum"}});
 
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
-
 #include <array>
 #include <vector>
 
@@ -34,25 +30,6 @@ namespace lockstep {
 
 // Elements of a variable that are worth a thread.
 inline constexpr int64_t kApplyGrain = 8192;
-
-// While it lives, this thread takes denormal floats for zero, as TensorFlow
-// does: the moments of a unit that gets no gradient any more decay into them,
-// and each operation on one costs a hundred cycles.
-class FlushDenormals {
- public:
-#if defined(__SSE2__)
-  FlushDenormals() : saved_(_mm_getcsr()) {
-    constexpr unsigned kFlushResults = 0x8000, kOperandsAreZero = 0x40;
-    _mm_setcsr(saved_ | kFlushResults | kOperandsAreZero);
-  }
-  ~FlushDenormals() { _mm_setcsr(saved_); }
-
- private:
-  unsigned saved_;
-#else
-  FlushDenormals() {}
-#endif
-};
 
 // A family of update ops, in TensorFlow's names.
 struct ApplySpec {
@@ -133,7 +110,6 @@ Status ApplyUpdate(KernelContext& k, int64_t begin, int64_t count,
   LS_RETURN_IF_ERROR(CheckVariables(k, Rule::kSlots, DTypeOf<T>::value));
   T* values[Rule::kSlots + 1];
   for (int j = 0; j <= Rule::kSlots; ++j) values[j] = k.variable(j).data<T>();
-  const FlushDenormals flush;
   UpdateAt<Rule, T>(RuleFor<RuleOf, T>(k, in), values,
                     static_cast<const T*>(grad), begin, count);
   return Ok();
@@ -152,14 +128,12 @@ Status ApplyRun(KernelContext& k) {
   if (in.indices < 0) {
     ParallelFor(k.input(in.grad).NumElements(), kApplyGrain,
                 [&](int64_t begin, int64_t end) {
-                  const FlushDenormals flush;
-                  UpdateAt<Rule, T>(rule, values, grad + begin, begin,
+                                  UpdateAt<Rule, T>(rule, values, grad + begin, begin,
                                     end - begin);
                 });
     return Ok();
   }
   // One row after the other: equal indices are updated as often, in order.
-  const FlushDenormals flush;
   const Tensor& indices = k.input(in.indices);
   const Shape& shape = k.variable(0).value().shape();
   const int64_t width = DimProduct(shape, 1, shape.rank());

@@ -16,6 +16,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "runtime/core/denormals.h"
+
 // libgomp is not instrumented, so ParallelFor tells the thread sanitizer itself
 // that a team's work happens between its fork and its join.
 #if defined(__SANITIZE_THREAD__) || defined(LOCKSTEP_TSAN)
@@ -58,7 +60,8 @@ class ThreadsScope {
 
 // Runs f(begin, end) over [0, n) in chunks of at least `grain`; on the calling
 // thread alone when n <= grain. f must not throw. Chunk borders are multiples
-// of `grain`, so f may rely on its alignment.
+// of `grain`, so f may rely on its alignment. Other threads of the team flush
+// denormals, as the caller does in a run.
 template <class F>
 LS_TSAN_IGNORE void ParallelFor(int64_t n, int64_t grain, const F& f) {
   if (n <= 0) return;
@@ -78,6 +81,7 @@ LS_TSAN_IGNORE void ParallelFor(int64_t n, int64_t grain, const F& f) {
     const int64_t me = omp_get_thread_num();
     const int64_t begin = chunks * me / team * grain;
     const int64_t end = std::min(n, chunks * (me + 1) / team * grain);
+    if (me > 0) FlushDenormals::OnThisThread();
     if (begin < end) f(begin, end);
     LS_TSAN_RELEASE(&join);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/exec/lanes.h"
 
+#include "runtime/core/denormals.h"
 #include "runtime/core/env.h"
 #include "runtime/core/strings.h"
 #include "runtime/core/threads.h"
@@ -73,6 +74,7 @@ void Lanes::Serve(int number) {
   Lane& lane = lanes_[static_cast<size_t>(number)];
   // The team of threads is the host's; a virtual GPU is one processor.
   SetThreads(1);
+  FlushDenormals::OnThisThread();
   std::unique_lock lock(mutex_);
   lane.attached = lane.queue->Attach();
   uint64_t seen = runs_;

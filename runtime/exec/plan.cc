@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <new>
 
+#include "runtime/core/denormals.h"
 #include "runtime/exec/function_runner.h"
 #include "runtime/exec/schedule.h"
 
@@ -111,6 +112,7 @@ Status Plan::CheckReads(const Step& step) const {
 }
 
 Status Plan::RunSteps() {
+  const FlushDenormals flush;
   if (!conditions_.empty()) std::ranges::fill(conditions_, uint8_t{0});
   ProgressSlot& progress = ThisThreadsProgress();
   progress.BeginRun();

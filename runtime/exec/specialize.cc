@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "runtime/core/denormals.h"
 #include "runtime/exec/dynamic_step.h"
 #include "runtime/exec/function_steps.h"
 #include "runtime/graph/conditions.h"
@@ -196,6 +197,7 @@ Result<std::vector<Tensor>> EvaluateNode(const Node& node,
   DynamicStep step(node,
                    {.device = &environment.devices->all()[0], .kernel = kernel},
                    {}, &run, environment.resources);
+  const FlushDenormals flush;  // as in a run
   std::vector<Tensor> outputs(static_cast<size_t>(node.num_outputs()));
   std::vector<Tensor*> in, out;
   for (Tensor& t : inputs) in.push_back(&t);
