@@ -63,6 +63,7 @@ Result<PlanGraph> SpecializedGraph(const PlanRequest& request) {
   LS_RETURN_IF_ERROR(InlineCalls(&plan));
   LS_RETURN_IF_ERROR(ExtractLoops(&plan));
   LS_RETURN_IF_ERROR(Specialize(&plan, request.environment));
+  if (request.environment.options->optimize) DropUnreadNodes(&plan);
   if (request.environment.options->mixed_precision == kBfloat16) {
     LS_RETURN_IF_ERROR(MixPrecision(&plan));
   }

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/graph/passes/prune.h"
 
+#include <algorithm>
+#include <ranges>
+
+#include "runtime/graph/control_flow.h"
+
 namespace lockstep {
 namespace {
 
@@ -66,9 +71,9 @@ Status CheckPlaceholders(const NodeSet& needed) {
                          missing->output_shape(0));
 }
 
-void RemoveEdgesOfFeeds(
-    const OutputSet& cut, const std::unordered_map<const Node*, Node*>& copy_of,
-    Graph* graph) {
+void RemoveEdgesOfFeeds(const OutputSet& cut,
+                        const std::unordered_map<const Node*, Node*>& copy_of,
+                        Graph* graph) {
   NodeSet fed;
   for (const Output& o : cut) {
     if (IsFedPlaceholder(o.node, cut)) fed.insert(copy_of.at(o.node));
@@ -103,13 +108,12 @@ Result<PlanGraph> Prune(const Graph& full, const RunSignature& signature,
   for (size_t i = 0; i < feeds.size(); ++i) {
     const Output& fed = signature.feeds[i];
     LS_ASSIGN_OR_RETURN(
-        Node* feed,
-        plan.graph.AddNode({.name = plan.graph.UniqueName(
-                                StrCat("_feed/", fed.node->name())),
-                            .op = "_Feed",
-                            .attrs = {{"dtype", feeds[i].dtype},
-                                      {"shape", feeds[i].shape},
-                                      {"_tensor", fed.name()}}}));
+        Node * feed, plan.graph.AddNode({.name = plan.graph.UniqueName(StrCat(
+                                             "_feed/", fed.node->name())),
+                                         .op = "_Feed",
+                                         .attrs = {{"dtype", feeds[i].dtype},
+                                                   {"shape", feeds[i].shape},
+                                                   {"_tensor", fed.name()}}}));
     feed->set_assigned_device(fed.node->assigned_device());
     plan.feeds.push_back({feed, 0});
     replaced[{copy_of.at(fed.node), fed.index}] = {feed, 0};
@@ -129,6 +133,56 @@ Result<PlanGraph> Prune(const Graph& full, const RunSignature& signature,
   for (const Node* t : signature.targets) plan.targets.push_back(copy_of.at(t));
   RemoveDeadNodes(&plan.graph, plan.feeds, plan.fetches, plan.targets);
   return plan;
+}
+
+namespace {
+
+// As TensorFlow's optimizer has it: checks are kept for what they report.
+bool MayGoUnread(const Node& n) {
+  const OpTraits& t = n.traits();
+  if (n.num_outputs() == 0 || n.op() == "_Feed" || n.op() == "CheckNumerics" ||
+      t.stateful || t.placeholder || t.variable || t.constant ||
+      IsControlFlowOp(n.op()) || RunsFunctions(n)) {
+    return false;
+  }
+  // A control edge from a Switch does not say which side it is of.
+  return std::ranges::none_of(
+      n.inputs(), [](const Output& in) { return IsSwitch(*in.node); });
+}
+
+}  // namespace
+
+void DropUnreadNodes(PlanGraph* plan) {
+  const Result<std::vector<Node*>> order = plan->graph.TopologicalOrder();
+  if (!order.ok()) return;  // whoever plans it says so
+  NodeSet kept;
+  for (const Output& o : plan->feeds) kept.insert(o.node);
+  for (const Output& o : plan->fetches) kept.insert(o.node);
+  for (const Node* n : plan->targets) kept.insert(n);
+  std::unordered_map<const Node*, std::vector<Node*>> waiting;
+  for (Node* n : *order) {
+    for (Node* c : n->control_inputs()) waiting[c].push_back(n);
+  }
+  // From the end, so that whoever reads a node has been decided on.
+  for (Node* n : std::views::reverse(*order)) {
+    const auto after = waiting.find(n);
+    if (after == waiting.end() || kept.contains(n) || !MayGoUnread(*n)) {
+      for (const Output& in : n->inputs()) kept.insert(in.node);
+      continue;
+    }
+    std::vector<Node*> before = n->control_inputs();
+    for (const Output& in : n->inputs()) before.push_back(in.node);
+    for (Node* next : after->second) {
+      plan->graph.RemoveControlEdge(n, next);
+      for (Node* b : before) plan->graph.AddControlEdge(b, next);
+    }
+    for (Node* b : before) {
+      auto& more = waiting[b];
+      std::erase(more, n);
+      more.insert(more.end(), after->second.begin(), after->second.end());
+    }
+    plan->graph.RemoveNode(n);
+  }
 }
 
 std::unordered_set<const Node*> RemoveDeadNodes(

@@ -46,4 +46,9 @@ std::unordered_set<const Node*> RemoveDeadNodes(
     Graph* graph, const std::vector<Output>& feeds,
     const std::vector<Output>& fetches, const std::vector<Node*>& targets);
 
+// Nodes without side effects that are there for control edges alone, as the
+// gradient to an input in tf.gradients' groups, go too: what waited for one
+// waits for what it waited for. For graphs without frames of loops.
+void DropUnreadNodes(PlanGraph* plan);
+
 }  // namespace lockstep
