@@ -41,11 +41,52 @@ Status SelectV2Shape(ShapeContext& c) {
   return c.SetOutput(0, all);
 }
 
+// Types whose bits can be masked: a branch for each element would be guessed
+// wrong as often as a random condition changes.
 template <class U>
-LS_SIMD_CLONES void SelectRunSimd(const bool* c, const U* x, const U* y, U* z,
-                                  int64_t n) {
+inline constexpr bool kMasked = std::is_unsigned_v<U>;
+
+template <class U>
+struct Masked {
+  const unsigned char* condition;
+
+  U operator()(int64_t i, U x, U y) const {
+    const U all = static_cast<U>(U{0} - static_cast<U>(condition[i] != 0));
+    return static_cast<U>(y ^ ((x ^ y) & all));
+  }
+};
+
+// Steps are 0 or 1; those of the condition, 1.
+template <class U>
+LS_SIMD_CLONES void SelectMasked(const bool* c, const U* x, int64_t step_x,
+                                 const U* y, int64_t step_y, U* z, int64_t n) {
+  const Masked<U> select{reinterpret_cast<const unsigned char*>(c)};
+  if (step_x == 0) {
+    const U vx = *x;
 #pragma omp simd
-  for (int64_t i = 0; i < n; ++i) z[i] = c[i] ? x[i] : y[i];
+    for (int64_t i = 0; i < n; ++i) z[i] = select(i, vx, y[i * step_y]);
+  } else if (step_y == 0) {
+    const U vy = *y;
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) z[i] = select(i, x[i], vy);
+  } else {
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) z[i] = select(i, x[i], y[i]);
+  }
+}
+
+template <class U>
+void SelectRun(const bool* c, int64_t step_c, const U* x, int64_t step_x,
+               const U* y, int64_t step_y, U* z, int64_t n) {
+  if (step_c == 0) {
+    const U* from = *c ? x : y;
+    const int64_t step = *c ? step_x : step_y;
+    for (int64_t i = 0; i < n; ++i) z[i] = from[i * step];
+  } else if constexpr (kMasked<U>) {
+    SelectMasked<U>(c, x, step_x, y, step_y, z, n);
+  } else {
+    for (int64_t i = 0; i < n; ++i) z[i] = c[i] ? x[i * step_x] : y[i * step_y];
+  }
 }
 
 template <class U>
@@ -56,19 +97,8 @@ Status SelectCpu(KernelContext& k) {
   const U* y = k.in<U>(2);
   U* z = k.out<U>(0);
   w.ForRuns(kCheapGrain, [&](int64_t at, const int64_t* from, int64_t n) {
-    const bool* pc = c + from[0];
-    const U* px = x + from[1];
-    const U* py = y + from[2];
-    U* pz = z + at;
-    if constexpr (std::is_same_v<U, uint32_t> || std::is_same_v<U, uint64_t>) {
-      if (w.step(0) == 1 && w.step(1) == 1 && w.step(2) == 1) {
-        SelectRunSimd<U>(pc, px, py, pz, n);
-        return;
-      }
-    }
-    for (int64_t i = 0; i < n; ++i) {
-      pz[i] = pc[i * w.step(0)] ? px[i * w.step(1)] : py[i * w.step(2)];
-    }
+    SelectRun<U>(c + from[0], w.step(0), x + from[1], w.step(1), y + from[2],
+                 w.step(2), z + at, n);
   });
   return Ok();
 }
@@ -76,15 +106,8 @@ Status SelectCpu(KernelContext& k) {
 template <class U>
 void SelectElements(const void* condition, const void* x, const void* y,
                     void* z, int64_t n) {
-  const bool* c = static_cast<const bool*>(condition);
-  const U* px = static_cast<const U*>(x);
-  const U* py = static_cast<const U*>(y);
-  U* pz = static_cast<U*>(z);
-  if constexpr (std::is_same_v<U, uint32_t> || std::is_same_v<U, uint64_t>) {
-    SelectRunSimd<U>(c, px, py, pz, n);
-  } else {
-    for (int64_t i = 0; i < n; ++i) pz[i] = c[i] ? px[i] : py[i];
-  }
+  SelectRun<U>(static_cast<const bool*>(condition), 1, static_cast<const U*>(x),
+               1, static_cast<const U*>(y), 1, static_cast<U*>(z), n);
 }
 
 // Select's condition of one value a row is not what broadcasting makes of it.
