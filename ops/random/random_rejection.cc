@@ -42,18 +42,23 @@ Status StreamPrepare(PrepareContext& c) {
   return Ok();
 }
 
-// output[i] = draw(source of i, parameter of i), for parameters of type P.
+// output[i] = draw(source of i, parameter of i), for parameters of type P. As
+// in TensorFlow, the samples of one parameter have numbers in a row.
 template <class P, class T, double (*kDraw)(detail::SampleSource&, double)>
 Status DrawSamples(KernelContext& k) {
   const RandomStream& stream = k.state<RandomStream>();
   const Philox rng = stream.At(k.run());
   const int64_t first = stream.FirstElement(k.run());
   const int64_t each = k.input(1).NumElements();
+  const int64_t local = k.output(0).NumElements();
+  if (local == 0) return Ok();
+  const int64_t samples = stream.AllElements(k.run(), local) / each;
   const P* parameter = k.in<P>(1);
   T* y = k.out<T>(0);
-  ParallelFor(k.output(0).NumElements(), 256, [&](int64_t begin, int64_t end) {
+  ParallelFor(local, 256, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      detail::SampleSource source(rng, static_cast<uint64_t>(first + i));
+      const int64_t number = i % each * samples + (first + i) / each;
+      detail::SampleSource source(rng, static_cast<uint64_t>(number));
       const double v = kDraw(source, static_cast<double>(parameter[i % each]));
       if constexpr (kIsFloat<T>) {
         y[i] = T(static_cast<ValueType<T>>(v));

@@ -47,6 +47,10 @@ class RandomStream {
   int64_t FirstElement(const RunInfo& run) const {
     return run.sample_offset * row_;
   }
+  // Of all ranks, when this one has `local`.
+  int64_t AllElements(const RunInfo& run, int64_t local) const {
+    return row_ > 0 ? run.global_samples * row_ : local;
+  }
 
  private:
   uint64_t seed_;

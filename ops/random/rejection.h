@@ -11,54 +11,66 @@
 
 namespace lockstep::detail {
 
-// Sample number `sample` of a stream.
+// Sample number `sample` of a stream. Uniforms and normals come two from a
+// block, the second first, as in TensorFlow.
 class SampleSource {
  public:
   SampleSource(const Philox& rng, uint64_t sample)
       : rng_(rng), block_(sample * kBlocks) {}
   double Uniform() {  // in [0, 1)
-    if (used_ == 4) {
-      words_ = rng_.Block(block_++);
-      used_ = 0;
+    if (uniforms_ == 0) {
+      const auto words = rng_.Block(block_++);
+      uniform_ = {UniformDouble(words[0], words[1]),
+                  UniformDouble(words[2], words[3])};
+      uniforms_ = 2;
     }
-    used_ += 2;
-    return UniformDouble(words_[used_ - 2], words_[used_ - 1]);
+    return uniform_[--uniforms_];
   }
   double Positive() { return 1.0 - Uniform(); }  // in (0, 1]
   double Normal() {
-    const double r = std::sqrt(-2.0 * std::log(Positive()));
-    return r * std::cos(6.283185307179586 * Uniform());
+    if (normals_ == 0) {
+      const auto words = rng_.Block(block_++);
+      const double first = UniformDouble(words[0], words[1]);
+      const double angle =
+          6.283185307179586 * UniformDouble(words[2], words[3]);
+      const double r = std::sqrt(-2.0 * std::log(std::fmax(first, 1e-7)));
+      normal_ = {r * std::sin(angle), r * std::cos(angle)};
+      normals_ = 2;
+    }
+    return normal_[--normals_];
   }
 
  private:
   static constexpr uint64_t kBlocks = 256;
   const Philox& rng_;
   uint64_t block_;
-  std::array<uint32_t, 4> words_{};
-  size_t used_ = 4;
+  std::array<double, 2> uniform_{}, normal_{};
+  size_t uniforms_ = 0, normals_ = 0;
 };
 
 // Attempts of which the last one is taken, however unlikely that is.
 inline constexpr int kAttempts = 400;
 
-// Marsaglia and Tsang, "A simple method for generating gamma variables".
+// Marsaglia and Tsang, "A simple method for generating gamma variables"; the
+// order in which numbers are drawn is TensorFlow's.
 inline double Gamma(SampleSource& source, double alpha) {
   if (!(alpha > 0) || !std::isfinite(alpha)) return std::nan("");
-  const double boosted = alpha < 1 ? alpha + 1 : alpha;
-  const double d = boosted - 1.0 / 3, c = 1 / std::sqrt(9 * d);
+  if (alpha == 1) return -std::log1p(-source.Uniform());
+  const double d = alpha < 1 ? alpha + 2.0 / 3 : alpha - 1.0 / 3;
+  const double c = 1.0 / 3 / std::sqrt(d);
   double v = 1;
   for (int i = 0; i < kAttempts; ++i) {
     const double x = source.Normal();
     const double root = 1 + c * x;
     if (root <= 0) continue;
     v = root * root * root;
-    if (std::log(source.Positive()) <
-        0.5 * x * x + d - d * v + d * std::log(v)) {
+    const double u = source.Uniform();
+    if (u < 1 - 0.0331 * (x * x) * (x * x) ||
+        std::log(u) < 0.5 * x * x + d * (1 - v + std::log(v))) {
       break;
     }
   }
-  const double boost = alpha < 1 ? std::pow(source.Positive(), 1 / alpha) : 1.0;
-  return d * v * boost;
+  return d * v * (alpha < 1 ? std::pow(source.Uniform(), 1 / alpha) : 1.0);
 }
 
 // How a gamma variable x moves with alpha when its quantile stays: minus the
@@ -97,15 +109,15 @@ inline double Poisson(SampleSource& source, double rate) {
   if (!(rate >= 0) || !std::isfinite(rate)) return std::nan("");
   if (rate < 10) {
     const double least = std::exp(-rate);
-    double product = source.Positive(), k = 0;
-    for (; product > least && k < kAttempts; ++k) product *= source.Positive();
+    double product = source.Uniform(), k = 0;
+    for (; product > least && k < kAttempts; ++k) product *= source.Uniform();
     return k;
   }
   const double b = 0.931 + 2.53 * std::sqrt(rate), a = -0.059 + 0.02483 * b;
   const double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
   const double sure = 0.9277 - 3.6224 / (b - 2), log_rate = std::log(rate);
   for (int i = 0; i < kAttempts; ++i) {
-    const double u = source.Uniform() - 0.5, v = source.Positive();
+    const double u = source.Uniform() - 0.5, v = source.Uniform();
     const double us = 0.5 - std::abs(u);
     const double k = std::floor((2 * a / us + b) * u + rate + 0.43);
     if (us >= 0.07 && v <= sure) return k;
