@@ -13,6 +13,7 @@
 
 #include "ops/array/array.h"
 #include "ops/image/image.h"
+#include "ops/image/resize_common.h"
 #include "ops/math/elementwise.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/shape_context.h"
@@ -24,19 +25,6 @@ namespace {
 struct Source {
   int64_t lower = 0, upper = 0;
   float weight = 0;  // of upper
-};
-
-struct Scaling {
-  float scale = 1;
-  bool half_pixel = false, align_corners = false;
-
-  Scaling(const AttrMap& attrs, int64_t in, int64_t out)
-      : half_pixel(GetOr<bool>(attrs, "half_pixel_centers", false)),
-        align_corners(GetOr<bool>(attrs, "align_corners", false)) {
-    const bool between = align_corners && out > 1;
-    scale = between ? static_cast<float>(in - 1) / static_cast<float>(out - 1)
-                    : static_cast<float>(in) / static_cast<float>(out);
-  }
 };
 
 Source Nearest(const Scaling& s, int64_t target, int64_t in) {
@@ -185,59 +173,6 @@ Status BilinearGradRun(KernelContext& k) {
   return Ok();
 }
 
-Status CheckResize(const ShapeContext& c, const Shape& in, const Shape& out) {
-  if (c.Attr<bool>("half_pixel_centers") && c.Attr<bool>("align_corners")) {
-    return InvalidArgument(
-        "If half_pixel_centers is True, align_corners must be False.");
-  }
-  for (int i : {1, 2}) {
-    if (out.dim(i) == 0) {
-      return InvalidArgument("output dimensions must be positive, is ", out);
-    }
-    if (in.dim(i) == 0) {
-      return InvalidArgument("input image must be of non-zero size, is ", in);
-    }
-  }
-  return Ok();
-}
-
-// Input 0 at the size that input 1 tells.
-template <bool kGradient>
-Status SizeShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(const Shape images, c.WithRank(0, 4));
-  LS_ASSIGN_OR_RETURN(const Shape size, c.WithRank(1, 1));
-  if (size.dim(0) >= 0 && size.dim(0) != 2) {
-    return InvalidArgument("shape_t must be 1-dimensional and have 2 elements",
-                           ", size has shape ", size);
-  }
-  LS_ASSIGN_OR_RETURN(const auto numbers, c.InputInts(1));
-  if (!numbers) {
-    return c.SetOutput(
-        0, Shape{images.dim(0), kUnknownDim, kUnknownDim, images.dim(3)});
-  }
-  if (std::ranges::any_of(*numbers, [](int64_t n) { return n <= 0; })) {
-    return InvalidArgument("output dimensions must be positive, are [",
-                           Join(*numbers, ","), "]");
-  }
-  const Shape out{images.dim(0), (*numbers)[0], (*numbers)[1], images.dim(3)};
-  LS_RETURN_IF_ERROR(kGradient ? CheckResize(c, out, images)
-                               : CheckResize(c, images, out));
-  return c.SetOutput(0, out);
-}
-
-Status BilinearGradShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(const Shape grads, c.WithRank(0, 4));
-  LS_ASSIGN_OR_RETURN(const Shape image, c.WithRank(1, 4));
-  LS_RETURN_IF_ERROR(CheckResize(c, image, grads));
-  for (int i : {0, 3}) {
-    if (grads.dim(i) >= 0 && image.dim(i) >= 0 &&
-        grads.dim(i) != image.dim(i)) {
-      return InvalidArgument("grads have shape ", grads, ", the image ", image);
-    }
-  }
-  return c.SetOutput(0, image);
-}
-
 template <bool kNearest>
 Status Prepare(PrepareContext& p) {
   p.MakeState<ResizeDims>(
@@ -249,17 +184,6 @@ Status PrepareGrad(PrepareContext& p) {
   p.MakeState<ResizeDims>(
       DimsOf<kNearest>(p.attrs(), p.output_shape(0), p.input_shape(0)));
   return Ok();
-}
-
-NodeBuilder& WithAttrs(NodeBuilder& node, const GradContext& g) {
-  for (const char* name : {"align_corners", "half_pixel_centers"}) {
-    node.Attr(name, g.node()->attrs().find(name)->second);
-  }
-  return node;
-}
-Output HeightAndWidth(const Scope& s, Output images) {
-  return ops::Slice(s, ops::Shape(s, images), Tensor::Of<int32_t>({1}, {1}),
-                    Tensor::Of<int32_t>({1}, {2}));
 }
 
 Status NearestGradient(GradContext& g) {
@@ -284,15 +208,6 @@ Status BilinearGradGradient(GradContext& g) {
   node.In(g.dy(0)).In(HeightAndWidth(g.scope(), g.x(0)));
   return g.SetDx(0, WithAttrs(node, g).Out());
 }
-
-#define LS_RESIZE_ATTRS \
-  .Attr("align_corners: bool = false").Attr("half_pixel_centers: bool = false")
-#define LS_IMAGE_TYPES                                                       \
-  int8_t, uint8_t, int16_t, uint16_t, int32_t, int64_t, Half, float, double, \
-      BFloat16
-constexpr const char* kImageTypes =
-    "T: {int8, uint8, int16, uint16, int32, int64, half, float, double, "
-    "bfloat16}";
 
 LOCKSTEP_OP("ResizeNearestNeighbor")
     .Input("images: T")
@@ -333,7 +248,7 @@ LOCKSTEP_OP("ResizeBilinearGrad")
     .Input("original_image: T")
     .Output("output: T")
     .Attr("T: {float, bfloat16, half, double}") LS_RESIZE_ATTRS
-    .Shape(BilinearGradShape)
+    .Shape(GradShape)
     .Gradient(BilinearGradGradient)
     .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
       return KernelDef{BilinearGradRun<T>, PrepareGrad<false>};

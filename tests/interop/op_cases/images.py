@@ -25,6 +25,29 @@ def cases(s):
     s.add("AdjustHue_bad", lambda: R.AdjustHue(images=s.arg(np.zeros([2, 4, 4]), known=False), delta=tf.constant(0.1)))
     s.add("AdjustContrast_bad", lambda: R.AdjustContrastv2(images=s.arg(np.zeros([2, 4]), known=False), contrast_factor=tf.constant(0.1)))
 
+    for size in ([3, 5], [7, 4], [1, 1], [12, 9], [5, 4]):
+        for form in ({}, {"align_corners": True}, {"half_pixel_centers": True}):
+            def cubic(size=size, form=form):
+                x = s.rand([2, 5, 4, 3])
+                return s.with_grads(R.ResizeBicubic(images=x, size=tf.constant(size), **form), [x])
+            s.add("ResizeBicubic_%d_%s" % (size[0], "".join(form)), cubic, (1e-4, 1e-5))
+        for corners in (False, True):
+            s.add("ResizeArea_%d_%d" % (size[0], corners), lambda size=size, corners=corners: R.ResizeArea(
+                images=s.rand([2, 5, 4, 3]), size=tf.constant(size), align_corners=corners), (1e-4, 1e-5))
+        for kernel in ("lanczos1", "lanczos3", "lanczos5", "gaussian", "box", "triangle", "keyscubic", "mitchellcubic"):
+            for antialias in (False, True):
+                def scaled(size=size, kernel=kernel, antialias=antialias):
+                    x = s.rand([2, 5, 4, 3])
+                    y = R.ScaleAndTranslate(images=x, size=tf.constant(size), scale=s.arg([size[0] / 5.0, size[1] / 3.0]),
+                                            translation=s.arg([0.3, -0.6]), kernel_type=kernel, antialias=antialias)
+                    return s.with_grads(y, [x])
+                s.add("ScaleAndTranslate_%s_%d_%d" % (kernel, antialias, size[0]), scaled, (1e-4, 1e-5))
+    for dt in s.floats + ["uint8", "int16", "int64"]:
+        s.add("resample_%s" % dt, lambda dt=dt: [R.ResizeBicubic(images=s.arg(np.arange(24).reshape(1, 3, 4, 2), dt), size=tf.constant([5, 3])),
+                                                 R.ResizeArea(images=s.arg(np.arange(24).reshape(1, 3, 4, 2), dt), size=tf.constant([2, 3]))], (1e-4, 1e-5))
+    s.add("ScaleAndTranslate_bad", lambda: R.ScaleAndTranslate(images=s.rand([1, 4, 4, 1]), size=tf.constant([2, 2]), scale=s.arg([1.0, 0.0]), translation=tf.constant([0.0, 0])))
+    s.add("ResizeBicubic_bad", lambda: R.ResizeBicubic(images=s.rand([1, 4, 4, 1]), size=s.arg([2, 0], "int32")))
+
     boxes = [[0, 0, 1, 1], [.1, .2, .7, .9], [.9, .8, .1, .2], [-.2, .3, 1.3, .6], [.5, .5, .5, .5]]
     for method in ("bilinear", "nearest"):
         for size in ([3, 4], [1, 1], [5, 1], [2, 2]):
