@@ -56,3 +56,21 @@ def cases(s):
     s.add("Cross", lambda: R.Cross(a=s.rand([2, 3]), b=s.rand([2, 3], seed=2)))
     s.add("tensordot", lambda: tf.tensordot(s.rand([2, 3, 4]), s.rand([4, 3, 5], seed=2), [[1, 2], [1, 0]]))
     s.add("norm_trace", lambda: [tf.norm(s.rand([3, 3])), tf.linalg.trace(s.rand([3, 3], seed=2)), tf.linalg.matvec(s.rand([2, 3], seed=3), s.rand([3], seed=4))])
+    for shape in ([3, 3], [4, 2], [2, 4], [2, 3, 3], [1, 1], [0, 3]):
+        for dt in s.wide:
+            def orthogonal(shape=shape, dt=dt):
+                x = s.rand(shape, dt, known=True)
+                y = R.Qr(input=x)
+                return s.with_grads(y, [x]) if 0 not in shape else list(y)
+            s.add("Qr_%s_%s" % ("x".join(map(str, shape)), dt), orthogonal, (1e-4, 1e-5) if dt == "float32" else (1e-9, 1e-10))
+        s.add("Qr_full_%s" % "x".join(map(str, shape)), lambda shape=shape: list(R.Qr(input=s.rand(shape, "float64"), full_matrices=True)), (1e-9, 1e-10))
+    s.add("orthogonal_initializer", lambda: [tf.matmul(q, q, transpose_a=True) for q in [tf.orthogonal_initializer(seed=3)([4, 4])]], (1e-5, 1e-5))
+    for vectors in (False, True):
+        for dt in s.wide:
+            def eigen(vectors=vectors, dt=dt):
+                x = s.arg(np.stack([spd, spd @ spd - 9]), dt)
+                e, v = R.SelfAdjointEigV2(input=x, compute_v=vectors)
+                again = tf.matmul(v * e[:, None], v, transpose_b=True) if vectors else e  # vectors have any sign
+                return s.with_grads([e, again], [x])
+            s.add("SelfAdjointEig_%d_%s" % (vectors, dt), eigen, (1e-4, 1e-5) if dt == "float32" else (1e-9, 1e-10))
+    s.add("SelfAdjointEig_nan", lambda: R.SelfAdjointEigV2(input=s.arg([[float("nan"), 0], [0, 1]])))

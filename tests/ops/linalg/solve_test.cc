@@ -153,5 +153,70 @@ TEST(CountingTest, CountsNumbers) {
       .Want(I({5}, {0, 1, 2, 2, 3}));
 }
 
+// Recorded from TensorFlow.
+TEST(QrTest, FactorsWithTensorFlowsSigns) {
+  const Tensor deep = D({3, 2}, {1, 2, 3, 4, 5, 7});
+  Op("Qr", {}, 0).In(deep).Within(1e-14).Want(
+      D({3, 2}, {-0.16903085094570325, 0.948683298050514,
+                 -0.5070925528371099, -0.3162277660168368,
+                 -0.8451542547285166, 0}));
+  Op("Qr", {}, 1).In(deep).Within(1e-14).Want(
+      D({2, 2}, {-5.916079783099616, -8.282511696339462, 0,
+                 0.632455532033676}));
+  Op("Qr", {{"full_matrices", true}}, 1).In(deep).Within(1e-14).Want(
+      D({3, 2}, {-5.916079783099616, -8.282511696339462, 0,
+                 0.632455532033676, 0, 0}));
+  // Columns that are done already keep their signs.
+  Op("Qr", {}, 1).In(D({2, 2}, {2, 1, 0, -3})).Want(
+      D({2, 2}, {2, 1, 0, -3}));
+  Op("Qr").In(F({2, 0, 3}, {})).Want(F({2, 0, 0}, {}));
+  Op("Qr").In(F({3}, {1, 2, 3})).WantError(Code::kInvalidArgument, "rank");
+}
+
+TEST(QrTest, Gradients) {
+  for (const Shape& shape : {Shape{3, 3}, Shape{4, 2}, Shape{2, 2, 4}}) {
+    for (const int output : {0, 1}) {
+      // As in TensorFlow, sizes have to be known.
+      OpCase([=](const Scope& s, const Outputs& in) {
+        const Output x =
+            s.Op("EnsureShape").In(in[0]).Attr("shape", shape).Out();
+        return s.Op("Qr").In(x).Out(output);
+      })
+          .In(Doubles(shape, 1, 3))
+          .Gradient(1e-5);
+    }
+  }
+}
+
+// By hand: eigenvalues 1 and 3 of [[2, 1], [1, 2]]; what is above the diagonal
+// is not read.
+TEST(SelfAdjointEigTest, ValuesAscendAndVectorsFit) {
+  const Tensor a = D({2, 2}, {2, 99, 1, 2});
+  Op("SelfAdjointEigV2", {}, 0).In(a).Within(1e-14).Want(D({2}, {1, 3}));
+  Op("SelfAdjointEigV2", {{"compute_v", false}}, 1).In(a).Want(D({0}, {}));
+  // v diag(e) v' is the matrix again.
+  OpCase([](const Scope& s, const std::vector<Output>& in) {
+    const auto eig = s.Op("SelfAdjointEigV2").In(in[0]).Outs();
+    return ops::BatchMatMul(s, ops::Mul(s, eig[1], eig[0]), eig[1], false,
+                            true);
+  })
+      .In(D({3, 3}, {4, 1, -2, 1, 2, 0, -2, 0, 3}))
+      .Within(1e-13)
+      .Want(D({3, 3}, {4, 1, -2, 1, 2, 0, -2, 0, 3}));
+  Op("SelfAdjointEigV2")
+      .In(D({1, 1}, {NAN}))
+      .WantError(Code::kInvalidArgument, "not successful");
+  Op("SelfAdjointEigV2")
+      .In(D({2, 1}, {1, 2}))
+      .WantError(Code::kInvalidArgument, "square");
+}
+
+TEST(SelfAdjointEigTest, Gradients) {
+  const Tensor a = D({3, 3}, {4, 1, -2, 1, 2, 0.5, -2, 0.5, 7});
+  Op("SelfAdjointEigV2", {}, 0).In(a).Gradient(1e-5);
+  Op("SelfAdjointEigV2", {{"compute_v", false}}, 0).In(a).Gradient(1e-5);
+  Op("SelfAdjointEigV2", {}, 1).In(a).Gradient(1e-5);
+}
+
 }  // namespace
 }  // namespace lockstep
