@@ -75,3 +75,34 @@ def cases(s):
             w, b, x = s.rand([30, 4]), s.rand([30], seed=2), s.rand([5, 4], seed=3)
             return s.with_grads(loss(w, b, long([[1], [0], [20], [3], [3]]), x, 6, 30), [w, b, x])
         s.add("loss_" + name, sampled_loss, shape_only=True)
+    ragged(s)
+
+
+def ragged(s):
+    """What tf.ragged and TextVectorization export."""
+    splits, ids = [0, 2, 2, 5], [0, 0, 2, 2, 2]
+    for dt in ["float32", "float64", "int32", "bool", "string", "complex64", "bfloat16"]:
+        for shape in ([-1, -1], [4, 2], [2, 4], [0, -1], [-1, 0], -1):
+            def dense(dt=dt, shape=shape):
+                v = s.arg(["a", "b", "c", "d", "e"] if dt == "string" else [1, 2, 3, 4, 5], dt, known=True)
+                filler = s.arg("none" if dt == "string" else 9, dt, known=True)
+                a = R.RaggedTensorToTensor(shape=shape, values=v, default_value=filler, row_partition_types=["ROW_SPLITS"],
+                                           row_partition_tensors=[s.arg(splits, "int64", known=True)])
+                b = R.RaggedTensorToTensor(shape=shape, values=v, default_value=filler, row_partition_types=["FIRST_DIM_SIZE", "VALUE_ROWIDS"],
+                                           row_partition_tensors=[s.arg(3, "int32", known=True), s.arg(ids, "int32", known=True)])
+                return s.with_grads([a, b], [v, filler]) if dt in s.wide else [a, b]
+            s.add("ragged_%s_%s" % (dt, shape), dense)
+    def deep(inner, filler, shape):
+        v = s.rand([5] + inner, known=True)
+        d = s.arg(filler, known=True)
+        y = R.RaggedTensorToTensor(shape=shape, values=v, default_value=d, row_partition_types=["ROW_SPLITS", "ROW_SPLITS"],
+                                   row_partition_tensors=[s.arg([0, 1, 3], "int64", known=True), s.arg(splits, "int64", known=True)])
+        return s.with_grads(y, [v, d])
+    for inner, filler in ([], 0.5), ([2], [7.0, 8.0]), ([2], 3.0), ([2, 3], 1.0):
+        for lead in ([-1, -1, -1], [3, 1, 2], [1, 4, 4]):
+            s.add("ragged_deep_%s_%s_%s" % (inner, filler, lead), lambda a=(inner, filler, lead + [-1] * len(inner)): deep(*a))
+    def types(tensors, names):
+        return R.RaggedTensorToTensor(shape=[-1, -1], values=s.arg([1, 2, 3, 4, 5]), default_value=0.0, row_partition_tensors=[
+            s.arg(t, "int64") for t in tensors], row_partition_types=names)
+    for name, tensors, names in [("fall", [[0, 3, 2, 5]], ["ROW_SPLITS"]), ("begin", [[1, 3, 5]], ["ROW_SPLITS"]), ("few", [[0, 2, 2, 4]], ["ROW_SPLITS"]), ("many", [[0, 2, 2, 6]], ["ROW_SPLITS"])]:
+        s.add("ragged_" + name, lambda a=(tensors, names): types(*a))
