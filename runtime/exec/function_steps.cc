@@ -54,7 +54,7 @@ class BranchStep final : public StepRunner {
       if (!results_[i].defined()) {
         return Unimplemented("result ", i, " is a handle of a variable");
       }
-      *outputs[i] = std::move(results_[i]);
+      LS_RETURN_IF_ERROR(Keep(&results_[i], outputs[i]));
     }
     return Ok();
   }

@@ -58,8 +58,9 @@ Status Plan::RunOnce(std::span<const Tensor> feeds,
   run_ = outer ? *outer : RunInfo{};
   run_.random_step = resources_->random_step();
   if (random_) resources_->set_random_step(run_.random_step + 1);
+  LS_RETURN_IF_ERROR(BindResults(fetches));
   LS_RETURN_IF_ERROR(RunSteps());
-  LS_RETURN_IF_ERROR(TakeFetches(fetches));
+  LS_RETURN_IF_ERROR(TakeFetches(feeds, fetches, outer != nullptr));
   initialized_ = conditions_.empty();  // else some steps did not run
   return Ok();
 }
@@ -165,12 +166,35 @@ Status Plan::CheckFetch(const Fetch& fetch) const {
   return fetch.variable ? CheckInitialized(*fetch.variable) : Ok();
 }
 
-Status Plan::TakeFetches(std::vector<Tensor>* fetches) {
+Status Plan::BindResults(std::vector<Tensor>* fetches) {
   fetches->resize(fetches_.size());
+  for (size_t i = 0; i < fetches_.size(); ++i) {
+    if (fetches_[i].views.empty()) continue;
+    Tensor& out = (*fetches)[i];
+    if (!out.owns_memory()) out = Tensor();
+    LS_RETURN_IF_ERROR(MakeRoom(*fetches_[i].value, &out));
+    for (Tensor* view : fetches_[i].views) view->Rebind(out.data());
+  }
+  return Ok();
+}
+
+// `inner`: of a function, whose caller changes neither arguments nor results.
+Status Plan::TakeFetches(std::span<const Tensor> feeds,
+                         std::vector<Tensor>* fetches, bool inner) {
   for (size_t i = 0; i < fetches_.size(); ++i) {
     const Fetch& f = fetches_[i];
     LS_RETURN_IF_ERROR(CheckFetch(f));
-    LS_RETURN_IF_ERROR(TakeFetch(*f.value, f.hardware, &(*fetches)[i]));
+    if (!f.views.empty()) continue;
+    Tensor& out = (*fetches)[i];
+    if (inner && f.feed >= 0) {
+      out = feeds[static_cast<size_t>(f.feed)];
+      continue;
+    }
+    if (f.on_heap && f.value->unique()) {
+      std::swap(out, *f.value);  // whose next value may have out's memory
+      continue;
+    }
+    LS_RETURN_IF_ERROR(TakeFetch(*f.value, f.hardware, &out));
   }
   return Ok();
 }

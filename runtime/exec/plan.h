@@ -75,7 +75,10 @@ class Plan final : public PlanText {
     Tensor staging;              // for values that are not aligned
   };
   struct Fetch {
-    const Tensor* value = nullptr;
+    Tensor* value = nullptr;
+    std::vector<Tensor*> views;          // of a value made where it is wanted
+    bool on_heap = false;                // the value's memory may be taken
+    int feed = -1;                       // the one that it is
     const Variable* variable = nullptr;  // when it reads one
     Hardware* hardware = nullptr;        // whose memory it is in; null: host
     OnlyIf only_if;
@@ -106,7 +109,9 @@ class Plan final : public PlanText {
   Status AwaitLanes(const std::vector<LaneWait>& waits, Queue& queue);
   void Fail(int step, Status status);
   void BindFeeds(std::span<const Tensor> feeds);
-  Status TakeFetches(std::vector<Tensor>* fetches);
+  Status BindResults(std::vector<Tensor>* fetches);
+  Status TakeFetches(std::span<const Tensor> feeds,
+                     std::vector<Tensor>* fetches, bool inner);
 
   Graph graph_;                // what the steps' nodes belong to
   std::deque<Tensor> values_;  // stable addresses

@@ -73,6 +73,7 @@ class PlanBuilder {
   Status CheckVariableType(const Node& n, const Variable& variable) const;
   void MarkUses();
   void ShareInPlace();
+  void HandOutResults();
   // The number of the device that has output (or scratch) of the node in its
   // memory: 0 for all host memory.
   int MemoryOf(const Node& n, bool on_gpu) const;

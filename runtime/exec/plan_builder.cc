@@ -44,6 +44,7 @@ Result<std::unique_ptr<Plan>> PlanBuilder::Build() {
   for (size_t s = 0; s < pending_.size(); ++s) {
     LS_RETURN_IF_ERROR(PrepareStep(static_cast<int>(s)));
   }
+  HandOutResults();
   LS_RETURN_IF_ERROR(PlaceMemory());
   Describe();
   if (!environment_.explain_only) {

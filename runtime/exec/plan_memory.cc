@@ -9,6 +9,8 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kLargestShown = 5;
+// Smaller results are copied in no time.
+constexpr size_t kLeastHandedOut = 4096;
 // Branches that run side by side take memory of each other only when it has
 // been free for some steps, lest one waits for the other at each of them.
 constexpr int kBranchSlack = 16;
@@ -21,6 +23,20 @@ size_t BytesOf(const Variable& v) {
 }
 
 }  // namespace
+
+// A function's results are made in its caller's memory, not copied there in
+// each iteration. What a session's run fetches stays in the arena, where the
+// device's limit counts it.
+void PlanBuilder::HandOutResults() {
+  if (environment_.depth == 0) return;
+  for (const Output& f : work_.fetches) {
+    Buffer& b = values_.BufferOf(f);
+    if (b.storage == Storage::kArena && b.device == 0 &&
+        b.bytes >= kLeastHandedOut && conditions_->Of(f).empty()) {
+      b.storage = Storage::kResult;
+    }
+  }
+}
 
 Status PlanBuilder::PlaceMemory() {
   Status first = Ok();

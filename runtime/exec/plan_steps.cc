@@ -221,7 +221,15 @@ void PlanBuilder::BindEnds() {
       Result<Variable*> v = VariableOf(variable.node);
       if (v.ok()) fetch.variable = *v;
     }
-    if (const int memory = values_.BufferOf(f).device; memory > 0) {
+    Buffer& b = values_.BufferOf(f);
+    if (b.storage == Storage::kResult) fetch.views = std::move(b.views);
+    fetch.on_heap = b.storage == Storage::kHeap && b.variable == nullptr &&
+                    b.device == 0;
+    const auto fed = std::ranges::find(work_.feeds, f);
+    if (fed != work_.feeds.end()) {
+      fetch.feed = static_cast<int>(fed - work_.feeds.begin());
+    }
+    if (const int memory = b.device; memory > 0) {
       fetch.hardware = &DeviceAt(memory).memory->hardware();
     }
     plan_->fetches_.push_back(std::move(fetch));

@@ -2,7 +2,8 @@
 #pragma once
 
 // PlanValues: where the outputs of a plan's nodes live - fed memory, constants,
-// variables, the arena of a device, the heap - and which of them share memory.
+// variables, the arena of a device, what the caller is given, the heap - and
+// which of them share memory.
 // Internal to runtime/exec.
 
 #include <deque>
@@ -15,7 +16,15 @@
 
 namespace lockstep {
 
-enum class Storage { kNone, kFeed, kConstant, kVariable, kArena, kHeap };
+enum class Storage {
+  kNone,
+  kFeed,
+  kConstant,
+  kVariable,
+  kArena,
+  kResult,  // a function's caller's: other memory in each run
+  kHeap,
+};
 
 // A value or a group of aliases that share memory.
 struct Buffer {
