@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <mutex>
 
 #include "distributed/data_parallel.h"
@@ -25,7 +26,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr int kRuns = 6;
+// LOCKSTEP_EXACT_STEPS, with which 8 ranks take part, too.
+int LongSteps() {
+  const char* text = std::getenv("LOCKSTEP_EXACT_STEPS");
+  return text == nullptr ? 0 : std::atoi(text);
+}
+const int kRuns = LongSteps() > 0 ? LongSteps() : 6;
 
 // A classifier of 8 x 8 pictures with dropout: convolution, pooling and two
 // layers, or the layers alone.
@@ -120,8 +126,9 @@ std::vector<Tensor> TrainRank(const Classifier& model, const Configured& setup,
   auto session = Session::Create(model.graph, options);
   EXPECT_TRUE(session.ok()) << session.status().ToString();
   if (!session.ok()) return {};
-  const RowsOfRank part = RankPart(setup.batch, rank, setup.ranks,
-                             setup.replicas > 0 ? setup.replicas : setup.ranks);
+  const RowsOfRank part =
+      RankPart(setup.batch, rank, setup.ranks,
+               setup.replicas > 0 ? setup.replicas : setup.ranks);
   Status s = (*session)->RunTargets({model.init->name()});
   for (int i = 0; i < kRuns; ++i) {
     s.Update((*session)->RunTargets(
@@ -174,10 +181,13 @@ INSTANTIATE_TEST_SUITE_P(Models, ReproducibleTest, testing::Bool(),
                          });
 
 TEST_P(ReproducibleTest, RanksThreadsAndBucketsDoNotMatter) {
-  for (const int64_t batch : {24, 21, 3}) {  // 4 replicas: even, not, too few
+  const int replicas = LongSteps() > 0 ? 8 : 4;
+  for (const int64_t batch : {24, 21, 3}) {  // even, not, too few
     SCOPED_TRACE(batch);
-    const std::vector<Tensor> want = Train(GetParam(), {.batch = batch});
-    for (const int ranks : {1, 2, 4}) {
+    const std::vector<Tensor> want =
+        Train(GetParam(), {.replicas = replicas, .batch = batch});
+    for (const int ranks : {1, 2, 4, 8}) {
+      if (ranks > replicas) continue;
       for (const int threads : {1, 2, 3}) {
         for (const int64_t bucket : {int64_t{1}, int64_t{4} << 20}) {
           if (ranks == 1 && (threads == 1 || bucket == 1)) continue;
@@ -186,6 +196,7 @@ TEST_P(ReproducibleTest, RanksThreadsAndBucketsDoNotMatter) {
           ExpectSameBits(Train(GetParam(), {.ranks = ranks,
                                             .threads = threads,
                                             .bucket_bytes = bucket,
+                                            .replicas = replicas,
                                             .batch = batch}),
                          want);
         }
