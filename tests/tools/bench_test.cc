@@ -38,9 +38,9 @@ class BenchTest : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(BenchTest, TellsTimesThreadsRanksAndBatch) {
   const std::string name = GetParam();
-  std::vector<std::string> args = {name, "--steps", "3", "--warmup", "1",
-                                   "--threads", "1", "--batch", "4",
-                                   "--max-bytes", "1000000"};
+  std::vector<std::string> args = {name, "--steps",     "3",      "--warmup",
+                                   "1",  "--threads",   "1",      "--batch",
+                                   "4",  "--max-bytes", "1000000"};
   for (const Json& row : Rows(args)) {
     EXPECT_EQ(row.value("name", ""), name);
     EXPECT_GT(row.value("us_min", 0.0), 0) << row;
@@ -58,6 +58,23 @@ INSTANTIATE_TEST_SUITE_P(All, BenchTest,
                                            "matmul", "conv", "checkpoint",
                                            "input", "start"),
                          [](const auto& info) { return info.param; });
+
+TEST(BenchAllReduceTest, EveryWayIsVerifiedAndTimed) {
+  if (Bench({"allreduce"}).err.find("has no MPI") != std::string::npos) {
+    GTEST_SKIP() << "a build without MPI";
+  }
+  std::vector<std::string> ways;
+  for (const Json& row :
+       Rows({"allreduce", "--ranks", "3", "--max-bytes", "4096"})) {
+    ways.push_back(row.value("backend", ""));
+    EXPECT_EQ(row.value("ranks", 0), 3);
+    EXPECT_EQ(row.value("bytes", 0), 4096);
+    EXPECT_GT(row.value("us_min", 0.0), 0) << row;
+  }
+  EXPECT_THAT(ways, ::testing::UnorderedElementsAre(
+                        "shm in place", "shm", "hierarchical in place",
+                        "hierarchical", "mpi", "MPI_Allreduce", "by hand"));
+}
 
 TEST(BenchOptionsTest, AStartIsTheSumOfItsParts) {
   const Json row = Rows({"start", "--steps", "1", "--threads", "1"})[0];

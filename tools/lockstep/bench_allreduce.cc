@@ -152,17 +152,38 @@ Status AddPlain(const BenchOptions& options, std::vector<Method>* methods) {
   return Ok();
 }
 
+// On one machine each half of the ranks stands for one where they exchange
+// hierarchically.
+CommunicatorOptions OptionsOf(const MpiContext& mpi,
+                              const std::string& backend) {
+  const bool halves =
+      backend == "hierarchical" && mpi.local_size() == mpi.size();
+  return {.backend = backend,
+          .ranks_per_machine = halves ? (mpi.size() + 1) / 2 : 0};
+}
+
+// Those that these ranks can have.
+Result<std::vector<std::string>> Backends(MpiContext& mpi) {
+  if (mpi.local_size() == mpi.size()) {
+    if (mpi.size() < 3) return std::vector<std::string>{"shm", "mpi"};
+    return std::vector<std::string>{"shm", "hierarchical", "mpi"};
+  }
+  LS_ASSIGN_OR_RETURN(const auto ranks, mpi.MakeCommunicator({}));
+  std::vector<std::string> backends = {"mpi"};
+  if (ranks->backend() != "mpi") backends.emplace_back(ranks->backend());
+  return backends;
+}
+
 Result<std::vector<Method>> Methods(MpiContext& mpi,
                                     const BenchOptions& options) {
   std::vector<std::string> backends = options.backends;
   if (backends.empty()) {
-    if (mpi.local_size() == mpi.size()) backends.push_back("shm");
-    backends.push_back("mpi");
+    LS_ASSIGN_OR_RETURN(backends, Backends(mpi));
   }
   std::vector<Method> methods;
   for (const std::string& backend : backends) {
     LS_ASSIGN_OR_RETURN(std::shared_ptr<Communicator> ranks,
-                        mpi.MakeCommunicator({.backend = backend}));
+                        mpi.MakeCommunicator(OptionsOf(mpi, backend)));
     if (ranks->host() != nullptr) {
       methods.push_back(Through(backend + " in place", ranks, ranks->host()));
     }
