@@ -33,9 +33,11 @@ Layout LayoutOf(const OpDef& def, int num_inputs) {
 Status ConcatShape(ShapeContext& c) {
   const Layout in = LayoutOf(c.def(), c.num_inputs());
   LS_ASSIGN_OR_RETURN(std::optional<int64_t> given, InputInt(c, in.axis));
-  int rank = -1;
-  for (int i = in.first; i < in.first + in.count; ++i) {
-    if (c.Input(i).HasRank()) rank = c.Input(i).rank();
+  int rank = -1, known = in.first;  // of the first that has a known one
+  for (int i = in.first; rank < 0 && i < in.first + in.count; ++i) {
+    if (!c.Input(i).HasRank()) continue;
+    rank = c.Input(i).rank();
+    known = i;
   }
   if (rank < 0) return c.SetOutput(0, Shape::Unknown());
   if (rank == 0) {
@@ -45,11 +47,17 @@ Status ConcatShape(ShapeContext& c) {
   for (int i = in.first; i < in.first + in.count; ++i) {
     if (!c.Input(i).HasRank() || c.Input(i).rank() == rank) continue;
     return InvalidArgument(
-        "Ranks of all input tensors should match: values[0] has shape ",
-        c.Input(in.first), ", values[", i - in.first, "] has ", c.Input(i));
+        "Ranks of all input tensors should match: shape[", known - in.first,
+        "] = ", c.Input(known), " vs. shape[", i - in.first, "] = ",
+        c.Input(i));
   }
   if (!given) return c.SetOutput(0, Shape::UnknownOfRank(rank));
-  LS_ASSIGN_OR_RETURN(int axis, ResolveAxis(*given, rank));
+  if (*given < -rank || *given >= rank) {
+    return InvalidArgument(
+        "ConcatOp : Expected concatenating dimensions in the range [", -rank,
+        ", ", rank, "), but got ", *given);
+  }
+  const auto axis = static_cast<int>(*given < 0 ? *given + rank : *given);
   Shape y = Shape::UnknownOfRank(rank);
   int64_t total = 0;
   for (int i = in.first; i < in.first + in.count; ++i) {

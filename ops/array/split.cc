@@ -25,11 +25,18 @@ Status UnknownParts(ShapeContext& c, const Shape& value) {
   return Ok();
 }
 
+Result<int> SplitAxis(int64_t given, int rank) {
+  const Result<int> axis = ResolveAxis(given, rank);
+  if (axis.ok()) return axis;
+  return InvalidArgument("-input rank(-", rank, ") <= split_dim < input rank (",
+                         rank, "), but got ", given);
+}
+
 Status SplitShape(ShapeContext& c) {
   Shape s = c.Input(1);
   LS_ASSIGN_OR_RETURN(std::optional<int64_t> given, InputInt(c, 0));
   if (!s.HasRank() || !given) return UnknownParts(c, s);
-  LS_ASSIGN_OR_RETURN(int axis, ResolveAxis(*given, s.rank()));
+  LS_ASSIGN_OR_RETURN(int axis, SplitAxis(*given, s.rank()));
   const int64_t n = s.dim(axis);
   if (n != kUnknownDim) {
     if (n % c.num_outputs() != 0) {
@@ -51,7 +58,7 @@ Status SplitVShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(std::optional<int64_t> given, InputInt(c, 2));
   LS_ASSIGN_OR_RETURN(auto sizes, c.InputInts(1));
   if (!s.HasRank() || !given || !sizes) return UnknownParts(c, s);
-  LS_ASSIGN_OR_RETURN(int axis, ResolveAxis(*given, s.rank()));
+  LS_ASSIGN_OR_RETURN(int axis, SplitAxis(*given, s.rank()));
   if (static_cast<int>(sizes->size()) != c.num_outputs()) {
     return InvalidArgument("size_splits has ", sizes->size(), " elements for ",
                            c.num_outputs(), " parts");

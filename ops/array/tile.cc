@@ -93,6 +93,11 @@ Status TileGradient(GradContext& g) {
 Status BroadcastToShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(Shape wanted, c.InputAsShape(1));
   if (c.InputValue(1) != nullptr) {
+    if (c.Input(0).HasRank() && c.Input(0).rank() > wanted.rank()) {
+      return InvalidArgument("Rank of input (", c.Input(0).rank(),
+                             ") must be no greater than rank of output shape (",
+                             wanted.rank(), "): ", c.Input(0), ", ", wanted);
+    }
     Result<Shape> both = Shape::Broadcast(c.Input(0), wanted);
     if (!wanted.IsFullyKnown() || !both.ok() ||
         !both->IsCompatibleWith(wanted)) {

@@ -10,7 +10,9 @@ Result<Shape> GroupedFilter(const Shape& filter, int64_t image_channels,
   int64_t channels = filter.dim(2);
   if (channels < 0) channels = image_channels;
   if (image_channels >= 0 && channels != image_channels) {
-    return InvalidArgument("filter has ", channels, " input channels, input ",
+    return InvalidArgument("input depth must be evenly divisible by filter ",
+                           "depth: ", image_channels, " vs ", channels,
+                           ": filter has ", channels, " input channels, input ",
                            "has ", image_channels, " (shape ", image, ")");
   }
   const int64_t multiplier = filter.dim(3);

@@ -109,7 +109,7 @@ Status DiagPartShape(ShapeContext& c) {
       Shape::Merge(Shape(x.dims().first(half)), Shape(x.dims().subspan(half)));
   if (!y.ok()) {
     return InvalidArgument("Invalid shape ", x,
-                           ": both halves of it should be equal");
+                           ": dimensions do not match, both halves of it should be equal");
   }
   return c.SetOutput(0, *y);
 }

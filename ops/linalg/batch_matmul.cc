@@ -31,9 +31,14 @@ Status BatchMatMulShape(ShapeContext& c) {
   }
   const Shape batch_x(x.dims().first(static_cast<size_t>(rx - 2)));
   const Shape batch_y(y.dims().first(static_cast<size_t>(ry - 2)));
-  LS_ASSIGN_OR_RETURN(Shape z, c.def().name == "BatchMatMul"
-                                   ? Shape::Merge(batch_x, batch_y)
-                                   : Shape::Broadcast(batch_x, batch_y));
+  Result<Shape> batch = c.def().name == "BatchMatMul"
+                            ? Shape::Merge(batch_x, batch_y)
+                            : Shape::Broadcast(batch_x, batch_y);
+  if (!batch.ok()) {
+    return InvalidArgument("In[0] and In[1] must have compatible batch ",
+                           "dimensions: ", x, " vs. ", y);
+  }
+  Shape z = *batch;
   z.AddDim(x.dim(ax ? rx - 1 : rx - 2));
   z.AddDim(y.dim(ay ? ry - 2 : ry - 1));
   return c.SetOutput(0, z);

@@ -28,8 +28,9 @@ Status SolveShape(ShapeContext& c) {
   const bool rows_fit =
       Shape{a.dim(a.rank() - 1)}.IsCompatibleWith(Shape{b.dim(b.rank() - 2)});
   if (!rows_fit || !batch(a).IsCompatibleWith(batch(b))) {
-    return InvalidArgument("Input matrix and right-hand side must have the ",
-                           "same batch shape and number of rows: ", a, ", ", b);
+    return InvalidArgument("Input matrix and rhs are incompatible: they must ",
+                           "have the same batch shape and number of rows: ", a,
+                           ", ", b);
   }
   return c.SetOutput(0, b);
 }

@@ -19,7 +19,12 @@ namespace lockstep {
 namespace {
 
 Status SelectShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(Shape data, Shape::Merge(c.Input(1), c.Input(2)));
+  const Result<Shape> merged_data = Shape::Merge(c.Input(1), c.Input(2));
+  if (!merged_data.ok()) {
+    return InvalidArgument("'then' and 'else' must have the same size, but ",
+                           "received: ", c.Input(1), " vs. ", c.Input(2));
+  }
+  const Shape data = *merged_data;
   const Shape& cond = c.Input(0);
   LS_RETURN_IF_ERROR(c.SetOutput(0, data));
   if (!cond.HasRank() || cond.IsScalar() || !data.HasRank()) return Ok();
@@ -28,7 +33,8 @@ Status SelectShape(ShapeContext& c) {
         Shape{cond.dim(0)}.IsCompatibleWith(Shape{data.dim(0)})) {
       return Ok();
     }
-    return InvalidArgument("condition ", cond,
+    return InvalidArgument("Number of batches of 'then' must match size of ",
+                           "'cond': condition ", cond,
                            " must have one value for each row of ", data);
   }
   LS_ASSIGN_OR_RETURN(Shape merged, Shape::Merge(data, cond));
@@ -36,9 +42,12 @@ Status SelectShape(ShapeContext& c) {
 }
 
 Status SelectV2Shape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(Shape data, Shape::Broadcast(c.Input(1), c.Input(2)));
-  LS_ASSIGN_OR_RETURN(Shape all, Shape::Broadcast(c.Input(0), data));
-  return c.SetOutput(0, all);
+  const Result<Shape> data = Shape::Broadcast(c.Input(1), c.Input(2));
+  const Result<Shape> all =
+      data.ok() ? Shape::Broadcast(c.Input(0), *data) : data;
+  if (all.ok()) return c.SetOutput(0, *all);
+  return InvalidArgument("condition ", c.Input(0), ", then ", c.Input(1),
+                         ", and else ", c.Input(2), " must be broadcastable");
 }
 
 // Types whose bits can be masked: a branch for each element would be guessed

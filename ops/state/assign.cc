@@ -25,8 +25,12 @@ Status AssignShape(ShapeContext& c) {
 }
 
 Status UpdateShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(Shape merged, Shape::Merge(c.Input(0), c.Input(1)));
-  return c.num_outputs() > 0 ? c.SetOutput(0, merged) : Ok();
+  const Result<Shape> merged = Shape::Merge(c.Input(0), c.Input(1));
+  if (!merged.ok()) {
+    return InvalidArgument("Parameters and update must be the same size: ",
+                           c.Input(0), " and ", c.Input(1));
+  }
+  return c.num_outputs() > 0 ? c.SetOutput(0, *merged) : Ok();
 }
 
 Status AssignCpu(KernelContext& k) { return k.variable(0).Assign(k.input(1)); }
@@ -50,7 +54,8 @@ template <class F, class T>
 Status UpdateCpu(KernelContext& k) {
   Tensor& ref = k.variable(0).value();
   if (ref.shape() != k.input(1).shape()) {
-    return InvalidArgument("variable has shape ", ref.shape(), ", value has ",
+    return InvalidArgument("Parameters and update must be the same size: ",
+                           "variable has shape ", ref.shape(), ", value has ",
                            k.input(1).shape());
   }
   T* y = k.variable(0).data<T>();

@@ -124,7 +124,7 @@ TEST(ConcatTest, RefusesMismatches) {
   Concat(2)
       .In(F({1, 2}, {1, 2}))
       .In(F({1, 2}, {1, 2}))
-      .WantError(Code::kInvalidArgument, "axis 2");
+      .WantError(Code::kInvalidArgument, "but got 2");
   Concat(0)
       .In(F({}, {1}))
       .In(F({}, {1}))

@@ -240,6 +240,7 @@ TEST(MessagesTest, WordsOfBadIndicesAndShapes) {
       } else {
         for (const Output& x : in) b.In(x);
       }
+      if (std::string_view(op) == "Split") b.Attr("num_split", int64_t{2});
       return b.Out();
     });
     for (const Tensor& x : inputs) c.In(x);
@@ -254,6 +255,22 @@ TEST(MessagesTest, WordsOfBadIndicesAndShapes) {
          "Expected multiples[0] >= 0, but got -1");
   expect("BroadcastTo", {vector, I({2}, {2, 2})},
          "Incompatible shapes: [3] vs. [2,2]");
+  expect("BroadcastTo", {matrix, I({1}, {2})},
+         "Rank of input (2) must be no greater than rank of output shape (1)");
+  expect("Split", {I({}, {3}), matrix},
+         "<= split_dim < input rank (2), but got 3");
+  const Tensor three = B({3}, {true, false, true});
+  expect("SelectV2", {three, matrix, matrix},
+         "condition [3], then [2,2], and else [2,2] must be broadcastable");
+  expect("Select", {three, matrix, matrix},
+         "Number of batches of 'then' must match size of 'cond'");
+  expect("Select", {three, vector, matrix},
+         "'then' and 'else' must have the same size");
+  expect("BatchMatMulV2", {F({2, 1, 1}, {1, 2}), F({3, 1, 1}, {1, 2, 3})},
+         "In[0] and In[1] must have compatible batch dimensions: [2,1,1] vs. "
+         "[3,1,1]");
+  expect("MatrixSolve", {matrix, F({3, 1}, {1, 2, 3})},
+         "Input matrix and rhs are incompatible");
   expect("Transpose", {matrix, I({2}, {0, 0})}, "1 is missing from {0,0}.");
   expect("Transpose", {matrix, I({2}, {0, 5})}, "5 is out of range [0 .. 2)");
   expect("Cumsum", {vector, I({}, {3})},
@@ -263,6 +280,12 @@ TEST(MessagesTest, WordsOfBadIndicesAndShapes) {
   expect("ConcatV2", {F({1, 3}, {1, 2, 3}), F({1, 2}, {1, 2}), I({}, {0})},
          "ConcatOp : Dimension 1 in both shapes must be equal: "
          "shape[0] = [1,3] vs. shape[1] = [1,2]");
+  expect("ConcatV2", {matrix, vector, I({}, {0})},
+         "Ranks of all input tensors should match: shape[0] = [2,2] vs. "
+         "shape[1] = [3]");
+  expect("ConcatV2", {matrix, matrix, I({}, {2})},
+         "ConcatOp : Expected concatenating dimensions in the range [-2, 2), "
+         "but got 2");
 }
 
 }  // namespace
