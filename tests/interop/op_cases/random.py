@@ -2,6 +2,8 @@
 """Random ops: types, shapes and errors of all, values of the stateless ones."""
 import tensorflow.compat.v1 as tf
 
+from op_sweep_steps import Steps
+
 R = tf.raw_ops
 
 
@@ -33,3 +35,16 @@ def cases(s):
     s.add("RandomPoissonV2", lambda: R.RandomPoissonV2(shape=s.arg([3], "int32"), rate=s.arg([0.5, 20.0])), shape_only=True)
     s.add("ParameterizedTruncatedNormal", lambda: R.ParameterizedTruncatedNormal(shape=s.arg([4], "int32"), means=s.arg(0.0), stdevs=s.arg(1.0), minvals=s.arg(-1.0), maxvals=s.arg(1.0)), shape_only=True)
     s.add("dropout", lambda: tf.nn.dropout(s.rand([4, 4]), rate=0.5), shape_only=True)
+    for first in ([5, 0, 7], [-5, 0, 7], [-1, -1, 7]):
+        def generator(first=first):
+            state = tf.get_variable("state", initializer=tf.constant(first, tf.int64), use_resource=True)
+            read = R.RngReadAndSkip(resource=state.handle, alg=tf.constant(1), delta=s.arg(3, "uint64"))
+            bits = tf.bitcast(read, tf.uint64)
+            drawn = R.StatelessRandomNormalV2(shape=[3], key=bits[2:], counter=bits[:2], alg=tf.constant(1))
+            return Steps([[state.initializer], [read], [drawn], [state.read_value()], [read]])
+        s.add("generator_%d" % first[0], generator, (1e-5, 1e-5))
+    for alg, size in ((2, 3), (7, 3), (1, 2)):
+        def bad(alg=alg, size=size):
+            state = tf.get_variable("state", initializer=tf.zeros([size], tf.int64), use_resource=True)
+            return Steps([[state.initializer], [R.RngReadAndSkip(resource=state.handle, alg=s.arg(alg, "int32"), delta=s.arg(1, "uint64"))]])
+        s.add("generator_bad_%d_%d" % (alg, size), bad)

@@ -283,6 +283,34 @@ TEST(ResourceReadTest, GradientsOfRowsAndSlices) {
   EXPECT_TRUE(SameTensor(*got, F({3, 2}, {1, 1, 0, 1, 2, 2})));
 }
 
+// Recorded from TensorFlow.
+TEST(RngReadAndSkipTest, MovesTheCounterBy256ForEachDraw) {
+  Graph graph;
+  const Scope s(&graph);
+  const Output v = ops::InitializedResource(
+      s.WithName("v"), Tensor::Of<int64_t>({3}, {-5, 0, 7}));
+  const Output few = ops::InitializedResource(
+      s.WithName("few"), Tensor::Of<int64_t>({2}, {1, 2}));
+  Node* init = ops::VariablesInitializer(s);
+  const auto read = [&](Output state, int32_t alg, uint64_t delta) {
+    return s.Op("RngReadAndSkip").In(state).In(alg)
+        .In(Tensor::Of<uint64_t>({}, {delta})).Out();
+  };
+  const Output three = read(v, 1, 3), huge = read(v, 3, uint64_t{1} << 57);
+  const Output other = read(v, 2, 1), unknown = read(v, 7, 1);
+  const Output small = read(few, 1, 1);
+  ASSERT_TRUE(s.ok()) << s.status().ToString();
+  auto session = Session::Create(graph).value();
+  ASSERT_TRUE(session->RunTargets({init->name()}).ok());
+  const auto got = [&](Output x) { return session->Run({}, x).value(); };
+  EXPECT_TRUE(SameTensor(got(three), Tensor::Of<int64_t>({3}, {-5, 0, 7})));
+  EXPECT_TRUE(SameTensor(got(huge), Tensor::Of<int64_t>({3}, {763, 1, 7})));
+  EXPECT_TRUE(SameTensor(got(three), Tensor::Of<int64_t>({3}, {763, 3, 7})));
+  EXPECT_EQ(session->Run({}, other).code(), Code::kUnimplemented);
+  EXPECT_EQ(session->Run({}, unknown).code(), Code::kInvalidArgument);
+  EXPECT_EQ(session->Run({}, small).code(), Code::kInvalidArgument);
+}
+
 TEST(CountUpToTest, CountsToTheLimit) {
   for (const bool resource : {false, true}) {
     Graph graph;
