@@ -26,7 +26,8 @@ bool PlanBuilder::HasBranches() const {
   const auto& devices = environment_.devices->all();
   return environment_.options->optimize && environment_.depth == 0 &&
          !environment_.spans_tasks() && !plan_->has_replicas_ &&
-         !environment_.options->communication_lane && Threads() > 1 &&
+         !environment_.options->communication_lane &&
+         environment_.options->inter_op_threads != 1 && Threads() > 1 &&
          conditions_->count() == 0 &&
          std::ranges::all_of(
              devices, [](const Device& d) { return d.kind() == kCpu; }) &&

@@ -28,8 +28,8 @@ Result<SessionOptions> SessionOptionsFromText(
 Status ApplyConfigText(std::string_view text, SessionOptions* options,
                        std::vector<std::string>* ignored = nullptr);
 
-// Gives options that have their default value what the environment says;
-// Session::Create calls it. INVALID_ARGUMENT naming the variable.
+// Gives options that have their default value what the environment says, where
+// it is read; Session::Create calls it. INVALID_ARGUMENT naming the variable.
 Status ApplyEnvironment(SessionOptions* options);
 
 // "2x256MiB", or "2" of the default size.

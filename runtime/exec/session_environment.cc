@@ -157,6 +157,7 @@ constexpr std::array<OptionVariable, 17> kVariables = {{
 }  // namespace
 
 Status ApplyEnvironment(SessionOptions* options) {
+  if (!options->read_environment) return Ok();
   for (const OptionVariable& v : kVariables) {
     const char* text = std::getenv(v.name);
     if (!text || *text == '\0') continue;

@@ -3,7 +3,8 @@
 
 // SessionOptions: TensorFlow's ConfigProto in C++, plus what ranks need. From
 // its text form: session_config.h. An option that has its default value takes
-// that of its LOCKSTEP_... variable, if there is one (docs/devices.md).
+// that of its LOCKSTEP_... variable, if there is one (docs/devices.md), unless
+// read_environment is off.
 //
 //   SessionOptions options;
 //   options.intra_op_threads = 2;
@@ -43,9 +44,13 @@ struct GpuOptions {
 };
 
 struct SessionOptions {
+  // Off: an option says what it says, its default value too.
+  bool read_environment = true;
   std::string session_name;  // for messages; empty: a number
   // Threads of the session's runs; 0: the process's affinity mask.
   int intra_op_threads = 0;
+  // 1: ops of the CPU run one after the other; else branches of small ops may
+  // run beside each other, each on one of those threads.
   int inter_op_threads = 0;
   std::map<std::string, int> device_count;
   bool allow_soft_placement = false;

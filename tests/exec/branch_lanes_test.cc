@@ -27,7 +27,8 @@ struct TwoRows {
       : root(&graph) {
     x = ops::Placeholder(root.WithName("x"), kFloat, {64, 64});
     Output a = x;
-    for (int i = 0; i < length; ++i) a = ops::Tanh(root, ops::Mul(root, a, 1.1f));
+    for (int i = 0; i < length; ++i)
+      a = ops::Tanh(root, ops::Mul(root, a, 1.1f));
     Output b = one_after_the_other ? a : x;
     for (int i = 0; i < length; ++i) {
       b = ops::Sigmoid(root, ops::Sub(root, b, 0.3f));
@@ -88,14 +89,16 @@ TEST(BranchLanesTest, PlansOfTwoThreadsHaveTwoLanesAndTheSameValues) {
     v = static_cast<float>(seed >> 8) / (1 << 24);
   }
   std::vector<Tensor> got;
-  for (const int threads : {1, 2}) {
+  for (const auto& [threads, beside] :
+       {std::pair(1, 2), std::pair(2, 1), std::pair(2, 0), std::pair(2, 2)}) {
     SessionOptions options;
     options.intra_op_threads = threads;
+    options.inter_op_threads = beside;
     auto session = Session::Create(graph, options);
     ASSERT_TRUE(session.ok()) << session.status().ToString();
     const auto info = (*session)->Explain({{"x:0", in}}, {"y:0"}, {});
     ASSERT_TRUE(info.ok()) << info.status().ToString();
-    if (threads == 1) {
+    if (threads == 1 || beside == 1) {
       EXPECT_THAT(info->steps, Not(Contains(HasSubstr("beside"))));
     } else {
       EXPECT_THAT(info->steps, Contains(HasSubstr("on /cpu:0 beside")));
@@ -122,9 +125,10 @@ TEST(BranchLanesTest, AFailureBesideIsTheRunsError) {
   for (int i = 0; i < 60; ++i) {
     b = ops::Softmax(s, ops::MatMul(s, x, b));
     if (i == 30) {
-      b = ops::Add(s, b, ops::Mean(s, ops::Gather(s.WithName("picked"), b,
-                                                    indices, 0),
-                                   {0, 1}));
+      b = ops::Add(
+          s, b,
+          ops::Mean(s, ops::Gather(s.WithName("picked"), b, indices, 0),
+                    {0, 1}));
     }
   }
   ops::Add(s.WithName("y"), a, b);
@@ -137,9 +141,9 @@ TEST(BranchLanesTest, AFailureBesideIsTheRunsError) {
   std::ranges::fill(in.flat<float>(), 0.1f);
   const auto run = [&](int32_t index) {
     return (*session)
-        ->RunOne({{"x:0", in},
-                  {"i:0", Tensor::Of<int32_t>({4}, {0, 1, 2, index})}},
-                 "y:0")
+        ->RunOne(
+            {{"x:0", in}, {"i:0", Tensor::Of<int32_t>({4}, {0, 1, 2, index})}},
+            "y:0")
         .status();
   };
   EXPECT_TRUE(run(3).ok());

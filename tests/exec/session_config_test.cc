@@ -277,6 +277,19 @@ TEST(SessionEnvironmentTest, OptionsGoBeforeTheEnvironment) {
   EXPECT_EQ(o.device_count.at("GPU"), 1);
 }
 
+TEST(SessionEnvironmentTest, SessionsMayLeaveItUnread) {
+  Environment environment;
+  environment.Set("ALLOW_SOFT_PLACEMENT", "1");
+  environment.Set("VIRTUAL_GPUS", "none");  // bad, and not seen
+  Graph graph;
+  ops::Const(Scope(&graph).WithName("c").WithDevice("/gpu:0"), Tensor(1.0f));
+  SessionOptions o;
+  o.read_environment = false;
+  auto session = Session::Create(graph, o);
+  ASSERT_TRUE(session.ok()) << session.status().ToString();
+  EXPECT_EQ((*session)->RunOne({}, "c:0").code(), Code::kInvalidArgument);
+}
+
 TEST(SessionEnvironmentTest, ABadVariableIsNamedBySessions) {
   for (const auto& [name, value] : {std::pair{"VIRTUAL_GPUS", "many"},
                                     {"ALLOW_GROWTH", "yes"},
