@@ -10,7 +10,7 @@
 #include "ops/conv/conv_attrs.h"
 #include "ops/conv/conv_flops.h"
 #include "ops/conv/conv_kernel.h"
-#include "runtime/graph/passes/rewrite.h"
+#include "ops/dnnl/fuse_epilogue.h"
 
 namespace lockstep {
 namespace {
@@ -60,58 +60,29 @@ OpBuilder FusedConvOp() {
 }
 const OpRegistrar kFusedConv = FusedConvOp();
 
-// A convolution that a bias, a Cast or Relu joins; null when it is none.
-Node* ConvBehind(RewriteContext& c, Output image) {
-  Node* conv = c.Producer(image, "Conv2D");
-  if (!conv) conv = c.Producer(image, "_FusedConv2D");
-  if (!conv || !c.OnlyUse(image) || c.IsFed(c.node())) return nullptr;
-  const DType dtype = conv->Attr<DType>("T");
-  const bool fast =
-      dtype == kFloat || (dtype == kBfloat16 && detail::DnnlHasBfloat16());
-  return fast && !GetOr(conv->attrs(), "relu", false) ? conv : nullptr;
-}
-
-// The node becomes `conv` with one thing more.
-Result<bool> Join(RewriteContext& c, Node* conv, std::vector<Output> inputs,
-                  bool relu) {
-  Node* n = c.node();
-  AttrMap attrs = conv->attrs();
-  attrs["num_args"] = static_cast<int64_t>(inputs.size()) - 2;
-  attrs["Tout"] = n->output_type(0);
-  attrs["relu"] = relu;
-  LS_ASSIGN_OR_RETURN(Node * fused, c.Add(n->name() + "/fused", "_FusedConv2D",
-                                          std::move(inputs), std::move(attrs)));
-  c.Replace(n->output(0), fused->output(0));
-  return true;
-}
+AttrMap AttrsOf(const Node& conv) { return conv.attrs(); }
+constexpr detail::EpilogueOps kOps{"Conv2D", "_FusedConv2D", AttrsOf};
 
 Result<bool> FuseBias(RewriteContext& c) {
   const Node* bias = c.node();
-  Node* conv = ConvBehind(c, bias->input(0));
+  const Node* conv = detail::ProducerToJoin(c, bias->input(0), kOps);
   if (!conv || conv->num_inputs() != 2 ||
       bias->Attr<std::string>("data_format") !=
           conv->Attr<std::string>("data_format")) {
     return false;
   }
-  return Join(c, conv, {conv->input(0), conv->input(1), bias->input(1)}, false);
+  return detail::JoinEpilogue(
+      c, kOps, *conv, {conv->input(0), conv->input(1), bias->input(1)}, false);
 }
 LOCKSTEP_REWRITE("BiasAdd", FuseBias);
 
 Result<bool> FuseRelu(RewriteContext& c) {
-  Node* conv = ConvBehind(c, c.node()->input(0));
-  if (!conv || conv->op() != "_FusedConv2D") return false;
-  return Join(c, conv, conv->inputs(), true);
+  return detail::FuseReluInto(c, kOps);
 }
 LOCKSTEP_REWRITE("Relu", FuseRelu);
 
-// A convolution of BFloat16 that is read as float is never rounded.
 Result<bool> FuseCast(RewriteContext& c) {
-  if (c.node()->output_type(0) != kFloat) return false;
-  Node* conv = ConvBehind(c, c.node()->input(0));
-  if (!conv || conv->num_inputs() != 2 || conv->output_type(0) != kBfloat16) {
-    return false;
-  }
-  return Join(c, conv, conv->inputs(), false);
+  return detail::FuseCastInto(c, kOps);
 }
 LOCKSTEP_REWRITE("Cast", FuseCast);
 LOCKSTEP_FLOPS("_FusedConv2D", detail::ForwardFlops<>);

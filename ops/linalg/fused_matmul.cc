@@ -7,9 +7,9 @@
 // them, and for Cast(MatMul) from BFloat16 to float, when nothing else reads
 // what is in between.
 
+#include "ops/dnnl/fuse_epilogue.h"
 #include "ops/linalg/matmul_kernel.h"
 #include "runtime/graph/node_work.h"
-#include "runtime/graph/passes/rewrite.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
@@ -60,42 +60,21 @@ OpBuilder FusedMatMulOp() {
 }
 const OpRegistrar kFusedMatMul = FusedMatMulOp();
 
-// A product that a bias, a Cast or Relu joins; null when it is none.
-Node* ProductBehind(RewriteContext& c, Output product) {
-  Node* mm = c.Producer(product, "MatMul");
-  if (!mm) mm = c.Producer(product, "_FusedMatMul");
-  if (!mm || !c.OnlyUse(product) || c.IsFed(c.node())) return nullptr;
-  const DType dtype = mm->input(0).dtype();
-  const bool fast =
-      dtype == kFloat || (dtype == kBfloat16 && detail::DnnlHasBfloat16());
-  return fast && !GetOr(mm->attrs(), "relu", false) ? mm : nullptr;
+AttrMap AttrsOf(const Node& mm) {
+  return {{"T", BaseOf(mm.input(0).dtype())},
+          {"transpose_a", mm.Attr<bool>("transpose_a")},
+          {"transpose_b", mm.Attr<bool>("transpose_b")}};
 }
-
-// The node becomes `mm` with one thing more.
-Result<bool> Join(RewriteContext& c, Node* mm, std::vector<Output> inputs,
-                  bool relu) {
-  Node* n = c.node();
-  const auto biases = static_cast<int64_t>(inputs.size()) - 2;
-  LS_ASSIGN_OR_RETURN(
-      Node * fused,
-      c.Add(n->name() + "/fused", "_FusedMatMul", std::move(inputs),
-            {{"num_args", biases},
-             {"T", BaseOf(mm->input(0).dtype())},
-             {"Tout", n->output_type(0)},
-             {"transpose_a", mm->Attr<bool>("transpose_a")},
-             {"transpose_b", mm->Attr<bool>("transpose_b")},
-             {"relu", relu}}));
-  c.Replace(n->output(0), fused->output(0));
-  return true;
-}
+constexpr detail::EpilogueOps kOps{"MatMul", "_FusedMatMul", AttrsOf};
 
 Result<bool> Fuse(RewriteContext& c, Output product, Output bias) {
-  Node* mm = ProductBehind(c, product);
+  const Node* mm = detail::ProducerToJoin(c, product, kOps);
   if (!mm || mm->num_inputs() != 2 ||
       bias.shape() != Shape{mm->output_shape(0).dim(1)}) {
     return false;
   }
-  return Join(c, mm, {mm->input(0), mm->input(1), bias}, false);
+  return detail::JoinEpilogue(c, kOps, *mm, {mm->input(0), mm->input(1), bias},
+                              false);
 }
 
 Result<bool> FuseBiasAdd(RewriteContext& c) {
@@ -111,20 +90,12 @@ LOCKSTEP_REWRITE("Add", FuseAdd);
 LOCKSTEP_REWRITE("AddV2", FuseAdd);
 
 Result<bool> FuseRelu(RewriteContext& c) {
-  Node* mm = ProductBehind(c, c.node()->input(0));
-  if (!mm || mm->op() != "_FusedMatMul") return false;
-  return Join(c, mm, mm->inputs(), true);
+  return detail::FuseReluInto(c, kOps);
 }
 LOCKSTEP_REWRITE("Relu", FuseRelu);
 
-// A product of BFloat16 that is read as float is never rounded.
 Result<bool> FuseCast(RewriteContext& c) {
-  if (c.node()->output_type(0) != kFloat) return false;
-  Node* mm = ProductBehind(c, c.node()->input(0));
-  if (!mm || mm->num_inputs() != 2 || mm->output_type(0) != kBfloat16) {
-    return false;
-  }
-  return Join(c, mm, mm->inputs(), false);
+  return detail::FuseCastInto(c, kOps);
 }
 LOCKSTEP_REWRITE("Cast", FuseCast);
 LOCKSTEP_FLOPS("_FusedMatMul", ProductFlops);

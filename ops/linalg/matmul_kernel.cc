@@ -76,8 +76,7 @@ Status BuildProgram(MatMulState& s) {
   });
 }
 
-// --- Small products of BFloat16 with something behind them: made of floats
-// ----
+// --- Small products of BFloat16 with an epilogue, made of floats -----------
 
 // Where the operands are as floats, in the scratch memory, in bytes.
 struct Widened {

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/dnnl/fuse_epilogue.h"
+
+#include "ops/dnnl/dnnl.h"
+
+namespace lockstep::detail {
+
+Node* ProducerToJoin(RewriteContext& c, Output result, const EpilogueOps& ops) {
+  Node* made = c.Producer(result, ops.plain);
+  if (!made) made = c.Producer(result, ops.fused);
+  if (!made || !c.OnlyUse(result) || c.IsFed(c.node())) return nullptr;
+  const DType type = BaseOf(made->input(0).dtype());
+  const bool fast = type == kFloat || (type == kBfloat16 && DnnlHasBfloat16());
+  return fast && !GetOr(made->attrs(), "relu", false) ? made : nullptr;
+}
+
+Result<bool> JoinEpilogue(RewriteContext& c, const EpilogueOps& ops,
+                          const Node& producer, std::vector<Output> inputs,
+                          bool relu) {
+  Node* n = c.node();
+  AttrMap attrs = ops.attrs(producer);
+  attrs["num_args"] = static_cast<int64_t>(inputs.size()) - 2;
+  attrs["Tout"] = n->output_type(0);
+  attrs["relu"] = relu;
+  LS_ASSIGN_OR_RETURN(Node * fused, c.Add(n->name() + "/fused", ops.fused,
+                                          std::move(inputs), std::move(attrs)));
+  c.Replace(n->output(0), fused->output(0));
+  return true;
+}
+
+Result<bool> FuseReluInto(RewriteContext& c, const EpilogueOps& ops) {
+  const Node* made = ProducerToJoin(c, c.node()->input(0), ops);
+  if (!made || made->op() != ops.fused) return false;
+  return JoinEpilogue(c, ops, *made, made->inputs(), true);
+}
+
+// A result of BFloat16 that is read as float is never rounded.
+Result<bool> FuseCastInto(RewriteContext& c, const EpilogueOps& ops) {
+  if (c.node()->output_type(0) != kFloat) return false;
+  const Node* made = ProducerToJoin(c, c.node()->input(0), ops);
+  if (!made || made->num_inputs() != 2 || made->output_type(0) != kBfloat16) {
+    return false;
+  }
+  return JoinEpilogue(c, ops, *made, made->inputs(), false);
+}
+
+}  // namespace lockstep::detail

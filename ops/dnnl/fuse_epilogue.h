@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What rewrite rules of products and convolutions share: a bias, Relu, or the
+// Cast of a BFloat16 result to float, when nothing else reads what is in
+// between, becomes part of the primitive that makes it. Functions of any
+// thread.
+//
+//   constexpr EpilogueOps kOps{"MatMul", "_FusedMatMul", FusedAttrs};
+//   Result<bool> FuseRelu(RewriteContext& c) { return FuseReluInto(c, kOps); }
+//   LOCKSTEP_REWRITE("Relu", FuseRelu);
+
+#include <vector>
+
+#include "runtime/graph/passes/rewrite.h"
+
+namespace lockstep::detail {
+
+// Both take two operands and give one output, of type T and, fused, of Tout;
+// the fused one takes num_args biases behind them and has `relu`.
+struct EpilogueOps {
+  const char* plain;
+  const char* fused;
+  // Of the fused op, those of either that stay.
+  AttrMap (*attrs)(const Node& node);
+};
+
+// What makes `result` by one of the ops, if what reads it can join it: null
+// where it ends in Relu, others read it, or oneDNN has no primitive for it.
+Node* ProducerToJoin(RewriteContext& c, Output result, const EpilogueOps& ops);
+
+// c.node() becomes the fused form of `producer` on these inputs. True.
+Result<bool> JoinEpilogue(RewriteContext& c, const EpilogueOps& ops,
+                          const Node& producer, std::vector<Output> inputs,
+                          bool relu);
+
+// Rules at Relu and at Cast.
+Result<bool> FuseReluInto(RewriteContext& c, const EpilogueOps& ops);
+Result<bool> FuseCastInto(RewriteContext& c, const EpilogueOps& ops);
+
+}  // namespace lockstep::detail
