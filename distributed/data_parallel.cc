@@ -209,18 +209,16 @@ Status Rewriter::BroadcastFromRoot() {
 // The names of the variables that the plan updates by gradients.
 std::vector<std::string> Rewriter::TrainedVariables() const {
   std::set<std::string> names;
-  const auto add = [&](const Node& variable) {
-    const auto* shared = GetIf<std::string>(variable.attrs(), "shared_name");
-    names.insert(shared && !shared->empty() ? *shared : variable.name());
-  };
   for (const Node* node : graph_.nodes()) {
     if (node->traits().applies_gradient < 0 && RowsOf(*node).values < 0) {
       continue;
     }
     const Output variable = VariableBehind(node->input(0));
-    if (variable.defined()) add(*variable.node);
+    if (variable.defined()) names.insert(VariableName(*variable.node));
   }
-  for (const Node* variable : found_.composed) add(*variable);
+  for (const Node* variable : found_.composed) {
+    names.insert(VariableName(*variable));
+  }
   return {names.begin(), names.end()};
 }
 

@@ -16,11 +16,6 @@ constexpr size_t kMaxShapes = 4;
 
 }  // namespace
 
-std::string VariableName(const Node& variable) {
-  auto* shared = GetIf<std::string>(variable.attrs(), "shared_name");
-  return shared && !shared->empty() ? *shared : variable.name();
-}
-
 std::vector<const Node*> HandlesOf(const Node& n) {
   std::vector<const Node*> variables;
   for (int i = 0; i < n.num_inputs(); ++i) {

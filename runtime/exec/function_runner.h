@@ -24,9 +24,6 @@ namespace lockstep {
 // for inputs that are values.
 std::vector<const Node*> HandlesOf(const Node& n);
 
-// By which the session knows the variable of a node.
-std::string VariableName(const Node& variable);
-
 class FunctionRunner {
  public:
   // `variables[i]` as HandlesOf gives them, for the function's arguments.

@@ -39,8 +39,7 @@ class Scheduler {
         for (const VariableRead& read : uses.reads) OrderRead(read, writer);
       }
     }
-    LS_ASSIGN_OR_RETURN(schedule_.order,
-                        graph_.TopologicalOrder(Arrivals()));
+    LS_ASSIGN_OR_RETURN(schedule_.order, graph_.TopologicalOrder(Arrivals()));
     return std::move(schedule_);
   }
 
@@ -231,6 +230,11 @@ Output VariableBehind(Output o) {
     }
   }
   return o;
+}
+
+std::string VariableName(const Node& variable) {
+  const auto* shared = GetIf<std::string>(variable.attrs(), "shared_name");
+  return shared && !shared->empty() ? *shared : variable.name();
 }
 
 Result<Schedule> MakeSchedule(PlanGraph* plan) { return Scheduler(plan).Run(); }

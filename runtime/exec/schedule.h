@@ -28,5 +28,7 @@ Result<Schedule> MakeSchedule(PlanGraph* plan);
 // The output of a `variable` node that `o` refers to, following references and
 // alias nodes; undefined when it is no variable.
 Output VariableBehind(Output o);
+// By which the session knows the variable of such a node.
+std::string VariableName(const Node& variable);
 
 }  // namespace lockstep
