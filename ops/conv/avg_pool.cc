@@ -34,45 +34,119 @@ Status AvgPoolGradPrepare(PrepareContext& p) {
   return Ok();
 }
 
+// Numbers of an image's row at a time: over the height of windows they are one
+// array, however few the channels are.
+constexpr int64_t kPoolRow = 2048;
+// Too few for a loop of vectors.
+constexpr int64_t kFewChannels = 16;
+
+// Windows [first, last) of a row of them, for so many channels, and the columns
+// [begin, end) of the image that they cover.
+struct PoolPart {
+  int64_t first, last, begin, end;
+
+  PoolPart(const PoolDims& d, int64_t from, int64_t channels) : first(from) {
+    const int64_t columns = std::max(kPoolRow / channels, d.w.size);
+    last = std::min(d.w.out, first + (columns - d.w.size) / d.w.stride + 1);
+    const int64_t left = first * d.w.stride - d.w.pad_before;
+    const int64_t right = (last - 1) * d.w.stride - d.w.pad_before + d.w.size;
+    begin = std::clamp<int64_t>(left, 0, d.w.in);
+    end = std::clamp(right, begin, d.w.in);
+  }
+};
+
+// f(part, first channel, number of channels), over a row of windows.
+template <class F>
+inline __attribute__((always_inline)) void ForPoolParts(const PoolDims& d,
+                                                        const F& f) {
+  const int64_t most = std::max<int64_t>(1, kPoolRow / d.w.size);
+  for (int64_t c = 0; c < d.channels; c += most) {
+    const int64_t channels = std::min(most, d.channels - c);
+    for (int64_t ow = 0; ow < d.w.out;) {
+      const PoolPart part(d, ow, channels);
+      f(part, c, channels);
+      ow = part.last;
+    }
+  }
+}
+
+template <class T, class A>
+inline __attribute__((always_inline)) void AddTo(A* sum, const T* x,
+                                                 int64_t n) {
+  for (int64_t i = 0; i < n; ++i) sum[i] += A(x[i]);
+}
+template <class T, class A>
+inline __attribute__((always_inline)) void AddFrom(const A* sum, T* x,
+                                                   int64_t n) {
+  for (int64_t i = 0; i < n; ++i) x[i] = T(A(x[i]) + sum[i]);
+}
+
 template <class T>
 LS_SIMD_CLONES void MeanRow(const PoolDims& d, const T* x, int64_t oh, T* y) {
   using A = ArithmeticType<T>;
-  A sum[kPoolBlock];
-  for (int64_t ow = 0; ow < d.w.out; ++ow) {
-    const PoolRange r(d, oh, ow);
-    const A count = static_cast<A>(std::max<int64_t>(1, r.count()));
-    for (int64_t c = 0; c < d.channels; c += kPoolBlock) {
-      const int64_t width = std::min(kPoolBlock, d.channels - c);
-      for (int64_t i = 0; i < width; ++i) sum[i] = 0;
-      for (int64_t h = r.h0; h < r.h1; ++h) {
-        for (int64_t w = r.w0; w < r.w1; ++w) {
-          const T* from = x + (h * d.w.in + w) * d.channels + c;
-          for (int64_t i = 0; i < width; ++i) sum[i] += A(from[i]);
-        }
+  A sum[kPoolRow], total[kPoolRow];
+  ForPoolParts(d, [&](const PoolPart& p, int64_t c, int64_t channels) {
+    const PoolRange rows(d, oh, p.first);
+    const bool whole = channels == d.channels;
+    const int64_t columns = p.end - p.begin;
+    std::fill_n(sum, columns * channels, A(0));
+    for (int64_t h = rows.h0; h < rows.h1; ++h) {
+      const T* from = x + (h * d.w.in + p.begin) * d.channels + c;
+      if (whole) AddTo(sum, from, columns * channels);
+      for (int64_t w = 0; !whole && w < columns; ++w) {
+        AddTo(sum + w * channels, from + w * d.channels, channels);
       }
-      T* to = y + ow * d.channels + c;
-      for (int64_t i = 0; i < width; ++i) to[i] = T(sum[i] / count);
     }
-  }
+    for (int64_t ow = p.first; ow < p.last; ++ow) {
+      const PoolRange r(d, oh, ow);
+      const A count = static_cast<A>(std::max<int64_t>(1, r.count()));
+      const A* at = sum + (r.w0 - p.begin) * channels;
+      T* to = y + ow * d.channels + c;
+      const int64_t width = r.w1 - r.w0;
+      if (channels < kFewChannels) {
+        for (int64_t i = 0; i < channels; ++i) {
+          A mean = 0;
+          for (int64_t w = 0; w < width; ++w) mean += at[w * channels + i];
+          to[i] = T(mean / count);
+        }
+        continue;
+      }
+      std::fill_n(total, channels, A(0));
+      for (int64_t w = 0; w < width; ++w) {
+        AddTo(total, at + w * channels, channels);
+      }
+      for (int64_t i = 0; i < channels; ++i) to[i] = T(total[i] / count);
+    }
+  });
 }
 
 template <class T>
 LS_SIMD_CLONES void SpreadRow(const PoolDims& d, const T* dy, int64_t oh,
                               T* dx) {
   using A = ArithmeticType<T>;
-  for (int64_t ow = 0; ow < d.w.out; ++ow) {
-    const PoolRange r(d, oh, ow);
-    const A share = A(1) / static_cast<A>(std::max<int64_t>(1, r.count()));
-    const T* from = dy + ow * d.channels;
-    for (int64_t h = r.h0; h < r.h1; ++h) {
+  A sum[kPoolRow];
+  ForPoolParts(d, [&](const PoolPart& p, int64_t c, int64_t channels) {
+    const bool whole = channels == d.channels;
+    const int64_t columns = p.end - p.begin;
+    std::fill_n(sum, columns * channels, A(0));
+    for (int64_t ow = p.first; ow < p.last; ++ow) {
+      const PoolRange r(d, oh, ow);
+      const A share = A(1) / static_cast<A>(std::max<int64_t>(1, r.count()));
+      const T* from = dy + ow * d.channels + c;
       for (int64_t w = r.w0; w < r.w1; ++w) {
-        T* to = dx + (h * d.w.in + w) * d.channels;
-        for (int64_t c = 0; c < d.channels; ++c) {
-          to[c] = T(A(to[c]) + A(from[c]) * share);
-        }
+        A* to = sum + (w - p.begin) * channels;
+        for (int64_t i = 0; i < channels; ++i) to[i] += A(from[i]) * share;
       }
     }
-  }
+    const PoolRange rows(d, oh, p.first);
+    for (int64_t h = rows.h0; h < rows.h1; ++h) {
+      T* to = dx + (h * d.w.in + p.begin) * d.channels + c;
+      if (whole) AddFrom(sum, to, columns * channels);
+      for (int64_t w = 0; !whole && w < columns; ++w) {
+        AddFrom(sum + w * channels, to + w * d.channels, channels);
+      }
+    }
+  });
 }
 
 template <class T>

@@ -171,6 +171,63 @@ TEST(AvgPoolTest, CountsOnlyWhatIsInside) {
   }
 }
 
+// By the definition: rows that are cut into parts, channels too.
+TEST(AvgPoolTest, OfFewAndManyChannels) {
+  struct Case {
+    int64_t height, width, channels, rows, columns, stride;
+    const char* padding;
+  };
+  for (const Case& c :
+       {Case{5, 1500, 3, 2, 2, 2, "SAME"}, Case{6, 300, 15, 2, 5, 3, "VALID"},
+        Case{4, 70, 64, 3, 3, 1, "SAME"}, Case{3, 5, 1500, 2, 2, 1, "SAME"},
+        Case{2, 9, 3000, 1, 3, 3, "VALID"}}) {
+    const Tensor x = Numbers(kFloat, {2, c.height, c.width, c.channels}, -1, 1);
+    const auto pool =
+        Avg({1, c.rows, c.columns, 1}, {1, c.stride, c.stride, 1}, c.padding);
+    const Tensor y = EvaluateOne({x}, pool);
+    const Tensor dy = Numbers(kFloat, y.shape(), -1, 1, 7);
+    const Tensor dx = EvaluateOne({x, dy}, GradientOf(pool));
+    const int64_t oh = y.shape().dim(1), ow = y.shape().dim(2);
+    const auto before = [&](int64_t in, int64_t out, int64_t size) {
+      return std::max<int64_t>(0, (out - 1) * c.stride + size - in) / 2;
+    };
+    const int64_t top = before(c.height, oh, c.rows);
+    const int64_t left = before(c.width, ow, c.columns);
+    std::vector<double> sums(static_cast<size_t>(x.NumElements()));
+    double worst = 0;
+    for (int64_t at = 0; at < y.NumElements(); ++at) {
+      const int64_t channel = at % c.channels, w = at / c.channels % ow;
+      const int64_t h = at / c.channels / ow % oh;
+      const int64_t image = at / c.channels / ow / oh;
+      std::vector<size_t> inside;
+      for (int64_t i = 0; i < c.rows * c.columns; ++i) {
+        const int64_t row = h * c.stride - top + i / c.columns;
+        const int64_t column = w * c.stride - left + i % c.columns;
+        if (row < 0 || row >= c.height || column < 0 || column >= c.width) {
+          continue;
+        }
+        inside.push_back(static_cast<size_t>(
+            ((image * c.height + row) * c.width + column) * c.channels +
+            channel));
+      }
+      const auto count = static_cast<double>(inside.size());
+      double mean = 0;
+      for (const size_t i : inside) {
+        mean += x.flat<float>()[i] / count;
+        sums[i] += dy.flat<float>()[static_cast<size_t>(at)] / count;
+      }
+      worst = std::max(
+          worst, std::abs(mean - y.flat<float>()[static_cast<size_t>(at)]));
+    }
+    EXPECT_LT(worst, 1e-6) << c.channels;
+    worst = 0;
+    for (size_t i = 0; i < sums.size(); ++i) {
+      worst = std::max(worst, std::abs(sums[i] - dx.flat<float>()[i]));
+    }
+    EXPECT_LT(worst, 2e-6) << c.channels;
+  }
+}
+
 TEST(AvgPoolTest, GradientOfTheGradientIsAvgPool) {
   const auto build = [](const Scope& s, const std::vector<Output>& in) {
     return std::vector<Output>{s.Op("AvgPoolGrad")
