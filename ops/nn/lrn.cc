@@ -9,8 +9,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "ops/math/elementwise.h"
+#include "ops/math/vector_math.h"
 #include "ops/nn/nn.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/shape_context.h"
@@ -52,31 +54,86 @@ Status LrnPrepare(PrepareContext& p) {
   return Ok();
 }
 
-// The norm of channel c of a row: few channels are summed anew for each.
-template <class T>
-float NormAt(const LrnState& s, const T* x, int64_t c) {
-  float sum = 0;
-  const int64_t last = std::min(s.channels - 1, c + s.radius);
-  for (int64_t k = std::max<int64_t>(0, c - s.radius); k <= last; ++k) {
-    const float v = float(x[k]);
-    sum += v * v;
+// A row's channels with the radius' zeros before and behind them, and what is
+// made of them, in floats. Of one thread; whole blocks long.
+struct LrnRow {
+  explicit LrnRow(const LrnState& s)
+      : size((s.channels + kBlock - 1) / kBlock * kBlock),
+        around(static_cast<size_t>(size + 2 * s.radius)),
+        norm(static_cast<size_t>(size), 1.0f),
+        power(static_cast<size_t>(size)),
+        sum(static_cast<size_t>(size)) {}
+
+  static constexpr int64_t kBlock = detail::kVectorBlock;
+  int64_t size;
+  std::vector<float> around, norm, power, sum;
+};
+
+// sum[c] = around[c] + ... + around[c + 2 radius]
+LS_SIMD_CLONES void SumWindows(const float* around, int64_t radius, int64_t n,
+                               float* sum) {
+  std::fill_n(sum, n, 0.0f);
+  for (int64_t k = 0; k <= 2 * radius; ++k) {
+#pragma omp simd
+    for (int64_t c = 0; c < n; ++c) sum[c] += around[c + k];
   }
-  return s.bias + s.alpha * sum;
+}
+
+// norm^-beta; the usual powers are roots.
+LS_SIMD_CLONES void LrnPowers(const float* norm, float beta, int64_t n,
+                              float* power) {
+  if (beta == 0.5f) {
+#pragma omp simd
+    for (int64_t c = 0; c < n; ++c) power[c] = 1 / std::sqrt(norm[c]);
+  } else if (beta == 0.75f) {
+#pragma omp simd
+    for (int64_t c = 0; c < n; ++c) {
+      const float root = std::sqrt(norm[c]);
+      power[c] = 1 / (root * std::sqrt(root));
+    }
+  } else {
+#pragma omp simd
+    for (int64_t c = 0; c < n; ++c) power[c] = vm::Pow(norm[c], -beta);
+  }
+}
+
+// norm = bias + alpha * the sum of squares near the channel, and its power.
+template <class T>
+LS_SIMD_CLONES void LrnNorms(const LrnState& s, const T* x, LrnRow* row) {
+  float* squares = row->around.data() + s.radius;
+  for (int64_t c = 0; c < s.channels; ++c) {
+    const float v = float(x[c]);
+    squares[c] = v * v;
+  }
+  SumWindows(row->around.data(), s.radius, row->size, row->sum.data());
+  for (int64_t c = 0; c < s.channels; ++c) {
+    row->norm[static_cast<size_t>(c)] =
+        s.bias + s.alpha * row->sum[static_cast<size_t>(c)];
+  }
+  LrnPowers(row->norm.data(), s.beta, row->size, row->power.data());
+}
+
+template <class F>
+void ForLrnRows(const LrnState& s, const F& f) {
+  const int64_t grain =
+      std::max<int64_t>(1, kCostlyGrain / std::max<int64_t>(1, s.channels));
+  // One for each thread, made where running out of memory is an error.
+  std::vector<LrnRow> rows(static_cast<size_t>(Threads()), LrnRow(s));
+  ParallelFor(s.rows, grain, [&](int64_t begin, int64_t end) {
+    LrnRow& row = rows[static_cast<size_t>(omp_get_thread_num())];
+    for (int64_t r = begin; r < end; ++r) f(r * s.channels, &row);
+  });
 }
 
 template <class T>
 Status LrnRun(KernelContext& k) {
   const LrnState& s = k.state<LrnState>();
-  const int64_t grain =
-      std::max<int64_t>(1, kCostlyGrain / std::max<int64_t>(1, s.channels));
-  ParallelFor(s.rows, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const T* x = k.in<T>(0) + r * s.channels;
-      T* y = k.out<T>(0) + r * s.channels;
-      for (int64_t c = 0; c < s.channels; ++c) {
-        y[c] = T(float(x[c]) * std::pow(NormAt(s, x, c), -s.beta));
-      }
-    }
+  ForLrnRows(s, [&](int64_t at, LrnRow* row) {
+    const T* x = k.in<T>(0) + at;
+    T* y = k.out<T>(0) + at;
+    LrnNorms(s, x, row);
+    const float* power = row->power.data();
+    for (int64_t c = 0; c < s.channels; ++c) y[c] = T(float(x[c]) * power[c]);
   });
   return Ok();
 }
@@ -84,29 +141,29 @@ Status LrnRun(KernelContext& k) {
 // dx[k] = dy[k] norm[k]^-beta
 //         - 2 alpha beta x[k] * sum over j near k of dy[j] y[j] / norm[j]
 template <class T>
-void LrnGradRow(const LrnState& s, const T* dy, const T* x, const T* y, T* dx) {
+LS_SIMD_CLONES void LrnGradRow(const LrnState& s, const T* dy, const T* x,
+                               const T* y, T* dx, LrnRow* row) {
+  LrnNorms(s, x, row);
+  const float* norm = row->norm.data();
+  const float* power = row->power.data();
+  float* near = row->around.data() + s.radius;
   for (int64_t c = 0; c < s.channels; ++c) {
-    float sum = 0;
-    const int64_t last = std::min(s.channels - 1, c + s.radius);
-    for (int64_t j = std::max<int64_t>(0, c - s.radius); j <= last; ++j) {
-      sum += float(dy[j]) * float(y[j]) / NormAt(s, x, j);
-    }
-    dx[c] = T(float(dy[c]) * std::pow(NormAt(s, x, c), -s.beta) -
-              2 * s.alpha * s.beta * float(x[c]) * sum);
+    near[c] = float(dy[c]) * float(y[c]) / norm[c];
+  }
+  SumWindows(row->around.data(), s.radius, row->size, row->sum.data());
+  const float* sum = row->sum.data();
+  const float factor = 2 * s.alpha * s.beta;
+  for (int64_t c = 0; c < s.channels; ++c) {
+    dx[c] = T(float(dy[c]) * power[c] - factor * float(x[c]) * sum[c]);
   }
 }
 
 template <class T>
 Status LrnGradRun(KernelContext& k) {
   const LrnState& s = k.state<LrnState>();
-  const int64_t grain =
-      std::max<int64_t>(1, kCostlyGrain / 8 / std::max<int64_t>(1, s.channels));
-  ParallelFor(s.rows, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const int64_t at = r * s.channels;
-      LrnGradRow(s, k.in<T>(0) + at, k.in<T>(1) + at, k.in<T>(2) + at,
-                 k.out<T>(0) + at);
-    }
+  ForLrnRows(s, [&](int64_t at, LrnRow* row) {
+    LrnGradRow(s, k.in<T>(0) + at, k.in<T>(1) + at, k.in<T>(2) + at,
+               k.out<T>(0) + at, row);
   });
   return Ok();
 }
