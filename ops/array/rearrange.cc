@@ -152,6 +152,19 @@ Status PrepareRoll(PrepareContext& c) {
   return Ok();
 }
 
+// Where `row`, a place in the dimensions before `last`, comes to be.
+int64_t RolledRow(const RollState& s, const Shape& shape, int last,
+                  int64_t row) {
+  int64_t to = 0, stride = 1;
+  for (int d = last - 1; d >= 0; --d) {
+    const int64_t n = shape.dim(d);
+    to += (row + s[static_cast<size_t>(d)]) % n * stride;
+    row /= n;
+    stride *= n;
+  }
+  return to;
+}
+
 Status RollCpu(KernelContext& k) {
   const RollState& s = k.state<RollState>();
   const Shape& shape = k.input(0).shape();
@@ -160,20 +173,16 @@ Status RollCpu(KernelContext& k) {
   while (last > 0 && s[static_cast<size_t>(last)] == 0) --last;
   const Slices slices(k.input(0).dtype(),
                       DimProduct(shape, last + 1, shape.rank()));
-  const int64_t rows = DimProduct(shape, 0, last + 1);
+  const int64_t n = shape.dim(last), shift = s[static_cast<size_t>(last)];
   const void* x = k.input(0).data();
   void* y = k.output(0).data();
-  ParallelFor(rows, std::max<int64_t>(1, 65536 / (slices.bytes() + 8)),
+  ParallelFor(DimProduct(shape, 0, last),
+              std::max<int64_t>(1, 65536 / (n * slices.bytes() + 8)),
               [&](int64_t begin, int64_t end) {
                 for (int64_t row = begin; row < end; ++row) {
-                  int64_t rest = row, to = 0, stride = 1;
-                  for (int d = last; d >= 0; --d) {
-                    const int64_t n = shape.dim(d);
-                    to += (rest + s[static_cast<size_t>(d)]) % n * stride;
-                    rest /= n;
-                    stride *= n;
-                  }
-                  slices.Copy(y, to, x, row);
+                  const int64_t to = RolledRow(s, shape, last, row) * n;
+                  slices.Copy(y, to + shift, x, row * n, n - shift);
+                  slices.Copy(y, to, x, row * n + n - shift, shift);
                 }
               });
   return Ok();

@@ -25,14 +25,17 @@ class Slices {
         bytes_(elements * static_cast<int64_t>(DTypeSize(dtype))) {}
 
   int64_t bytes() const { return bytes_; }
-  void Copy(void* to, int64_t i, const void* from, int64_t j) const {
+  // `count` slices from `j` on to places from `i` on.
+  void Copy(void* to, int64_t i, const void* from, int64_t j,
+            int64_t count = 1) const {
     if (string_) {
       std::copy_n(static_cast<const std::string*>(from) + j * elements_,
-                  elements_, static_cast<std::string*>(to) + i * elements_);
+                  count * elements_,
+                  static_cast<std::string*>(to) + i * elements_);
     } else {
       std::memcpy(static_cast<char*>(to) + i * bytes_,
                   static_cast<const char*>(from) + j * bytes_,
-                  static_cast<size_t>(bytes_));
+                  static_cast<size_t>(count * bytes_));
     }
   }
   // Zeros (empty strings) in slices [begin, end).
