@@ -43,27 +43,59 @@ Status TopKShape(ShapeContext& c) {
   return c.SetOutput(1, y);
 }
 
+// An element of a row and its place there.
+template <class T>
+struct Placed {
+  ValueType<T> value;
+  int64_t place;
+};
+
+// The first `count` are the largest, in order, of equal ones the first first.
+// Both ways keep within the row whatever NaNs make of the order.
+template <class T>
+void SortTop(std::vector<Placed<T>>* row, int64_t count) {
+  const auto n = static_cast<int64_t>(row->size());
+  if (count * 4 > n) {
+    std::stable_sort(row->begin(), row->end(),
+                     [](const Placed<T>& a, const Placed<T>& b) {
+                       return a.value > b.value;
+                     });
+    return;
+  }
+  std::partial_sort(row->begin(), row->begin() + count, row->end(),
+                    [](const Placed<T>& a, const Placed<T>& b) {
+                      return a.value > b.value ||
+                             (!(b.value > a.value) && a.place < b.place);
+                    });
+}
+
 template <class T>
 Status TopKCpu(KernelContext& k) {
   const Shape& shape = k.input(0).shape();
   const int64_t n = shape.dim(shape.rank() - 1);
   const int64_t count = k.output(0).shape().dim(shape.rank() - 1);
   if (k.output(0).NumElements() == 0) return Ok();
-  std::vector<int64_t> order(static_cast<size_t>(n));
   const int64_t rows = DimProduct(shape, 0, shape.rank() - 1);
-  for (int64_t row = 0; row < rows; ++row) {
-    const T* x = k.in<T>(0) + row * n;
-    std::iota(order.begin(), order.end(), int64_t{0});
-    std::partial_sort(order.begin(), order.begin() + count, order.end(),
-                      [x](int64_t a, int64_t b) {
-                        const ValueType<T> va = x[a], vb = x[b];
-                        return va > vb || (!(vb > va) && a < b);
-                      });
-    for (int64_t i = 0; i < count; ++i) {
-      k.out<T>(0)[row * count + i] = x[order[static_cast<size_t>(i)]];
-      SetInt(k.output(1), row * count + i, order[static_cast<size_t>(i)]);
+  const int64_t grain = std::max<int64_t>(1, kCostlyGrain / n);
+  // A row for each thread, made where running out of memory is an error.
+  std::vector<std::vector<Placed<T>>> sorted(
+      static_cast<size_t>(Threads()),
+      std::vector<Placed<T>>(static_cast<size_t>(n)));
+  ParallelFor(rows, grain, [&](int64_t begin, int64_t end) {
+    auto& order = sorted[static_cast<size_t>(omp_get_thread_num())];
+    for (int64_t row = begin; row < end; ++row) {
+      const T* x = k.in<T>(0) + row * n;
+      for (int64_t i = 0; i < n; ++i) {
+        order[static_cast<size_t>(i)] = {x[i], i};
+      }
+      SortTop<T>(&order, count);
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t place = order[static_cast<size_t>(i)].place;
+        k.out<T>(0)[row * count + i] = x[place];
+        SetInt(k.output(1), row * count + i, place);
+      }
     }
-  }
+  });
   return Ok();
 }
 

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
 #include "ops/ops.h"
+#include "runtime/exec/session.h"
 #include "tests/testing/op_test.h"
 
 namespace lockstep {
@@ -198,6 +203,67 @@ TEST(TopKTest, FindsTheLargestInOrder) {
 TEST(TopKTest, GradientGoesBackToThePositions) {
   TopK(0).In(Doubles({2, 2, 4})).Constant(I({}, {3})).Gradient();
   TopK(0).In(Doubles({4})).Constant(I({}, {2})).Gradient();
+}
+
+// Sorted as a whole, or only the first few; many rows on several threads.
+TEST(TopKTest, RowsAreThoseOfAStableSort) {
+  constexpr int64_t kRows = 40, kColumns = 300;
+  Tensor x(kFloat, Shape{kRows, kColumns});
+  uint32_t random = 1;
+  for (float& v : x.flat<float>()) {
+    random = random * 1664525 + 1013904223;
+    v = static_cast<float>(random >> 25);  // many ties
+  }
+  for (const int32_t k : {1, 7, 100, 300}) {
+    for (const int threads : {1, 3}) {
+      Graph graph;
+      const Scope root(&graph);
+      const Output fed =
+          ops::Placeholder(root.WithName("x"), kFloat, x.shape());
+      const auto top = ops::TopK(root, fed, k);
+      SessionOptions options;
+      options.intra_op_threads = threads;
+      auto session = Session::Create(graph, options);
+      ASSERT_TRUE(session.ok()) << session.status().ToString();
+      const auto got = (*session)->Run({{"x:0", x}},
+                                       {top.values.name(), top.indices.name()});
+      ASSERT_TRUE(got.ok()) << got.status().ToString();
+      for (int64_t row = 0; row < kRows; ++row) {
+        std::vector<int32_t> order(kColumns);
+        std::iota(order.begin(), order.end(), 0);
+        const float* in = x.flat<float>().data() + row * kColumns;
+        std::ranges::stable_sort(
+            order, [in](int32_t a, int32_t b) { return in[a] > in[b]; });
+        for (int32_t i = 0; i < k; ++i) {
+          const auto at = static_cast<size_t>(row * k + i);
+          const int32_t want = order[static_cast<size_t>(i)];
+          ASSERT_EQ((*got)[1].flat<int32_t>()[at], want) << k << " " << row;
+          ASSERT_EQ((*got)[0].flat<float>()[at], in[want]);
+        }
+      }
+    }
+  }
+}
+
+TEST(TopKTest, NansDoNoHarm) {
+  Tensor x(kFloat, Shape{3, 200});
+  for (int64_t i = 0; i < x.NumElements(); ++i) {
+    x.flat<float>()[static_cast<size_t>(i)] =
+        i % 3 == 0 ? std::numeric_limits<float>::quiet_NaN()
+                   : static_cast<float>(i * 37 % 100);
+  }
+  for (const int32_t k : {5, 200}) {
+    Graph graph;
+    const Scope root(&graph);
+    const auto top = ops::TopK(root, x, k);
+    auto session = Session::Create(graph, {});
+    const auto got = (*session)->RunOne({}, top.indices.name());
+    ASSERT_TRUE(got.ok()) << got.status().ToString();
+    for (const int32_t i : got->flat<int32_t>()) {
+      EXPECT_GE(i, 0);
+      EXPECT_LT(i, 200);
+    }
+  }
 }
 
 }  // namespace
