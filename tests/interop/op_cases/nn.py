@@ -223,3 +223,17 @@ def losses(s):
     s.add("top_k_nn", lambda: tf.nn.in_top_k(s.rand([3, 4]), s.arg([0, 1, 2], "int32"), 2))
     s.add("embedding", lambda: tf.nn.embedding_lookup(s.rand([5, 3]), s.arg([[0, 4], [2, 2]], "int32")))
     s.add("dropout_kept", lambda: tf.nn.dropout(s.rand([3, 3]), rate=0.0))
+    for bits in (2, 8, 16):
+        for narrow in (False, True):
+            for low, high in ((-3.0, 5.0), (1.0, 2.5), (-4.0, -1.0), (0.0, 0.0), (-1e-3, 1e-3)):
+                def quant(bits=bits, narrow=narrow, low=low, high=high):
+                    x, a, b = s.rand([4, 3], low=-6, high=6), s.arg(low), s.arg(high)
+                    wide, tall = s.arg([low, low - 1, low]), s.arg([high, high, high + 1])
+                    y = tf.quantization.fake_quant_with_min_max_vars(x, a, b, bits, narrow)
+                    z = tf.quantization.fake_quant_with_min_max_vars_per_channel(x, wide, tall, bits, narrow)
+                    out = s.with_grads([y * x, z], [x, a, b, wide, tall])
+                    if low < high:
+                        w = tf.quantization.fake_quant_with_min_max_args(x, low, high, bits, narrow)
+                        out += [w] + tf.gradients(w, x)
+                    return out
+                s.add("fake_quant_%d_%d_%g_%g" % (bits, narrow, low, high), quant, LOOSE)
