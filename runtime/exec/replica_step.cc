@@ -156,7 +156,9 @@ Status ReplicaStep::MakePlans(const PlanRequest& request,
       for (const DeviceNeed& need : worker.plans[larger]->info().devices) {
         if (!need.device.starts_with("/cpu")) {
           return Unimplemented("reproducible mode: a part of the model is on ",
-                               need.device, "; replicas run on CPUs");
+                               need.device,
+                               "; replicas run on CPUs (device_count GPU=0 "
+                               "leaves GPUs out)");
         }
       }
     }

@@ -239,6 +239,7 @@ TEST_F(TrainTest, ReproducibleRunsHaveTheSameBitsOnAnyThreadsAndRanks) {
   const auto values = [&](const char* dir, const char* threads, int ranks) {
     const Finished run =
         Train({"--epochs", "2", "--set", "noise=0.3", "--reproducible", "4",
+               "--config", "device_count { key: 'GPU' value: 0 }",
                "--save-every", "5", "--checkpoint-dir", dir_ / dir},
               ranks, threads);
     EXPECT_EQ(run.status, 0) << run.err;
