@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <bit>
+#include <cmath>
 #include <limits>
 
 #include "ops/ops.h"
+#include "runtime/exec/session.h"
 #include "tests/testing/op_test.h"
 
 namespace lockstep {
@@ -152,6 +155,37 @@ TEST(CastTest, TruncatesFloatsTowardsZero) {
       .In(F({2}, {3.7, 255}))
       .Want(Tensor::Of<uint8_t>(Shape{2}, {3, 255}));
   Cast(kInt64).In(D({2}, {1e15, -2.5})).Want(L({2}, {1000000000000000, -2}));
+}
+
+// As the scalar conversions have them, denormal halves too, in runs of any
+// length.
+TEST(CastTest, HalvesAndFloatsOfAllKinds) {
+  constexpr int64_t kAll = 65536 + 5;
+  Tensor halves(kHalf, Shape{kAll}), floats(kFloat, Shape{kAll});
+  for (size_t i = 0; i < kAll; ++i) {
+    halves.flat<Half>()[i].bits = static_cast<uint16_t>(i);
+    // Between, at and beyond the halves: all exponents, ties among them.
+    floats.flat<float>()[i] =
+        std::bit_cast<float>(static_cast<uint32_t>(i * 65536 + i % 7 * 4096));
+  }
+  Graph graph;
+  const Scope root(&graph);
+  ops::Cast(root.WithName("up"),
+            ops::Placeholder(root.WithName("h"), kHalf, Shape{-1}), kFloat);
+  ops::Cast(root.WithName("down"),
+            ops::Placeholder(root.WithName("f"), kFloat, Shape{-1}), kHalf);
+  auto session = *Session::Create(graph, {});
+  const Tensor up = *session->RunOne({{"h:0", halves}}, "up:0");
+  const Tensor down = *session->RunOne({{"f:0", floats}}, "down:0");
+  for (size_t i = 0; i < kAll; ++i) {
+    const float want = halves.flat<Half>()[i];
+    const float got = up.flat<float>()[i];
+    ASSERT_TRUE(got == want || (std::isnan(got) && std::isnan(want))) << i;
+    const Half made = floats.flat<float>()[i], has = down.flat<Half>()[i];
+    ASSERT_TRUE(has.bits == made.bits ||
+                (std::isnan(float(has)) && std::isnan(float(made))))
+        << floats.flat<float>()[i];
+  }
 }
 
 TEST(CastTest, OutOfRangeBecomesTheLeastInteger) {
