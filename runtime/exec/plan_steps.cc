@@ -232,6 +232,10 @@ void PlanBuilder::BindEnds() {
     if (const int memory = b.device; memory > 0) {
       fetch.hardware = &DeviceAt(memory).memory->hardware();
     }
+    // The last of those that take one value may keep it, the others copy.
+    for (auto& earlier : plan_->fetches_) {
+      if (earlier.value == fetch.value) earlier.on_heap = false;
+    }
     plan_->fetches_.push_back(std::move(fetch));
   }
 }

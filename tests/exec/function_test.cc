@@ -182,6 +182,35 @@ TEST_F(FunctionTest, EffectsOfACallComeBeforeItsResults) {
   EXPECT_EQ(Get(*session, {}, "now").scalar<float>(), 4);
 }
 
+// A value of unknown size is given to the caller once, to others as a copy.
+TEST_F(FunctionTest, ABranchMayGiveOneValueTwice) {
+  for (const char* name : {"yes", "no"}) {
+    Function f{.name = name};
+    Scope s(&f.body);
+    f.args = {s.Op("_Arg").Attr("T", kFloat).Attr("index", 0).Out().node};
+    const Output y = ops::Mul(s, f.args[0]->output(0), 2.0f);
+    f.results = {y, y};
+    ASSERT_TRUE(library_->Add(std::move(f)).ok());
+  }
+  graph_.set_functions(library_);
+  const Output p = ops::Placeholder(s_.WithName("p"), kBool, Shape{});
+  const Output x = ops::Placeholder(s_.WithName("x"), kFloat, {2});
+  // Its size is not known when the plan is made.
+  const Output places =
+      s_.Op("Where").In(ops::Greater(s_, x, 0.0f)).Out();
+  const Output some = ops::GatherNd(s_, x, places);
+  AttrMap attrs = Types({{"then_branch", "yes"}, {"else_branch", "no"}});
+  attrs["Tout"] = std::vector<DType>{kFloat, kFloat};
+  const Output both = Make("if", "If", {p, some}, attrs);
+  ops::Add(s_.WithName("y"), both, both.node->output(1));
+  auto session = Start(graph_);
+  for (int run = 0; run < 2; ++run) {
+    EXPECT_TRUE(SameTensor(
+        Get(*session, {{"x", F({2}, {-1, 3})}, {"p", true}}, "y"),
+        F({1}, {12})));
+  }
+}
+
 TEST_F(FunctionTest, IfRunsOneBranch) {
   Define("yes", [](const Scope& s, Output x) { return ops::Mul(s, x, 2.0f); });
   Define("no", [](const Scope& s, Output x) {
