@@ -188,20 +188,19 @@ TEST_F(FunctionTest, ABranchMayGiveOneValueTwice) {
     Function f{.name = name};
     Scope s(&f.body);
     f.args = {s.Op("_Arg").Attr("T", kFloat).Attr("index", 0).Out().node};
-    const Output y = ops::Mul(s, f.args[0]->output(0), 2.0f);
+    const Output x{f.args[0], 0};
+    // Its size is not known when the plan is made.
+    const Output places = s.Op("Where").In(ops::Greater(s, x, 0.0f)).Out();
+    const Output y = ops::Mul(s, ops::GatherNd(s, x, places), 2.0f);
     f.results = {y, y};
     ASSERT_TRUE(library_->Add(std::move(f)).ok());
   }
   graph_.set_functions(library_);
   const Output p = ops::Placeholder(s_.WithName("p"), kBool, Shape{});
   const Output x = ops::Placeholder(s_.WithName("x"), kFloat, {2});
-  // Its size is not known when the plan is made.
-  const Output places =
-      s_.Op("Where").In(ops::Greater(s_, x, 0.0f)).Out();
-  const Output some = ops::GatherNd(s_, x, places);
   AttrMap attrs = Types({{"then_branch", "yes"}, {"else_branch", "no"}});
   attrs["Tout"] = std::vector<DType>{kFloat, kFloat};
-  const Output both = Make("if", "If", {p, some}, attrs);
+  const Output both = Make("if", "If", {p, x}, attrs);
   ops::Add(s_.WithName("y"), both, both.node->output(1));
   auto session = Start(graph_);
   for (int run = 0; run < 2; ++run) {
