@@ -2,7 +2,6 @@
 #include "runtime/graph/passes/prune.h"
 
 #include <algorithm>
-#include <ranges>
 
 #include "runtime/graph/control_flow.h"
 
@@ -164,7 +163,8 @@ void DropUnreadNodes(PlanGraph* plan) {
     for (Node* c : n->control_inputs()) waiting[c].push_back(n);
   }
   // From the end, so that whoever reads a node has been decided on.
-  for (Node* n : std::views::reverse(*order)) {
+  for (auto at = order->rbegin(); at != order->rend(); ++at) {
+    Node* n = *at;
     const auto after = waiting.find(n);
     if (after == waiting.end() || kept.contains(n) || !MayGoUnread(*n)) {
       for (const Output& in : n->inputs()) kept.insert(in.node);
