@@ -14,6 +14,7 @@
 #include "ops/math/elementwise.h"
 #include "ops/math/vector_math.h"
 #include "ops/nn/nn.h"
+#include "runtime/core/per_thread.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/shape_context.h"
 
@@ -117,10 +118,9 @@ template <class F>
 void ForLrnRows(const LrnState& s, const F& f) {
   const int64_t grain =
       std::max<int64_t>(1, kCostlyGrain / std::max<int64_t>(1, s.channels));
-  // One for each thread, made where running out of memory is an error.
-  std::vector<LrnRow> rows(static_cast<size_t>(Threads()), LrnRow(s));
+  PerThread<LrnRow> rows{LrnRow(s)};
   ParallelFor(s.rows, grain, [&](int64_t begin, int64_t end) {
-    LrnRow& row = rows[static_cast<size_t>(omp_get_thread_num())];
+    LrnRow& row = rows.mine();
     for (int64_t r = begin; r < end; ++r) f(r * s.channels, &row);
   });
 }

@@ -14,6 +14,7 @@
 #include "ops/math/elementwise.h"
 #include "ops/math/math.h"
 #include "ops/reduce/reduce.h"
+#include "runtime/core/per_thread.h"
 #include "runtime/graph/gradients.h"
 
 namespace lockstep {
@@ -77,12 +78,10 @@ Status TopKCpu(KernelContext& k) {
   if (k.output(0).NumElements() == 0) return Ok();
   const int64_t rows = DimProduct(shape, 0, shape.rank() - 1);
   const int64_t grain = std::max<int64_t>(1, kCostlyGrain / n);
-  // A row for each thread, made where running out of memory is an error.
-  std::vector<std::vector<Placed<T>>> sorted(
-      static_cast<size_t>(Threads()),
+  PerThread<std::vector<Placed<T>>> sorted(
       std::vector<Placed<T>>(static_cast<size_t>(n)));
   ParallelFor(rows, grain, [&](int64_t begin, int64_t end) {
-    auto& order = sorted[static_cast<size_t>(omp_get_thread_num())];
+    auto& order = sorted.mine();
     for (int64_t row = begin; row < end; ++row) {
       const T* x = k.in<T>(0) + row * n;
       for (int64_t i = 0; i < n; ++i) {

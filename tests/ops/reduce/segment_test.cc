@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "ops/ops.h"
+#include "runtime/core/per_thread.h"
 #include "runtime/exec/session.h"
 #include "tests/testing/op_test.h"
 
@@ -242,6 +243,35 @@ TEST(TopKTest, RowsAreThoseOfAStableSort) {
         }
       }
     }
+  }
+}
+
+// Threads of a team that run plans of their own, as virtual replicas do, have
+// numbers beyond the one thread that each may use.
+TEST(TopKTest, WithinAnotherTeam) {
+  const ThreadsScope width(4);
+  std::vector<std::vector<int32_t>> got(4);
+  ParallelFor(4, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const ThreadsScope one(1);
+      const PerThread<int> numbers(0);
+      EXPECT_EQ(numbers.count(), 1);
+      Graph graph;
+      const Scope root(&graph);
+      const Output x =
+          ops::Placeholder(root.WithName("x"), kFloat, Shape{1, 3});
+      const auto top = ops::TopK(root, x, 2);
+      SessionOptions options;
+      options.intra_op_threads = 1;
+      auto session = Session::Create(graph, options);
+      const auto indices = (*session)->RunOne({{"x:0", F({1, 3}, {1, 3, 2})}},
+                                              top.indices.name());
+      const auto span = indices->flat<int32_t>();
+      got[static_cast<size_t>(i)] = {span.begin(), span.end()};
+    }
+  });
+  for (const auto& indices : got) {
+    EXPECT_EQ(indices, (std::vector<int32_t>{1, 2}));
   }
 }
 
