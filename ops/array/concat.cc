@@ -46,18 +46,18 @@ Status ConcatShape(ShapeContext& c) {
   }
   for (int i = in.first; i < in.first + in.count; ++i) {
     if (!c.Input(i).HasRank() || c.Input(i).rank() == rank) continue;
-    return InvalidArgument(
-        "Ranks of all input tensors should match: shape[", known - in.first,
-        "] = ", c.Input(known), " vs. shape[", i - in.first, "] = ",
-        c.Input(i));
+    return InvalidArgument("Ranks of all input tensors should match: shape[",
+                           known - in.first, "] = ", c.Input(known),
+                           " vs. shape[", i - in.first, "] = ", c.Input(i));
   }
   if (!given) return c.SetOutput(0, Shape::UnknownOfRank(rank));
-  if (*given < -rank || *given >= rank) {
+  const Result<int> resolved = ResolveAxis(*given, rank);
+  if (!resolved.ok()) {
     return InvalidArgument(
         "ConcatOp : Expected concatenating dimensions in the range [", -rank,
         ", ", rank, "), but got ", *given);
   }
-  const auto axis = static_cast<int>(*given < 0 ? *given + rank : *given);
+  const int axis = *resolved;
   Shape y = Shape::UnknownOfRank(rank);
   int64_t total = 0;
   for (int i = in.first; i < in.first + in.count; ++i) {
