@@ -1,37 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/ops.h"
-#include "tests/testing/op_test.h"
+#include "tests/testing/named_op.h"
 
 namespace lockstep {
 namespace {
 
-OpCase Op(const char* name, AttrMap attrs = {}, int output = 0) {
-  return OpCase([=](const Scope& s, const Outputs& in) {
-    NodeBuilder b = s.Op(name);
-    for (const Output& x : in) b.In(x);
-    for (const auto& [key, value] : attrs) b.Attr(key, value);
-    return b.Out(output);
-  });
-}
-
 TEST(BandPartTest, KeepsABand) {
   const Tensor x = I({3, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9});
-  Op("MatrixBandPart")
+  NamedOp("MatrixBandPart")
       .In(x)
       .In(L({}, {1}))
       .In(L({}, {0}))
       .Want(I({3, 3}, {1, 0, 0, 4, 5, 0, 0, 8, 9}));
-  Op("MatrixBandPart")
+  NamedOp("MatrixBandPart")
       .In(x)
       .In(I({}, {0}))
       .In(I({}, {-1}))
       .Want(I({3, 3}, {1, 2, 3, 0, 5, 6, 0, 0, 9}));
-  Op("MatrixBandPart")
+  NamedOp("MatrixBandPart")
       .In(x)
       .In(L({}, {4}))
       .In(L({}, {0}))
       .WantError(Code::kInvalidArgument, "num_lower must be negative or less");
-  Op("MatrixBandPart")
+  NamedOp("MatrixBandPart")
       .In(Doubles({2, 2, 3}))
       .Constant(L({}, {0}))
       .Constant(L({}, {1}))
@@ -40,73 +31,73 @@ TEST(BandPartTest, KeepsABand) {
 
 TEST(DiagTest, DoublesTheRankAndBack) {
   const Tensor x = F({2}, {1, 2}), y = F({2, 2}, {1, 0, 0, 2});
-  Op("Diag").In(x).Want(y);
-  Op("DiagPart").In(y).Want(x);
-  Op("DiagPart")
+  NamedOp("Diag").In(x).Want(y);
+  NamedOp("DiagPart").In(y).Want(x);
+  NamedOp("DiagPart")
       .In(F({1, 2}, {1, 2}))
       .WantError(Code::kInvalidArgument, "halves");
-  Op("Diag").In(Doubles({2})).Gradient();
-  Op("DiagPart").In(Doubles({2, 2})).Gradient();
+  NamedOp("Diag").In(Doubles({2})).Gradient();
+  NamedOp("DiagPart").In(Doubles({2, 2})).Gradient();
 }
 
 TEST(CrossTest, IsPerpendicular) {
-  Op("Cross")
+  NamedOp("Cross")
       .In(I({3}, {1, 2, 3}))
       .In(I({3}, {4, 5, 6}))
       .Want(I({3}, {-3, 6, -3}));
-  Op("Cross").In(Doubles({2, 3})).In(Doubles({2, 3}, -1, 1, 2)).Gradient();
+  NamedOp("Cross").In(Doubles({2, 3})).In(Doubles({2, 3}, -1, 1, 2)).Gradient();
 }
 
 TEST(SolveTest, FactorsInvertsAndSolves) {
   const Tensor spd = D({2, 2}, {4, 2, 2, 5});
-  Op("Cholesky").In(spd).Within(1e-14).Want(D({2, 2}, {2, 0, 1, 2}));
-  Op("MatrixInverse")
+  NamedOp("Cholesky").In(spd).Within(1e-14).Want(D({2, 2}, {2, 0, 1, 2}));
+  NamedOp("MatrixInverse")
       .In(D({1, 2, 2}, {1, 2, 3, 4}))
       .Within(1e-14)
       .Want(D({1, 2, 2}, {-2, 1, 1.5, -0.5}));
-  Op("MatrixDeterminant")
+  NamedOp("MatrixDeterminant")
       .In(D({2, 2}, {1, 2, 3, 4}))
       .Within(1e-14)
       .Want(D({}, {-2}));
-  Op("LogMatrixDeterminant", {}, 1)
+  NamedOp("LogMatrixDeterminant", {}, 1)
       .In(D({2, 2}, {1, 2, 3, 4}))
       .Within(1e-14)
       .Want(D({}, {std::log(2.0)}));
-  Op("MatrixSolve")
+  NamedOp("MatrixSolve")
       .In(spd)
       .In(D({2, 1}, {8, 12}))
       .Within(1e-14)
       .Want(D({2, 1}, {1, 2}));
-  Op("MatrixTriangularSolve")
+  NamedOp("MatrixTriangularSolve")
       .In(D({2, 2}, {2, 9, 1, 4}))
       .In(D({2, 1}, {2, 9}))
       .Within(1e-14)
       .Want(D({2, 1}, {1, 2}));
-  Op("MatrixTriangularSolve")
+  NamedOp("MatrixTriangularSolve")
       .In(D({2, 2}, {0, 0, 1, 1}))
       .In(D({2, 1}, {1, 2}))
       .Want(D({2, 1}, {INFINITY, -INFINITY}));
-  Op("MatrixInverse")
+  NamedOp("MatrixInverse")
       .In(D({2, 2}, {1, 2, 2, 4}))
       .WantError(Code::kInvalidArgument, "not invertible");
-  Op("Cholesky")
+  NamedOp("Cholesky")
       .In(D({2, 2}, {1, 2, 2, 1}))
       .Want(D({2, 2}, {NAN, 0, NAN, NAN}));
-  Op("MatrixInverse")
+  NamedOp("MatrixInverse")
       .In(D({1, 2}, {1, 2}))
       .WantError(Code::kInvalidArgument, "square");
 }
 
 TEST(SolveTest, Gradients) {
   const Tensor a = D({2, 2}, {4, 1, 2, 5}), b = Doubles({2, 3});
-  Op("MatrixInverse").In(a).Gradient(1e-5);
-  Op("MatrixInverse", {{"adjoint", true}}).In(a).Gradient(1e-5);
-  Op("MatrixDeterminant").In(a).Gradient(1e-5);
-  Op("LogMatrixDeterminant", {}, 1).In(a).Gradient(1e-5);
+  NamedOp("MatrixInverse").In(a).Gradient(1e-5);
+  NamedOp("MatrixInverse", {{"adjoint", true}}).In(a).Gradient(1e-5);
+  NamedOp("MatrixDeterminant").In(a).Gradient(1e-5);
+  NamedOp("LogMatrixDeterminant", {}, 1).In(a).Gradient(1e-5);
   for (const bool adjoint : {false, true}) {
-    Op("MatrixSolve", {{"adjoint", adjoint}}).In(a).In(b).Gradient(1e-5);
+    NamedOp("MatrixSolve", {{"adjoint", adjoint}}).In(a).In(b).Gradient(1e-5);
     for (const bool lower : {false, true}) {
-      Op("MatrixTriangularSolve", {{"adjoint", adjoint}, {"lower", lower}})
+      NamedOp("MatrixTriangularSolve", {{"adjoint", adjoint}, {"lower", lower}})
           .In(a)
           .In(b)
           .Gradient(1e-5);
@@ -123,32 +114,32 @@ TEST(SolveTest, Gradients) {
 
 TEST(CountingTest, CountsNumbers) {
   const Tensor none = Tensor(kInt32, Shape{0});
-  Op("Bincount")
+  NamedOp("Bincount")
       .In(I({5}, {1, 0, 1, 4, 9}))
       .In(I({}, {5}))
       .In(none)
       .Want(I({5}, {1, 2, 0, 0, 1}));
-  Op("Bincount")
+  NamedOp("Bincount")
       .In(I({2}, {1, 1}))
       .In(I({}, {2}))
       .In(F({2}, {0.5f, 2}))
       .Want(F({2}, {0, 2.5f}));
-  Op("Bincount")
+  NamedOp("Bincount")
       .In(I({1}, {-1}))
       .In(I({}, {2}))
       .In(none)
       .WantError(Code::kInvalidArgument, "non-negative");
-  Op("DenseBincount", {{"binary_output", true}})
+  NamedOp("DenseBincount", {{"binary_output", true}})
       .In(I({2, 2}, {0, 0, 1, 2}))
       .In(I({}, {3}))
       .In(none)
       .Want(I({2, 3}, {1, 0, 0, 0, 1, 1}));
-  Op("HistogramFixedWidth")
+  NamedOp("HistogramFixedWidth")
       .In(F({6}, {-1, 0, 1.5f, 2, 5, 15}))
       .In(F({2}, {0, 5}))
       .In(I({}, {5}))
       .Want(I({5}, {2, 1, 1, 0, 2}));
-  Op("Bucketize", {{"boundaries", std::vector<float>{0, 10, 100}}})
+  NamedOp("Bucketize", {{"boundaries", std::vector<float>{0, 10, 100}}})
       .In(I({5}, {-5, 0, 10, 99, 1000}))
       .Want(I({5}, {0, 1, 2, 2, 3}));
 }
@@ -156,21 +147,28 @@ TEST(CountingTest, CountsNumbers) {
 // Recorded from TensorFlow.
 TEST(QrTest, FactorsWithTensorFlowsSigns) {
   const Tensor deep = D({3, 2}, {1, 2, 3, 4, 5, 7});
-  Op("Qr", {}, 0).In(deep).Within(1e-14).Want(
-      D({3, 2}, {-0.16903085094570325, 0.948683298050514,
-                 -0.5070925528371099, -0.3162277660168368,
-                 -0.8451542547285166, 0}));
-  Op("Qr", {}, 1).In(deep).Within(1e-14).Want(
-      D({2, 2}, {-5.916079783099616, -8.282511696339462, 0,
-                 0.632455532033676}));
-  Op("Qr", {{"full_matrices", true}}, 1).In(deep).Within(1e-14).Want(
-      D({3, 2}, {-5.916079783099616, -8.282511696339462, 0,
-                 0.632455532033676, 0, 0}));
+  NamedOp("Qr", {}, 0)
+      .In(deep)
+      .Within(1e-14)
+      .Want(D({3, 2},
+              {-0.16903085094570325, 0.948683298050514, -0.5070925528371099,
+               -0.3162277660168368, -0.8451542547285166, 0}));
+  NamedOp("Qr", {}, 1)
+      .In(deep)
+      .Within(1e-14)
+      .Want(D({2, 2},
+              {-5.916079783099616, -8.282511696339462, 0, 0.632455532033676}));
+  NamedOp("Qr", {{"full_matrices", true}}, 1)
+      .In(deep)
+      .Within(1e-14)
+      .Want(D({3, 2}, {-5.916079783099616, -8.282511696339462, 0,
+                       0.632455532033676, 0, 0}));
   // Columns that are done already keep their signs.
-  Op("Qr", {}, 1).In(D({2, 2}, {2, 1, 0, -3})).Want(
-      D({2, 2}, {2, 1, 0, -3}));
-  Op("Qr").In(F({2, 0, 3}, {})).Want(F({2, 0, 0}, {}));
-  Op("Qr").In(F({3}, {1, 2, 3})).WantError(Code::kInvalidArgument, "rank");
+  NamedOp("Qr", {}, 1)
+      .In(D({2, 2}, {2, 1, 0, -3}))
+      .Want(D({2, 2}, {2, 1, 0, -3}));
+  NamedOp("Qr").In(F({2, 0, 3}, {})).Want(F({2, 0, 0}, {}));
+  NamedOp("Qr").In(F({3}, {1, 2, 3})).WantError(Code::kInvalidArgument, "rank");
 }
 
 TEST(QrTest, Gradients) {
@@ -192,8 +190,8 @@ TEST(QrTest, Gradients) {
 // is not read.
 TEST(SelfAdjointEigTest, ValuesAscendAndVectorsFit) {
   const Tensor a = D({2, 2}, {2, 99, 1, 2});
-  Op("SelfAdjointEigV2", {}, 0).In(a).Within(1e-14).Want(D({2}, {1, 3}));
-  Op("SelfAdjointEigV2", {{"compute_v", false}}, 1).In(a).Want(D({0}, {}));
+  NamedOp("SelfAdjointEigV2", {}, 0).In(a).Within(1e-14).Want(D({2}, {1, 3}));
+  NamedOp("SelfAdjointEigV2", {{"compute_v", false}}, 1).In(a).Want(D({0}, {}));
   // v diag(e) v' is the matrix again.
   OpCase([](const Scope& s, const std::vector<Output>& in) {
     const auto eig = s.Op("SelfAdjointEigV2").In(in[0]).Outs();
@@ -203,19 +201,19 @@ TEST(SelfAdjointEigTest, ValuesAscendAndVectorsFit) {
       .In(D({3, 3}, {4, 1, -2, 1, 2, 0, -2, 0, 3}))
       .Within(1e-13)
       .Want(D({3, 3}, {4, 1, -2, 1, 2, 0, -2, 0, 3}));
-  Op("SelfAdjointEigV2")
+  NamedOp("SelfAdjointEigV2")
       .In(D({1, 1}, {NAN}))
       .WantError(Code::kInvalidArgument, "not successful");
-  Op("SelfAdjointEigV2")
+  NamedOp("SelfAdjointEigV2")
       .In(D({2, 1}, {1, 2}))
       .WantError(Code::kInvalidArgument, "square");
 }
 
 TEST(SelfAdjointEigTest, Gradients) {
   const Tensor a = D({3, 3}, {4, 1, -2, 1, 2, 0.5, -2, 0.5, 7});
-  Op("SelfAdjointEigV2", {}, 0).In(a).Gradient(1e-5);
-  Op("SelfAdjointEigV2", {{"compute_v", false}}, 0).In(a).Gradient(1e-5);
-  Op("SelfAdjointEigV2", {}, 1).In(a).Gradient(1e-5);
+  NamedOp("SelfAdjointEigV2", {}, 0).In(a).Gradient(1e-5);
+  NamedOp("SelfAdjointEigV2", {{"compute_v", false}}, 0).In(a).Gradient(1e-5);
+  NamedOp("SelfAdjointEigV2", {}, 1).In(a).Gradient(1e-5);
 }
 
 }  // namespace

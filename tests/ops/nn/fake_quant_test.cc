@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/ops.h"
-#include "tests/testing/op_test.h"
+#include "tests/testing/named_op.h"
 
 namespace lockstep {
 namespace {
 
-OpCase Op(const char* name, AttrMap attrs = {}, int output = 0) {
-  return OpCase([=](const Scope& s, const Outputs& in) {
-    NodeBuilder b = s.Op(name);
-    for (const Output& x : in) b.In(x);
-    for (const auto& [key, value] : attrs) b.Attr(key, value);
-    return b.Out(output);
-  });
-}
 Tensor Values(const Shape& shape) {
   return F(shape, {-7, -3.01f, -0.01f, 0, 0.4f, 1.26f, 2.9f, 9});
 }
@@ -22,19 +14,19 @@ const Tensor kDy = F({8}, {1, 2, 3, 4, 5, 6, 7, 8});
 // All values are TensorFlow's.
 TEST(FakeQuantTest, Args) {
   const AttrMap attrs = {{"min", -3.0f}, {"max", 5.0f}, {"num_bits", 4}};
-  Op("FakeQuantWithMinMaxArgs", attrs)
+  NamedOp("FakeQuantWithMinMaxArgs", attrs)
       .In(kX)
       .Within(1e-6)
       .Want(F({8}, {-3.20000029f, -3.20000029f, 0, 0, 0.533333361f, 1.06666672f,
                     2.66666675f, 4.80000019f}));
   AttrMap narrow = attrs;
   narrow["narrow_range"] = true;
-  Op("FakeQuantWithMinMaxArgs", narrow)
+  NamedOp("FakeQuantWithMinMaxArgs", narrow)
       .In(kX)
       .Within(1e-6)
       .Want(F({8}, {-2.85714293f, -2.85714293f, 0, 0, 0.571428597f, 1.14285719f,
                     2.85714293f, 5.14285755f}));
-  Op("FakeQuantWithMinMaxArgsGradient", attrs)
+  NamedOp("FakeQuantWithMinMaxArgsGradient", attrs)
       .In(kDy)
       .In(kX)
       .Want(F({8}, {0, 2, 3, 4, 5, 6, 7, 0}));
@@ -42,8 +34,11 @@ TEST(FakeQuantTest, Args) {
 
 TEST(FakeQuantTest, Vars) {
   const auto vars = [](float min, float max, AttrMap attrs = {}) {
-    return Op("FakeQuantWithMinMaxVars", std::move(attrs))
-        .In(kX).In(F({}, {min})).In(F({}, {max})).Within(1e-6);
+    return NamedOp("FakeQuantWithMinMaxVars", std::move(attrs))
+        .In(kX)
+        .In(F({}, {min}))
+        .In(F({}, {max}))
+        .Within(1e-6);
   };
   vars(1, 3, {{"num_bits", 3}})
       .Want(F({8}, {0, 0, 0, 0, 0.285714298f, 1.14285719f, 2, 2}));
@@ -51,8 +46,11 @@ TEST(FakeQuantTest, Vars) {
   const Tensor wanted[] = {F({8}, {0, 0, 3, 4, 5, 6, 0, 0}), F({}, {3}),
                            F({}, {15})};
   for (int i = 0; i < 3; ++i) {
-    Op("FakeQuantWithMinMaxVarsGradient", {}, i)
-        .In(kDy).In(kX).In(F({}, {-3})).In(F({}, {2.5}))
+    NamedOp("FakeQuantWithMinMaxVarsGradient", {}, i)
+        .In(kDy)
+        .In(kX)
+        .In(F({}, {-3}))
+        .In(F({}, {2.5}))
         .Want(wanted[i]);
   }
 }
@@ -60,42 +58,47 @@ TEST(FakeQuantTest, Vars) {
 TEST(FakeQuantTest, Channels) {
   const Tensor x = Values({4, 2});
   const Tensor min = F({2}, {-3, -1}), max = F({2}, {2, 0.5});
-  Op("FakeQuantWithMinMaxVarsPerChannel")
-      .In(x).In(min).In(max).Within(1e-6)
+  NamedOp("FakeQuantWithMinMaxVarsPerChannel")
+      .In(x)
+      .In(min)
+      .In(max)
+      .Within(1e-6)
       .Want(F({4, 2}, {-3, -1, -0.0196078438f, 0, 0.392156869f, 0.5, 2, 0.5}));
-  const Tensor wanted[] = {F({4, 2}, {0, 0, 3, 4, 5, 0, 0, 0}),
-                           F({2}, {1, 2}), F({2}, {7, 14})};
+  const Tensor wanted[] = {F({4, 2}, {0, 0, 3, 4, 5, 0, 0, 0}), F({2}, {1, 2}),
+                           F({2}, {7, 14})};
   for (int i = 0; i < 3; ++i) {
-    Op("FakeQuantWithMinMaxVarsPerChannelGradient", {}, i)
+    NamedOp("FakeQuantWithMinMaxVarsPerChannelGradient", {}, i)
         .In(Tensor::Of<float>({4, 2}, {1, 2, 3, 4, 5, 6, 7, 8}))
-        .In(x).In(min).In(max)
+        .In(x)
+        .In(min)
+        .In(max)
         .Want(wanted[i]);
   }
 }
 
 // Straight through: 1 within the range, though the outputs are steps.
 TEST(FakeQuantTest, GradientsGoThroughWithinTheRange) {
-  Result<Tensor> dx =
-      OpCase([](const Scope& s, const Outputs& in) {
-        std::vector<Output> dx;
-        const Output y = s.Op("FakeQuantWithMinMaxArgs").In(in[0]).Out();
-        EXPECT_TRUE(AddGradients(s, {y}, {in[0]}, &dx).ok());
-        return dx.empty() ? Output() : dx[0];
-      })
-          .In(kX)
-          .Run();
+  Result<Tensor> dx = OpCase([](const Scope& s, const Outputs& in) {
+                        std::vector<Output> dx;
+                        const Output y =
+                            s.Op("FakeQuantWithMinMaxArgs").In(in[0]).Out();
+                        EXPECT_TRUE(AddGradients(s, {y}, {in[0]}, &dx).ok());
+                        return dx.empty() ? Output() : dx[0];
+                      })
+                          .In(kX)
+                          .Run();
   ASSERT_TRUE(dx.ok()) << dx.status().ToString();
   EXPECT_TRUE(SameTensor(*dx, F({8}, {0, 1, 1, 1, 1, 1, 1, 0})));
 }
 
 TEST(FakeQuantTest, BadUse) {
-  Op("FakeQuantWithMinMaxArgs", {{"num_bits", 17}})
+  NamedOp("FakeQuantWithMinMaxArgs", {{"num_bits", 17}})
       .In(kX)
       .WantError(Code::kInvalidArgument, "between 2 and 16");
-  Op("FakeQuantWithMinMaxArgs", {{"min", 6.0f}})
+  NamedOp("FakeQuantWithMinMaxArgs", {{"min", 6.0f}})
       .In(kX)
       .WantError(Code::kInvalidArgument, "min has to be smaller");
-  Op("FakeQuantWithMinMaxVarsPerChannel")
+  NamedOp("FakeQuantWithMinMaxVarsPerChannel")
       .In(kX)
       .In(F({2}, {0, 0}))
       .In(F({2}, {1, 1}))
