@@ -166,23 +166,32 @@ Status PrepareMatMul(PrepareContext& p, const MatMulDims& dims,
                                   : MultiplyPlainScratch<T>(dims));
     return Ok();
   }
-  if (std::is_same_v<T, float> && SplitMatMul::Pays(dims)) {
+  constexpr bool kFloats = std::is_same_v<T, float>;
+  if (kFloats && SkippingMatMul::May(dims)) s.skipping.Prepare(dims, epilogue);
+  const size_t least = s.skipping.scratch_bytes();
+  if (kFloats && SplitMatMul::Pays(dims)) {
     LS_RETURN_IF_ERROR(s.split.Prepare(dims, epilogue));
-    p.RequestScratch(s.split.scratch_bytes());
+    p.RequestScratch(std::max(least, s.split.scratch_bytes()));
     return Ok();
   }
   LS_RETURN_IF_ERROR(BuildProgram<T>(s));
-  p.RequestScratch(s.program.scratch_bytes());
+  p.RequestScratch(std::max(least, s.program.scratch_bytes()));
   return Ok();
 }
 
 template <class T>
 Status RunMatMul(KernelContext& k) {
   auto& s = k.state<MatMulState>();
-  if (s.split.prepared()) {
-    return s.split.Run(k.in<float>(0), k.in<float>(1),
-                       s.epilogue.bias ? k.in<float>(2) : nullptr,
-                       k.out<float>(0), k.scratch());
+  if constexpr (std::is_same_v<T, float>) {
+    const float *a = k.in<float>(0), *b = k.in<float>(1);
+    const float* bias = s.epilogue.bias ? k.in<float>(2) : nullptr;
+    if (s.skipping.Pays(a, b)) {
+      s.skipping.Run(a, b, bias, k.out<float>(0), k.scratch());
+      return Ok();
+    }
+    if (s.split.prepared()) {
+      return s.split.Run(a, b, bias, k.out<float>(0), k.scratch());
+    }
   }
   if (!s.plain) {
     return s.program.Run(k.scratch(),

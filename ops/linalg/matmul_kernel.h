@@ -2,8 +2,9 @@
 #pragma once
 
 // The one matrix product behind MatMul, _FusedMatMul and BatchMatMulV2: float,
-// and BFloat16 on processors that have it, by oneDNN, other dtypes and very
-// small ones by loops of our own. Made in prepare, used in run.
+// and BFloat16 on processors that have it, by oneDNN, other dtypes, very small
+// ones and floats with many zeros by loops of our own. Made in prepare, used in
+// run.
 //
 //   LS_ASSIGN_OR_RETURN(MatMulDims d, MatMulDimsOf(a_shape, b_shape, ta, tb));
 //   return PrepareMatMul<T>(p, d, {});
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "ops/linalg/plain_matmul.h"
+#include "ops/linalg/skipping_matmul.h"
 #include "ops/linalg/split_matmul.h"
 #include "runtime/op/kernel.h"
 
@@ -27,6 +29,7 @@ struct MatMulState {
   MatMulDims dims;
   MatMulEpilogue epilogue;
   bool plain = false;
+  SkippingMatMul skipping;                      // in runs where it pays
   SplitMatMul split;                            // prepared or not
   DnnlProgram program;                          // in all other cases
   std::vector<std::array<int64_t, 2>> offsets;  // plain: of a and b, a batch

@@ -14,6 +14,7 @@
 #include <cmath>
 
 #include "ops/linalg/matmul_kernel.h"
+#include "ops/linalg/skip_zeros.h"
 #include "runtime/core/allocator.h"
 #include "runtime/core/threads.h"
 #include "runtime/graph/node_work.h"
@@ -39,6 +40,7 @@ struct UpdateState {
   DType factors = kFloat;           // the type of a and b
   std::vector<InnerUpdate> update;  // one
   std::vector<Block> blocks;
+  bool may_skip_zeros = false;  // of a, in runs where that pays
   // Each worker has blocks of its own and memory for the one it is at.
   int64_t workers = 1;
   size_t gradient_bytes = 0, worker_bytes = 0;
@@ -88,6 +90,9 @@ Status MakeBlocks(UpdateState& s) {
         AlignedSize(static_cast<size_t>(block.rows * d.n) * sizeof(float)));
     s.blocks.push_back(std::move(block));
   }
+  s.may_skip_zeros = s.factors == kFloat && !d.transpose_b &&
+                     detail::MaySkipZeros(d.m, d.n, d.k);
+  if (s.may_skip_zeros) scratch = std::max(scratch, detail::SkipZerosScratch());
   s.worker_bytes = s.gradient_bytes + AlignedSize(scratch);
   s.done.resize(static_cast<size_t>(s.workers));
   return Ok();
@@ -110,21 +115,55 @@ Status PrepareUpdate(PrepareContext& p) {
   return Ok();
 }
 
-// The blocks of worker `w`, one after the other.
-Status RunWorker(UpdateState& s, KernelContext inner, int64_t w, const char* a,
-                 const void* b, char* memory) {
+// The factors of a run.
+struct Factors {
+  const void *a, *b;
+  bool skip_zeros;  // of a
+};
+
+detail::LeftFactor LeftFloats(const detail::MatMulDims& d, const void* a) {
+  return detail::LeftFactor::Of(static_cast<const float*>(a), d.m, d.k,
+                                d.transpose_a);
+}
+
+Factors FactorsOf(const UpdateState& s, const void* a, const void* b) {
   const detail::MatMulDims& d = s.dims;
-  const auto element = static_cast<int64_t>(DTypeSize(s.factors));
+  const bool skip =
+      s.may_skip_zeros &&
+      detail::SkippingZerosPays(LeftFloats(d, a), static_cast<const float*>(b),
+                                d.m, d.n, d.k);
+  return {a, b, skip};
+}
+
+// The gradient's rows of `block`, to the beginning of `memory`.
+Status MakeRows(const UpdateState& s, Block& block, const Factors& f,
+                char* memory) {
+  const detail::MatMulDims& d = s.dims;
+  char* const scratch = memory + s.gradient_bytes;
+  if (f.skip_zeros) {
+    detail::LeftFactor a = LeftFloats(d, f.a);
+    a.data += block.row * a.row;
+    detail::MultiplySkippingZeros(a, static_cast<const float*>(f.b),
+                                  reinterpret_cast<float*>(memory), block.rows,
+                                  d.n, d.k, scratch);
+    return Ok();
+  }
+  const int64_t begin = d.transpose_a ? block.row : block.row * d.k;
+  const auto bytes = static_cast<int64_t>(DTypeSize(s.factors));
+  const char* rows = static_cast<const char*>(f.a) + begin * bytes;
+  return block.program.Run(scratch, {rows, f.b, memory});
+}
+
+// The blocks of worker `w`, one after the other.
+Status RunWorker(UpdateState& s, KernelContext inner, int64_t w,
+                 const Factors& f, char* memory) {
   const auto blocks = static_cast<int64_t>(s.blocks.size());
   for (int64_t i = blocks * w / s.workers; i < blocks * (w + 1) / s.workers;
        ++i) {
     Block& block = s.blocks[static_cast<size_t>(i)];
-    const char* rows =
-        a + (d.transpose_a ? block.row : block.row * d.k) * element;
-    LS_RETURN_IF_ERROR(
-        block.program.Run(memory + s.gradient_bytes, {rows, b, memory}));
-    LS_RETURN_IF_ERROR(
-        s.update[0].Apply(inner, block.row * d.n, block.rows * d.n, memory));
+    LS_RETURN_IF_ERROR(MakeRows(s, block, f, memory));
+    LS_RETURN_IF_ERROR(s.update[0].Apply(inner, block.row * s.dims.n,
+                                         block.rows * s.dims.n, memory));
   }
   return Ok();
 }
@@ -138,13 +177,13 @@ Status RunUpdate(KernelContext& k) {
     return InvalidArgument("variable '", k.variable(0).name(), "' has shape ",
                            value.shape(), ", its gradient ", product);
   }
-  const char* a = k.in<char>(k.num_inputs() - 1);
-  const void* b = k.input(update.gradient()).data();
+  const Factors f = FactorsOf(s, k.in<char>(k.num_inputs() - 1),
+                              k.input(update.gradient()).data());
   const KernelContext inner = update.Context(k);
   ParallelFor(s.workers, 1, [&](int64_t begin, int64_t end) {
     for (int64_t w = begin; w < end; ++w) {
       s.done[static_cast<size_t>(w)] =
-          RunWorker(s, inner, w, a, b,
+          RunWorker(s, inner, w, f,
                     static_cast<char*>(k.scratch()) +
                         static_cast<size_t>(w) * s.worker_bytes);
     }

@@ -14,14 +14,16 @@ constexpr int kParts = 2;
 constexpr int64_t kMinElements = 1 << 16, kMinInner = 512, kMinRows = 8;
 constexpr int64_t kMaxProduct = 1 << 17;
 
-// c = c + part (+ bias), and no less than 0 with `relu`.
-LS_SIMD_CLONES void AddPart(float* c, const float* part, const float* bias,
-                            bool relu, int64_t rows, int64_t n) {
-  for (int64_t i = 0; i < rows; ++i, c += n, part += n) {
+// Rows of c, each n long.
+LS_SIMD_CLONES void FinishRows(float* c, const float* other, const float* bias,
+                               bool relu, int64_t rows, int64_t n) {
+  for (int64_t i = 0; i < rows; ++i, c += n) {
+    if (other != nullptr) {
+      for (int64_t j = 0; j < n; ++j) c[j] += other[j];
+      other += n;
+    }
     if (bias != nullptr) {
-      for (int64_t j = 0; j < n; ++j) c[j] = c[j] + part[j] + bias[j];
-    } else {
-      for (int64_t j = 0; j < n; ++j) c[j] = c[j] + part[j];
+      for (int64_t j = 0; j < n; ++j) c[j] += bias[j];
     }
     if (relu) {
       for (int64_t j = 0; j < n; ++j) c[j] = c[j] < 0 ? 0 : c[j];
@@ -30,6 +32,17 @@ LS_SIMD_CLONES void AddPart(float* c, const float* part, const float* bias,
 }
 
 }  // namespace
+
+void FinishProduct(const MatMulDims& d, const float* other, const float* bias,
+                   bool relu, float* c) {
+  if (other == nullptr && bias == nullptr && !relu) return;
+  ParallelFor(d.m, std::max<int64_t>(8192 / d.n, 1),
+              [&](int64_t begin, int64_t end) {
+                FinishRows(c + begin * d.n,
+                           other == nullptr ? nullptr : other + begin * d.n,
+                           bias, relu, end - begin, d.n);
+              });
+}
 
 bool SplitMatMul::Pays(const MatMulDims& d) {
   return Threads() <= kParts && d.batch.rank() == 0 && !d.transpose_b &&
@@ -77,11 +90,7 @@ Status SplitMatMul::Run(const float* a, const float* b, const float* bias,
         }
       });
   for (const Task& t : tasks_) LS_RETURN_IF_ERROR(t.done);
-  const int64_t n = dims_.n;
-  ParallelFor(
-      dims_.m, std::max<int64_t>(8192 / n, 1), [&](int64_t begin, int64_t end) {
-        AddPart(c + begin * n, other + begin * n, bias, relu_, end - begin, n);
-      });
+  FinishProduct(dims_, other, bias, relu_, c);
   return Ok();
 }
 

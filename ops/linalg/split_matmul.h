@@ -25,6 +25,11 @@ struct MatMulEpilogue {
   bool wide = false;  // of BFloat16: the result is float
 };
 
+// c = c + other + bias, and no less than 0 with `relu`. `other`, the second
+// half of the product's sums, and `bias` may be null.
+void FinishProduct(const MatMulDims& dims, const float* other,
+                   const float* bias, bool relu, float* c);
+
 class SplitMatMul {
  public:
   // For one product with a large b that is not transposed and few rows, on no
