@@ -71,8 +71,7 @@ void ListPlain(const LeftFactor& a, int64_t rows, int64_t inner, Entries& e) {
 #ifdef LS_LISTS_BY_MASKS
 #define LS_AVX512 __attribute__((target("avx512f")))
 
-// f(j, x, mask) for each 16 of the n floats from x on; the mask tells which of
-// them are not 0.
+// Loads 16 floats, or what is `left` of them; the mask tells which are not 0.
 LS_AVX512 inline __mmask16 NonzeroOf(const float* x, int64_t left, __m512* v) {
   const auto there =
       static_cast<__mmask16>(left >= kLanes ? 0xffff : (1 << left) - 1);
@@ -179,7 +178,7 @@ template <int V>
   }
 }
 
-// V vectors of columns, of which the last `width` floats of c's rows are left.
+// `width` columns of c, which take V vectors.
 template <int V>
 LS_SIMD_CLONES void AddColumns(const Memory& m, int64_t rows, int64_t width,
                                int64_t n, bool first, float* c) {
