@@ -4,7 +4,7 @@
 include(CMakePackageConfigHelpers)
 
 set(lockstep_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Lockstep)
-install(TARGETS lockstep EXPORT LockstepTargets
+install(TARGETS lockstep lockstep_openmp_waits EXPORT LockstepTargets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 set(lockstep_header_folders runtime ops)
 if(TARGET lockstep_distributed)

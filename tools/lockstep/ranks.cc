@@ -23,9 +23,6 @@ void SetMpirunDefaults() {
         std::pair("HWLOC_HIDE_ERRORS", "2")}) {
     setenv(name, value, /*replace=*/0);
   }
-  if (std::getenv("OMP_WAIT_POLICY") == nullptr) {
-    setenv("GOMP_SPINCOUNT", "1000", /*replace=*/0);
-  }
 }
 
 Status BecomeRanks(int ranks, const std::vector<std::string>& args) {
