@@ -45,18 +45,20 @@ Status ConvShapeOf(ShapeContext& c, const ConvRoles& roles);
 Result<ConvDims> PreparedConvDims(const PrepareContext& p,
                                   const ConvRoles& roles);
 
-template <const ConvRoles& kRoles>
+// Roles are template arguments by value: of references to constants alike in
+// name, in two files' unnamed namespaces, GCC 14 makes one and the same function.
+template <ConvRoles kRoles>
 Status ConvShape(ShapeContext& c) {
   return ConvShapeOf(c, kRoles);
 }
 
-template <class T, const ConvRoles& kRoles>
+template <class T, ConvRoles kRoles>
 Status ConvPrepare(PrepareContext& p) {
   LS_ASSIGN_OR_RETURN(const ConvDims dims, PreparedConvDims(p, kRoles));
   return PrepareConv<T>(p, kRoles.kind(), dims);
 }
 
-template <class T, const ConvRoles& kRoles>
+template <class T, ConvRoles kRoles>
 Status ConvRun(KernelContext& k) {
   if constexpr (kRoles.dy < 0) {
     return RunConv<T>(k, kRoles.image, kRoles.filter);
@@ -65,7 +67,7 @@ Status ConvRun(KernelContext& k) {
   }
 }
 
-template <class T, const ConvRoles& kRoles>
+template <class T, ConvRoles kRoles>
 KernelDef ConvKernel() {
   return {ConvRun<T, kRoles>, ConvPrepare<T, kRoles>};
 }
