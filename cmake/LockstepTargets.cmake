@@ -9,6 +9,7 @@ set(LOCKSTEP_MPI_ENVIRONMENT
     OMPI_ALLOW_RUN_AS_ROOT=1
     OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
     OMPI_MCA_rmaps_base_oversubscribe=1
+    PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe # Open MPI 5
     OMPI_MCA_btl_vader_single_copy_mechanism=none
     OMPI_MCA_hwloc_base_binding_policy=none
     HWLOC_HIDE_ERRORS=2

@@ -19,6 +19,8 @@ void SetMpirunDefaults() {
        {std::pair("OMPI_ALLOW_RUN_AS_ROOT", "1"),
         std::pair("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
         std::pair("OMPI_MCA_rmaps_base_oversubscribe", "1"),
+        // Open MPI 5's.
+        std::pair("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"),
         std::pair("OMPI_MCA_btl_vader_single_copy_mechanism", "none"),
         std::pair("HWLOC_HIDE_ERRORS", "2")}) {
     setenv(name, value, /*replace=*/0);
