@@ -12,8 +12,11 @@ namespace lockstep::detail {
 // `output`: the forward op's, or the gradient that stands in for it.
 template <bool kDepthwise>
 double ConvFlops(const Shape& output, const Shape& filter, double unknown) {
-  double window = KnownDim(filter, 0, unknown) * KnownDim(filter, 1, unknown);
-  if (!kDepthwise) window *= KnownDim(filter, 2, unknown);
+  const int last = filter.HasRank() ? filter.rank() - 1 : 3;
+  double window = 1;
+  for (int i = 0; i < (kDepthwise ? last - 1 : last); ++i) {
+    window *= KnownDim(filter, i, unknown);
+  }
   return 2 * KnownElements(output, unknown) * window;
 }
 

@@ -9,10 +9,25 @@ namespace {
 
 using dnnl::memory;
 
-// oneDNN's view of an image: dimensions n, c, h, w, laid out as TensorFlow's.
+// Along depth, where there is one, height and width.
+memory::dims Along(const ConvDims& d, int64_t Window::*number) {
+  memory::dims all{d.h.*number, d.w.*number};
+  if (d.volume) all.insert(all.begin(), d.depth.*number);
+  return all;
+}
+
+// oneDNN's view of an image: dimensions n, c, (d,) h, w, laid out as
+// TensorFlow's.
 memory::dims ImageDims(const ConvDims& d, bool output) {
-  if (output) return {d.batch, d.out_channels, d.h.out, d.w.out};
-  return {d.batch, d.in_channels, d.h.in, d.w.in};
+  memory::dims dims = Along(d, output ? &Window::out : &Window::in);
+  dims.insert(dims.begin(), {d.batch, output ? d.out_channels : d.in_channels});
+  return dims;
+}
+memory::dims ImageStridesOf(const ConvDims& d, bool output, bool nchw) {
+  const ImageStrides s =
+      output ? ImageStrides::OfOutput(d, nchw) : ImageStrides::OfInput(d, nchw);
+  if (d.volume) return {s.n, s.c, s.d, s.h, s.w};
+  return {s.n, s.c, s.h, s.w};
 }
 DnnlType ImageType(const ConvState& s, bool output) {
   return output && s.epilogue.wide ? DnnlType::f32 : s.type;
@@ -26,31 +41,34 @@ memory::desc ImageDesc(const ConvState& s, bool output) {
   }
   // One channel is the same either way; oneDNN's name for it is nchw.
   const bool nchw = d.nchw || (s.layout.output_blocked && dims[1] == 1);
-  const ImageStrides strides(dims[2], dims[3], dims[1], nchw);
-  return DnnlStrided(dims, {strides.n, strides.c, strides.h, strides.w}, type);
+  return DnnlStrided(dims, ImageStridesOf(d, output, nchw), type);
 }
 
-// Dimensions (group,) out, in, h, w over TensorFlow's [h, w, in, out].
+// Dimensions (group,) out, in, (d,) h, w over TensorFlow's [(d,) h, w, in,
+// out].
 memory::dims FilterDims(const ConvDims& d) {
-  memory::dims dims{d.out_channels / d.groups, d.in_channels / d.groups,
-                    d.h.size, d.w.size};
+  memory::dims dims = Along(d, &Window::size);
+  dims.insert(dims.begin(),
+              {d.out_channels / d.groups, d.in_channels / d.groups});
   if (d.groups > 1) dims.insert(dims.begin(), d.groups);
   return dims;
 }
 memory::desc FilterDesc(const ConvState& s) {
   const ConvDims& d = s.dims;
-  const int64_t in = d.in_channels / d.groups;
-  memory::dims strides{1, d.out_channels, d.w.size * in * d.out_channels,
-                       in * d.out_channels};
+  const int64_t matrix = d.in_channels / d.groups * d.out_channels;
+  memory::dims strides{1, d.out_channels, d.w.size * matrix, matrix};
+  if (d.volume) {
+    strides.insert(strides.begin() + 2, d.h.size * d.w.size * matrix);
+  }
   if (d.groups > 1) strides.insert(strides.begin(), d.out_channels / d.groups);
   return DnnlStrided(FilterDims(d), strides, s.type);
 }
 
 DnnlConvGeometry GeometryOf(const ConvDims& d, bool winograd) {
-  return {.strides = {d.h.stride, d.w.stride},
-          .dilations = {d.h.dilation, d.w.dilation},
-          .pad_before = {d.h.pad_before, d.w.pad_before},
-          .pad_after = {d.h.pad_after, d.w.pad_after},
+  return {.strides = Along(d, &Window::stride),
+          .dilations = Along(d, &Window::dilation),
+          .pad_before = Along(d, &Window::pad_before),
+          .pad_after = Along(d, &Window::pad_after),
           .winograd = winograd};
 }
 
@@ -190,10 +208,9 @@ Status Build(ConvState& s) {
 std::array<int64_t, 4> Counts(const ConvState& s) {
   const ConvDims& d = s.dims;
   const int64_t bias = s.epilogue.bias ? d.out_channels : 0;
-  const int64_t x = d.batch * d.h.in * d.w.in * d.in_channels;
-  const int64_t f =
-      d.h.size * d.w.size * (d.in_channels / d.groups) * d.out_channels;
-  const int64_t y = d.batch * d.h.out * d.w.out * d.out_channels;
+  const int64_t x = d.batch * d.in_positions() * d.in_channels;
+  const int64_t f = d.taps() * (d.in_channels / d.groups) * d.out_channels;
+  const int64_t y = d.batch * d.out_positions() * d.out_channels;
   switch (s.kind) {
     case ConvKind::kForward: return {x, f, y, bias};
     case ConvKind::kBackwardInput: return {f, y, x, bias};
@@ -234,56 +251,13 @@ void FillWithoutProduct(const ConvState& s, KernelContext& k) {
   }
   T* y = k.out<T>(0);
   const int64_t n = k.output(0).NumElements();
-  const int64_t plane = s.dims.nchw ? s.dims.h.out * s.dims.w.out : 1;
+  const int64_t plane = s.dims.nchw ? s.dims.out_positions() : 1;
   for (int64_t i = 0; i < n; ++i) {
     const int64_t c = i / plane % s.dims.out_channels;
     const T v = s.epilogue.bias ? k.in<T>(2)[c] : T(0);
     y[i] = s.epilogue.relu && v < T(0) ? T(0) : v;
   }
 }
-
-}  // namespace
-
-Result<ConvDims> ConvDims::From(const AttrMap& attrs, const Shape& image,
-                                const Shape& filter) {
-  LS_ASSIGN_OR_RETURN(const WindowAttrs a, WindowAttrs::From(attrs));
-  ConvDims d;
-  d.nchw = a.nchw;
-  d.batch = image.dim(0);
-  d.in_channels = image.dim(a.channel_dim());
-  d.out_channels = filter.dim(3);
-  const int64_t taken = filter.dim(2);
-  if (d.in_channels >= 0 && taken >= 0) {
-    if (d.in_channels != taken && (taken == 0 || d.in_channels % taken != 0)) {
-      return InvalidArgument(
-          "input depth must be evenly divisible by filter ",
-          "depth: ", d.in_channels, " vs ", taken, ": filter has ", taken,
-          " input channels, input has ", d.in_channels, " (shape ", image, ")");
-    }
-    d.groups = taken == 0 ? 1 : std::max<int64_t>(1, d.in_channels / taken);
-    if (d.out_channels >= 0 && d.out_channels % d.groups != 0) {
-      return InvalidArgument(
-          "filter has ", d.out_channels, " output channels, not a multiple of ",
-          d.groups, " groups (filter ", filter, ", input ", image, ")");
-    }
-  }
-  LS_ASSIGN_OR_RETURN(d.h,
-                      a.Along(0, image.dim(a.spatial_dim(0)), filter.dim(0)));
-  LS_ASSIGN_OR_RETURN(d.w,
-                      a.Along(1, image.dim(a.spatial_dim(1)), filter.dim(1)));
-  return d;
-}
-
-Shape ConvDims::OutputShape() const {
-  return nchw ? Shape{batch, out_channels, h.out, w.out}
-              : Shape{batch, h.out, w.out, out_channels};
-}
-
-bool ConvDims::IsEmpty() const {
-  return batch * in_channels * out_channels * h.in * w.in * h.out * w.out == 0;
-}
-
-namespace {
 
 // Behind the program's own scratch memory; returns the bytes of both.
 size_t PlaceWidened(ConvState& s) {

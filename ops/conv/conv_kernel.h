@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The one convolution behind Conv2D, its two gradients and _FusedConv2D.
+// The one convolution behind Conv2D and Conv3D, their gradients and
+// _FusedConv2D.
 // Float runs in oneDNN, and BFloat16 on processors that have it; else that and
 // Half in float through oneDNN, other dtypes in direct loops. Made in prepare,
 // used in run.

@@ -43,24 +43,25 @@ Result<ConvDims> CheckedConvDims(const AttrMap& attrs, bool depthwise,
 }
 
 Status ConvShapeOf(ShapeContext& c, const ConvRoles& roles) {
-  Shape sizes = Shape::UnknownOfRank(4);
+  Shape sizes = Shape::UnknownOfRank(roles.rank);
   if (roles.sizes >= 0) {
     LS_ASSIGN_OR_RETURN(const Shape given, c.InputAsShape(roles.sizes));
     auto merged = Shape::Merge(given, sizes);
     if (!merged.ok()) {
-      return InvalidArgument("sizes must have 4 numbers, are ", given);
+      return InvalidArgument("sizes must have ", roles.rank, " numbers, are ",
+                             given);
     }
     sizes = *merged;
   }
   Shape image = sizes, filter = sizes, dy;
   if (roles.image >= 0) {
-    LS_ASSIGN_OR_RETURN(image, c.WithRank(roles.image, 4));
+    LS_ASSIGN_OR_RETURN(image, c.WithRank(roles.image, roles.rank));
   }
   if (roles.filter >= 0) {
-    LS_ASSIGN_OR_RETURN(filter, c.WithRank(roles.filter, 4));
+    LS_ASSIGN_OR_RETURN(filter, c.WithRank(roles.filter, roles.rank));
   }
   if (roles.dy >= 0) {
-    LS_ASSIGN_OR_RETURN(dy, c.WithRank(roles.dy, 4));
+    LS_ASSIGN_OR_RETURN(dy, c.WithRank(roles.dy, roles.rank));
   }
   LS_ASSIGN_OR_RETURN(const ConvDims dims,
                       CheckedConvDims(c.attrs(), roles.depthwise, image, filter,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Shape rule and kernel of the six convolution ops over images: Conv2D,
+// Shape rule and kernel of the nine convolution ops: Conv2D, Conv3D,
 // DepthwiseConv2dNative and their gradients by image and by filter. For those
 // files.
 //
@@ -21,6 +21,7 @@ struct ConvRoles {
   // The filter is [h,w,C,M]: channel c of the image makes channels c M + i of
   // the output. That is C groups of a filter [h,w,1,C M], laid out the same.
   bool depthwise = false;
+  int rank = 4;  // of images, or of volumes: 5
 
   ConvKind kind() const {
     return image < 0    ? ConvKind::kBackwardInput
@@ -36,8 +37,8 @@ inline ConvRoles RolesOf(std::string_view op) {
   return {.image = 0, .filter = 1};
 }
 
-// The dimensions for shapes of rank 4, perhaps partial. INVALID_ARGUMENT also
-// when `dy`, if given, is not shaped like the output.
+// The dimensions for shapes of rank 4 or 5, perhaps partial. INVALID_ARGUMENT
+// also when `dy`, if given, is not shaped like the output.
 Result<ConvDims> CheckedConvDims(const AttrMap& attrs, bool depthwise,
                                  const Shape& image, const Shape& filter,
                                  const Shape* dy);

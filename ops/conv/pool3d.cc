@@ -37,27 +37,11 @@ struct VolumePool {
 };
 
 Result<VolumePool> VolumePool::From(const AttrMap& attrs, const Shape& image) {
-  const bool first = GetOr<std::string>(attrs, "data_format", "") == "NCDHW";
-  const int spatial = first ? 2 : 1;
-  const int channel = first ? 1 : 4;
-  const auto numbers = [&](const char* name) {
-    return SpatialOfVolume(name, GetOr<std::vector<int64_t>>(attrs, name, {}),
-                           first);
-  };
-  LS_ASSIGN_OR_RETURN(const auto ksize, numbers("ksize"));
-  LS_ASSIGN_OR_RETURN(const auto strides, numbers("strides"));
-  WindowAttrs window;
-  window.padding = GetOr<std::string>(attrs, "padding", "VALID") == "SAME"
-                       ? Padding::kSame
-                       : Padding::kValid;
+  const bool first = VolumeChannelsFirst(attrs);
+  LS_ASSIGN_OR_RETURN(const auto ksize, SpatialOfVolume(attrs, "ksize"));
   VolumePool d;
-  for (int i = 0; i < 3; ++i) {
-    const auto at = static_cast<size_t>(i);
-    window.strides[0] = strides[at];
-    LS_ASSIGN_OR_RETURN(d.at[at],
-                        window.Along(0, image.dim(spatial + i), ksize[at]));
-  }
-  const int64_t n = image.dim(0), c = image.dim(channel);
+  LS_ASSIGN_OR_RETURN(d.at, WindowsOfVolume(attrs, image, ksize));
+  const int64_t n = image.dim(0), c = image.dim(first ? 1 : 4);
   d.output = first ? Shape{n, c, d.at[0].out, d.at[1].out, d.at[2].out}
                    : Shape{n, d.at[0].out, d.at[1].out, d.at[2].out, c};
   d.volumes = first ? n * c : n;

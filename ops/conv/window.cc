@@ -96,9 +96,14 @@ Result<Window> WindowAttrs::Along(int i, int64_t in, int64_t size) const {
   return w;
 }
 
-Result<std::array<int64_t, 3>> SpatialOfVolume(const char* name,
-                                               const std::vector<int64_t>& list,
-                                               bool channels_first) {
+bool VolumeChannelsFirst(const AttrMap& attrs) {
+  return GetOr<std::string>(attrs, "data_format", "NDHWC") == "NCDHW";
+}
+
+Result<std::array<int64_t, 3>> SpatialOfVolume(const AttrMap& attrs,
+                                               const char* name) {
+  const auto list = GetOr<std::vector<int64_t>>(attrs, name, {1, 1, 1, 1, 1});
+  const bool channels_first = VolumeChannelsFirst(attrs);
   const size_t channel = channels_first ? 1 : 4;
   if (list.size() != 5 || list[0] != 1 || list[channel] != 1 ||
       std::ranges::any_of(list, [](int64_t n) { return n < 1; })) {
@@ -107,6 +112,28 @@ Result<std::array<int64_t, 3>> SpatialOfVolume(const char* name,
   }
   const size_t first = channels_first ? 2 : 1;
   return std::array{list[first], list[first + 1], list[first + 2]};
+}
+
+Result<std::array<Window, 3>> WindowsOfVolume(
+    const AttrMap& attrs, const Shape& volume,
+    const std::array<int64_t, 3>& sizes) {
+  LS_ASSIGN_OR_RETURN(const auto strides, SpatialOfVolume(attrs, "strides"));
+  LS_ASSIGN_OR_RETURN(const auto dilations,
+                      SpatialOfVolume(attrs, "dilations"));
+  WindowAttrs along;
+  along.padding = GetOr<std::string>(attrs, "padding", "VALID") == "SAME"
+                      ? Padding::kSame
+                      : Padding::kValid;
+  const int first = VolumeChannelsFirst(attrs) ? 2 : 1;
+  std::array<Window, 3> windows;
+  for (int i = 0; i < 3; ++i) {
+    const auto at = static_cast<size_t>(i);
+    along.strides[0] = strides[at];
+    along.dilations[0] = dilations[at];
+    LS_ASSIGN_OR_RETURN(windows[at],
+                        along.Along(0, volume.dim(first + i), sizes[at]));
+  }
+  return windows;
 }
 
 }  // namespace lockstep

@@ -54,11 +54,16 @@ struct WindowAttrs {
   Result<Window> Along(int i, int64_t in, int64_t size) const;
 };
 
-// Along depth, height and width, of a volume [N,D,H,W,C] or, channels first,
-// [N,C,D,H,W]: of `list`, which is attribute `name`. INVALID_ARGUMENT unless it
-// has 5 positive numbers, 1 for batch and channels.
-Result<std::array<int64_t, 3>> SpatialOfVolume(const char* name,
-                                               const std::vector<int64_t>& list,
-                                               bool channels_first);
+// Volumes are [N,D,H,W,C] or, data_format NCDHW, [N,C,D,H,W].
+bool VolumeChannelsFirst(const AttrMap& attrs);
+// Along depth, height and width of a volume, of list attribute `name`.
+// INVALID_ARGUMENT unless it has 5 positive numbers, 1 for batch and channels.
+Result<std::array<int64_t, 3>> SpatialOfVolume(const AttrMap& attrs,
+                                               const char* name);
+// The windows of these sizes along a volume's depth, height and width, by the
+// attributes strides, padding and dilations; the last may be missing.
+Result<std::array<Window, 3>> WindowsOfVolume(
+    const AttrMap& attrs, const Shape& volume,
+    const std::array<int64_t, 3>& sizes);
 
 }  // namespace lockstep
