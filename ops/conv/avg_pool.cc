@@ -34,42 +34,6 @@ Status AvgPoolGradPrepare(PrepareContext& p) {
   return Ok();
 }
 
-// Numbers of an image's row at a time: over the height of windows they are one
-// array, however few the channels are.
-constexpr int64_t kPoolRow = 2048;
-// Too few for a loop of vectors.
-constexpr int64_t kFewChannels = 16;
-
-// Windows [first, last) of a row of them, for so many channels, and the columns
-// [begin, end) of the image that they cover.
-struct PoolPart {
-  int64_t first, last, begin, end;
-
-  PoolPart(const PoolDims& d, int64_t from, int64_t channels) : first(from) {
-    const int64_t columns = std::max(kPoolRow / channels, d.w.size);
-    last = std::min(d.w.out, first + (columns - d.w.size) / d.w.stride + 1);
-    const int64_t left = first * d.w.stride - d.w.pad_before;
-    const int64_t right = (last - 1) * d.w.stride - d.w.pad_before + d.w.size;
-    begin = std::clamp<int64_t>(left, 0, d.w.in);
-    end = std::clamp(right, begin, d.w.in);
-  }
-};
-
-// f(part, first channel, number of channels), over a row of windows.
-template <class F>
-inline __attribute__((always_inline)) void ForPoolParts(const PoolDims& d,
-                                                        const F& f) {
-  const int64_t most = std::max<int64_t>(1, kPoolRow / d.w.size);
-  for (int64_t c = 0; c < d.channels; c += most) {
-    const int64_t channels = std::min(most, d.channels - c);
-    for (int64_t ow = 0; ow < d.w.out;) {
-      const PoolPart part(d, ow, channels);
-      f(part, c, channels);
-      ow = part.last;
-    }
-  }
-}
-
 template <class T, class A>
 inline __attribute__((always_inline)) void AddTo(A* sum, const T* x,
                                                  int64_t n) {

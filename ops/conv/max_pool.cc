@@ -93,6 +93,50 @@ LS_SIMD_CLONES void MaxRow(const PoolDims& d, const T* x, int64_t oh, T* y) {
   }
 }
 
+template <class V, class T>
+inline __attribute__((always_inline)) void KeepLarger(V* best, const T* x,
+                                                      int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const V v = x[i];
+    best[i] = v > best[i] ? v : best[i];
+  }
+}
+
+// Few channels make no vector: the largest over the height of windows first,
+// where a row of the image is one array.
+template <class T>
+LS_SIMD_CLONES void MaxRowOfFew(const PoolDims& d, const T* x, int64_t oh,
+                                T* y) {
+  using V = ValueType<T>;
+  V best[kPoolRow];
+  ForPoolParts(d, [&](const PoolPart& p, int64_t, int64_t channels) {
+    const PoolRange rows(d, oh, p.first);
+    const int64_t n = (p.end - p.begin) * channels;
+    const auto row = [&](int64_t h) {
+      return x + (h * d.w.in + p.begin) * channels;
+    };
+    if (rows.h0 < rows.h1) std::copy_n(row(rows.h0), n, best);
+    for (int64_t h = rows.h0 + 1; h < rows.h1; ++h) KeepLarger(best, row(h), n);
+    for (int64_t ow = p.first; ow < p.last; ++ow) {
+      const PoolRange r(d, oh, ow);
+      T* to = y + ow * channels;
+      if (r.count() == 0) {  // a window of padding only
+        std::fill_n(to, channels, T(std::numeric_limits<V>::lowest()));
+        continue;
+      }
+      const V* at = best + (r.w0 - p.begin) * channels;
+      const int64_t end = (r.w1 - r.w0) * channels;
+      for (int64_t c = 0; c < channels; ++c) {
+        V largest = at[c];
+        for (int64_t i = c + channels; i < end; i += channels) {
+          largest = at[i] > largest ? at[i] : largest;
+        }
+        to[c] = T(largest);
+      }
+    }
+  });
+}
+
 template <class T>
 LS_SIMD_CLONES void MaxGradRow(const PoolDims& d, const T* x, const T* dy,
                                int64_t oh, T* dx) {
@@ -136,9 +180,12 @@ Status MaxPoolRun(KernelContext& k) {
   const PoolDims& d = k.state<PoolDims>();
   const T* x = k.in<T>(0);
   T* y = k.out<T>(0);
+  const bool few =
+      d.channels < kFewChannels && d.channels * d.w.size <= kPoolRow;
+  const auto row = few ? MaxRowOfFew<T> : MaxRow<T>;
   ForPoolRows(d, false, [&](int64_t n, int64_t oh) {
-    MaxRow<T>(d, x + n * d.image_size(), oh,
-              y + (n * d.h.out + oh) * d.w.out * d.channels);
+    row(d, x + n * d.image_size(), oh,
+        y + (n * d.h.out + oh) * d.w.out * d.channels);
   });
   return Ok();
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "ops/array/array.h"
 #include "ops/conv/conv.h"
 #include "ops/nn/nn.h"
 #include "runtime/graph/gradients.h"
@@ -168,6 +169,36 @@ TEST(AvgPoolTest, CountsOnlyWhatIsInside) {
     const Tensor x = ToDType(kImage, t);
     ExpectValues(EvaluateOne({x}, Avg({1, 2, 2, 1}, {1, 2, 2, 1}, "SAME")),
                  {1, 2, 2, 1}, {3.25, 4.75, 3, 2});
+  }
+}
+
+// Few channels and many go by loops of their own: the same beside copies of
+// themselves.
+TEST(MaxPoolTest, OfFewChannels) {
+  struct Case {
+    Shape image;
+    std::vector<int64_t> size, strides;
+    const char* padding;
+  };
+  for (const Case& c :
+       {Case{{2, 5, 1500, 3}, {1, 2, 2, 1}, {1, 2, 2, 1}, "SAME"},
+        Case{{2, 6, 300, 15}, {1, 2, 5, 1}, {1, 3, 3, 1}, "VALID"},
+        Case{{1, 7, 9, 1}, {1, 3, 3, 1}, {1, 1, 2, 1}, "SAME"},
+        Case{{1, 2, 4000, 2}, {1, 2, 3000, 1}, {1, 1, 500, 1}, "VALID"}}) {
+    const auto pool = [&](const Scope& s, const Output& x) {
+      return ops::MaxPool(s, x, c.size, c.strides, c.padding);
+    };
+    const Tensor x = Numbers(kFloat, c.image, -3, -1);
+    const auto both = Evaluate({x}, [&](const Scope& s,
+                                        const std::vector<Output>& in) {
+      const std::vector<Output> copies(16, in[0]);
+      const Output many = pool(s, ops::Concat(s, copies, 3));
+      const auto channels = static_cast<int32_t>(c.image.dim(3));
+      return std::vector<Output>{
+          pool(s, in[0]),
+          ops::Slice(s, many, {0, 0, 0, channels}, {-1, -1, -1, channels})};
+    });
+    ExpectClose(both[0], both[1], 0);
   }
 }
 
