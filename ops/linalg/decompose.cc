@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Cholesky, MatrixDeterminant, LogMatrixDeterminant: for matrices in the last
-// two dimensions; small matrices, factorised one after the other in double.
+// two dimensions; small matrices, factorised in double.
 //   input: float, double [..., n, n]
 // Cholesky of a matrix that is not positive definite is NaN.
 // Gradients by the usual formulas, with solves and products.
@@ -41,18 +41,11 @@ void FillLower(T* l, int64_t n) {
 
 template <class T>
 Status CholeskyCpu(KernelContext& k) {
-  return ForMatrices<T>(k, false, [&](int64_t at, Matrix m) -> Status {
+  return ForMatrices<T>(k, false, [&](int64_t at, Matrix& m) -> Status {
     T* l = k.out<T>(0) + at * m.n * m.n;
-    for (int64_t j = 0; j < m.n; ++j) {
-      for (int64_t i = j; i < m.n; ++i) {
-        double v = m.at(i, j);
-        for (int64_t p = 0; p < j; ++p) v -= m.at(i, p) * m.at(j, p);
-        if (i == j && !(v > 0)) {
-          FillLower(l, m.n);
-          return Ok();
-        }
-        m.at(i, j) = i == j ? std::sqrt(v) : v / m.at(j, j);
-      }
+    if (!Cholesky(&m)) {
+      FillLower(l, m.n);
+      return Ok();
     }
     for (int64_t i = 0; i < m.n; ++i) {
       for (int64_t j = 0; j < m.n; ++j) {
@@ -65,8 +58,8 @@ Status CholeskyCpu(KernelContext& k) {
 
 template <class T, bool kLog>
 Status DeterminantCpu(KernelContext& k) {
-  return ForMatrices<T>(k, false, [&](int64_t at, Matrix m) -> Status {
-    const Lu lu(std::move(m));
+  return ForMatrices<T>(k, false, [&](int64_t at, Matrix& m) -> Status {
+    const Lu lu(m);
     double sign = lu.sign, log = 0, product = lu.sign;
     for (int64_t i = 0; i < lu.m.n; ++i) {
       const double v = lu.m.at(i, i);

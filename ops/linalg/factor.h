@@ -3,10 +3,10 @@
 
 // Small square matrices in double, for the ops that factorise them.
 //
-//   ForMatrices<float>(k, false, [&](int64_t at, Matrix m) -> Status {
-//     const Lu lu(std::move(m));
+//   ForMatrices<float>(k, false, [&](int64_t at, Matrix& m) -> Status {
+//     const Lu lu(m);
 //     if (lu.singular) return InvalidArgument("...");
-//     lu.Solve(b, &x);
+//     lu.Solve(b, columns, x);
 //     ...
 //   });
 
@@ -14,10 +14,14 @@
 #include <vector>
 
 #include "ops/array/axes.h"
+#include "runtime/core/threads.h"
 #include "runtime/op/kernel.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
+
+// Multiplications that are worth a thread.
+inline constexpr int64_t kMatrixGrain = 1 << 16;
 
 // A square matrix of doubles, row by row.
 struct Matrix {
@@ -39,52 +43,28 @@ struct Matrix {
   }
 };
 
-// P A = L U by rows with the largest pivots, in place.
+// P A = L U by rows with the largest pivots, in place: in the given matrix,
+// which has to live as long.
 struct Lu {
-  Matrix m;
+  Matrix& m;
   std::vector<int64_t> row;  // of A, for each row of L U
   double sign = 1;
   bool singular = false;
 
-  explicit Lu(Matrix a) : m(std::move(a)), row(static_cast<size_t>(m.n)) {
-    for (int64_t i = 0; i < m.n; ++i) row[static_cast<size_t>(i)] = i;
-    for (int64_t k = 0; k < m.n; ++k) {
-      int64_t pivot = k;
-      for (int64_t i = k + 1; i < m.n; ++i) {
-        if (std::abs(m.at(i, k)) > std::abs(m.at(pivot, k))) pivot = i;
-      }
-      if (pivot != k) {
-        for (int64_t j = 0; j < m.n; ++j) std::swap(m.at(k, j), m.at(pivot, j));
-        std::swap(row[static_cast<size_t>(k)], row[static_cast<size_t>(pivot)]);
-        sign = -sign;
-      }
-      if (m.at(k, k) == 0) {
-        singular = true;
-        continue;
-      }
-      for (int64_t i = k + 1; i < m.n; ++i) {
-        const double f = m.at(i, k) /= m.at(k, k);
-        for (int64_t j = k + 1; j < m.n; ++j) m.at(i, j) -= f * m.at(k, j);
-      }
-    }
-  }
-  // x = A^-1 b for one column.
-  void Solve(const std::vector<double>& b, std::vector<double>* x) const {
-    for (int64_t i = 0; i < m.n; ++i) {
-      double v = b[static_cast<size_t>(row[static_cast<size_t>(i)])];
-      for (int64_t j = 0; j < i; ++j)
-        v -= m.at(i, j) * (*x)[static_cast<size_t>(j)];
-      (*x)[static_cast<size_t>(i)] = v;
-    }
-    for (int64_t i = m.n; i-- > 0;) {
-      double v = (*x)[static_cast<size_t>(i)];
-      for (int64_t j = i + 1; j < m.n; ++j) {
-        v -= m.at(i, j) * (*x)[static_cast<size_t>(j)];
-      }
-      (*x)[static_cast<size_t>(i)] = v / m.at(i, i);
-    }
-  }
+  explicit Lu(Matrix& a);
+  // x = A^-1 b for `columns` columns side by side; `b` null: the unit matrix.
+  template <class T>
+  void Solve(const T* b, int64_t columns, T* x) const;
 };
+
+// A = L L' in the lower triangle, the only one that is read; false when A is
+// not positive definite.
+bool Cholesky(Matrix* a);
+
+// x = A^-1 b for a triangular A, as Lu::Solve.
+template <class T>
+void SolveTriangular(const Matrix& m, bool lower, const T* b, int64_t columns,
+                     T* x);
 
 // Output 0 = input 0, [..., n, n].
 inline Status SquareShape(ShapeContext& c) {
@@ -96,17 +76,25 @@ inline Status SquareShape(ShapeContext& c) {
   }
   return c.SetOutput(0, x);
 }
-// Calls f(matrix number, matrix) for every matrix of input 0.
+
+// Calls f(matrix number, matrix) for every matrix of input 0, on several
+// threads; f may use the matrix up. The first one's error of those that fail.
 template <class T, class F>
 Status ForMatrices(KernelContext& k, bool transposed, const F& f) {
   const Shape& shape = k.input(0).shape();
   const int64_t n = shape.dim(shape.rank() - 1);
   const int64_t count = DimProduct(shape, 0, shape.rank() - 2);
-  for (int64_t i = 0; i < count; ++i) {
-    Matrix m(n);
-    m.Load(k.in<T>(0) + i * n * n, transposed);
-    LS_RETURN_IF_ERROR(f(i, std::move(m)));
-  }
+  const int64_t work = std::max<int64_t>(1, n * n * n);
+  std::vector<Status> done(static_cast<size_t>(count));
+  ParallelFor(count, std::max<int64_t>(1, kMatrixGrain / work),
+              [&](int64_t begin, int64_t end) {
+                Matrix m(n);
+                for (int64_t i = begin; i < end; ++i) {
+                  m.Load(k.in<T>(0) + i * n * n, transposed);
+                  done[static_cast<size_t>(i)] = f(i, m);
+                }
+              });
+  for (const Status& status : done) LS_RETURN_IF_ERROR(status);
   return Ok();
 }
 

@@ -81,7 +81,7 @@ class Jacobi {
 template <class T>
 Status EigCpu(KernelContext& k) {
   const bool vectors = k.output(1).shape().rank() > 1;
-  return ForMatrices<T>(k, false, [&](int64_t at, Matrix m) -> Status {
+  return ForMatrices<T>(k, false, [&](int64_t at, const Matrix& m) -> Status {
     const int64_t n = m.n;
     for (const double x : m.a) {
       if (!std::isfinite(x)) {
@@ -89,7 +89,7 @@ Status EigCpu(KernelContext& k) {
                                "successful. The input might not be valid.");
       }
     }
-    const Jacobi found(std::move(m));
+    const Jacobi found(m);
     std::vector<int64_t> order(static_cast<size_t>(n));
     std::iota(order.begin(), order.end(), 0);
     std::ranges::sort(order, {},

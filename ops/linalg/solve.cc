@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // MatrixInverse, MatrixSolve, MatrixTriangularSolve: for matrices in the last
-// two dimensions; small matrices, factorised one after the other in double.
+// two dimensions; small matrices, factorised in double.
 //   input: float, double [..., n, n]   rhs: [..., n, k]
 // A singular matrix is INVALID_ARGUMENT, but for MatrixTriangularSolve, which
 // divides by the zeros of the diagonal, as TensorFlow's.
@@ -35,33 +35,13 @@ Status SolveShape(ShapeContext& c) {
   return c.SetOutput(0, b);
 }
 
-// Solves for every column of `b` ([n, columns]; null: of the unit matrix).
-template <class T, class S>
-void SolveColumns(const S& solve, int64_t n, const T* b, int64_t columns,
-                  T* x) {
-  std::vector<double> from(static_cast<size_t>(n)), to(from);
-  for (int64_t j = 0; j < columns; ++j) {
-    for (int64_t i = 0; i < n; ++i) {
-      from[static_cast<size_t>(i)] =
-          b == nullptr ? (i == j ? 1.0 : 0.0)
-                       : static_cast<double>(b[i * columns + j]);
-    }
-    solve(from, &to);
-    for (int64_t i = 0; i < n; ++i) {
-      x[i * columns + j] = static_cast<T>(to[static_cast<size_t>(i)]);
-    }
-  }
-}
-
 template <class T>
 Status InverseCpu(KernelContext& k) {
   const bool adjoint = GetOr<bool>(k.attrs(), "adjoint", false);
-  return ForMatrices<T>(k, adjoint, [&](int64_t at, Matrix m) -> Status {
-    const int64_t n = m.n;
-    const Lu lu(std::move(m));
+  return ForMatrices<T>(k, adjoint, [&](int64_t at, Matrix& m) -> Status {
+    const Lu lu(m);
     if (lu.singular) return Singular();
-    SolveColumns<T>([&](const auto& b, auto* x) { lu.Solve(b, x); }, n, nullptr,
-                    n, k.out<T>(0) + at * n * n);
+    lu.Solve<T>(nullptr, m.n, k.out<T>(0) + at * m.n * m.n);
     return Ok();
   });
 }
@@ -71,13 +51,11 @@ Status SolveCpu(KernelContext& k) {
   const bool adjoint = GetOr<bool>(k.attrs(), "adjoint", false);
   const Shape& rhs = k.input(1).shape();
   const int64_t columns = rhs.dim(rhs.rank() - 1);
-  return ForMatrices<T>(k, adjoint, [&](int64_t at, Matrix m) -> Status {
-    const int64_t n = m.n;
-    const Lu lu(std::move(m));
+  return ForMatrices<T>(k, adjoint, [&](int64_t at, Matrix& m) -> Status {
+    const Lu lu(m);
     if (lu.singular) return Singular();
-    SolveColumns<T>([&](const auto& b, auto* x) { lu.Solve(b, x); }, n,
-                    k.in<T>(1) + at * n * columns, columns,
-                    k.out<T>(0) + at * n * columns);
+    lu.Solve(k.in<T>(1) + at * m.n * columns, columns,
+             k.out<T>(0) + at * m.n * columns);
     return Ok();
   });
 }
@@ -89,18 +67,7 @@ Status TriangularSolveCpu(KernelContext& k) {
   const Shape& rhs = k.input(1).shape();
   const int64_t columns = rhs.dim(rhs.rank() - 1);
   return ForMatrices<T>(k, adjoint, [&](int64_t at, const Matrix& m) -> Status {
-    const auto solve = [&](const std::vector<double>& b,
-                           std::vector<double>* x) {
-      for (int64_t step = 0; step < m.n; ++step) {
-        const int64_t i = lower ? step : m.n - 1 - step;
-        double v = b[static_cast<size_t>(i)];
-        for (int64_t j = lower ? 0 : i + 1; j < (lower ? i : m.n); ++j) {
-          v -= m.at(i, j) * (*x)[static_cast<size_t>(j)];
-        }
-        (*x)[static_cast<size_t>(i)] = v / m.at(i, i);
-      }
-    };
-    SolveColumns<T>(solve, m.n, k.in<T>(1) + at * m.n * columns, columns,
+    SolveTriangular(m, lower, k.in<T>(1) + at * m.n * columns, columns,
                     k.out<T>(0) + at * m.n * columns);
     return Ok();
   });

@@ -88,6 +88,94 @@ TEST(SolveTest, FactorsInvertsAndSolves) {
       .WantError(Code::kInvalidArgument, "square");
 }
 
+// Far from singular.
+Tensor LargeMatrices() {
+  Tensor a = Doubles({3, 45, 45});
+  for (size_t i = 0; i < 3 * 45; ++i) {
+    a.flat<double>()[i * 45 + i % 45] += 20;
+  }
+  return a;
+}
+
+// A X = B for more columns than are solved for at once.
+TEST(SolveTest, ManyColumnsOfManyMatrices) {
+  const Tensor a = LargeMatrices(), b = Doubles({3, 45, 70}, -1, 1, 2);
+  const auto product = [&](const OpCase::Build& solve, bool adjoint) {
+    return OpCase([=](const Scope& s, const Outputs& in) {
+             return ops::BatchMatMul(s, in[0], solve(s, in), adjoint, false);
+           })
+        .Within(1e-13);
+  };
+  for (const bool adjoint : {false, true}) {
+    product(
+        [=](const Scope& s, const Outputs& in) {
+          return ops::MatrixSolve(s, in[0], in[1], adjoint);
+        },
+        adjoint)
+        .In(a)
+        .In(b)
+        .Want(b);
+    product(
+        [=](const Scope& s, const Outputs& in) {
+          const Output y = ops::MatrixInverse(s, in[0], adjoint);
+          return ops::BatchMatMul(s, y, in[1]);
+        },
+        adjoint)
+        .In(a)
+        .In(b)
+        .Want(b);
+  }
+}
+
+TEST(SolveTest, LargeTriangles) {
+  const Tensor a = LargeMatrices(), b = Doubles({3, 45, 70}, -1, 1, 2);
+  const int64_t all = -1, none = 0;
+  for (const bool lower : {false, true}) {
+    for (const bool adjoint : {false, true}) {
+      OpCase([=](const Scope& s, const Outputs& in) {
+        const Output half = ops::MatrixBandPart(s, in[0], lower ? all : none,
+                                                lower ? none : all);
+        return ops::BatchMatMul(
+            s, half,
+            ops::MatrixTriangularSolve(s, in[0], in[1], lower, adjoint),
+            adjoint, false);
+      })
+          .In(a)
+          .In(b)
+          .Within(1e-13)
+          .Want(b);
+    }
+  }
+  Tensor none_left(kDouble, a.shape());
+  std::ranges::fill(none_left.flat<double>(), 0.0);
+  // L L' = A of a symmetric A; the determinant is that of L, squared.
+  const auto symmetric = [](const Scope& s, const Output& x) {
+    return ops::BatchMatMul(s, x, x, false, true);
+  };
+  OpCase([=](const Scope& s, const Outputs& in) {
+    const Output square = symmetric(s, in[0]), l = ops::Cholesky(s, square);
+    return ops::Sub(s, symmetric(s, l), square);
+  })
+      .In(a)
+      .Within(1e-11)
+      .Want(none_left);
+  OpCase([=](const Scope& s, const Outputs& in) {
+    const Output l = ops::Cholesky(s, symmetric(s, in[0]));
+    return ops::Div(s, ops::MatrixDeterminant(s, l),
+                    ops::MatrixDeterminant(s, in[0]));
+  })
+      .In(a)
+      .Within(1e-12)
+      .Want(D({3}, {1, 1, 1}));
+}
+
+TEST(SolveTest, OneSingularMatrixOfMany) {
+  Tensor a = LargeMatrices();
+  std::fill_n(a.flat<double>().data() + 45 * 45, 45, 0.0);
+  NamedOp("MatrixInverse").In(a).WantError(Code::kInvalidArgument,
+                                           "not invertible");
+}
+
 TEST(SolveTest, Gradients) {
   const Tensor a = D({2, 2}, {4, 1, 2, 5}), b = Doubles({2, 3});
   NamedOp("MatrixInverse").In(a).Gradient(1e-5);
