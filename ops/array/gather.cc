@@ -18,6 +18,7 @@
 #include "ops/reduce/reduce.h"
 #include "ops/state/state.h"
 #include "ops/state/variable_input.h"
+#include "runtime/core/simd.h"
 #include "runtime/core/threads.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/kernel.h"
@@ -30,6 +31,9 @@ namespace {
 struct GatherState {
   int64_t batch = 1, outer = 1, n = 1, inner = 1, count = 1;
 };
+
+// Single elements that are worth a thread.
+constexpr int64_t kElementGrain = 16384;
 
 Status GatherShape(ShapeContext& c) {
   const Shape& params = c.Input(0);
@@ -119,6 +123,47 @@ Status CheckIndices(const Tensor& t, int64_t n) {
   return Ok();
 }
 
+// y[i] = x[index[i]] for single elements: copies of a size that is not known
+// are calls.
+template <class E, class I>
+LS_SIMD_CLONES void PickElements(const E* x, const I* index, int64_t n, E* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] = x[index[i]];
+}
+
+template <class E, class I>
+void GatherElements(const GatherState& s, const void* params, const I* index,
+                    void* output) {
+  const E* x = static_cast<const E*>(params);
+  E* y = static_cast<E*>(output);
+  if (s.batch * s.outer == 1) {
+    ParallelFor(s.count, kElementGrain, [&](int64_t begin, int64_t end) {
+      PickElements(x, index + begin, end - begin, y + begin);
+    });
+    return;
+  }
+  const int64_t rows = std::max<int64_t>(1, kElementGrain / s.count);
+  ParallelFor(s.batch * s.outer, rows, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      PickElements(x + block * s.n, index + block / s.outer * s.count, s.count,
+                   y + block * s.count);
+    }
+  });
+}
+
+// Of elements of 1 to 8 bytes that lie apart; false for others.
+template <class I>
+bool GatherApart(const GatherState& s, DType dtype, const void* params,
+                 const I* index, void* output) {
+  if (s.inner != 1 || dtype == kString) return false;
+  switch (DTypeSize(dtype)) {
+    case 1: GatherElements<uint8_t>(s, params, index, output); return true;
+    case 2: GatherElements<uint16_t>(s, params, index, output); return true;
+    case 4: GatherElements<uint32_t>(s, params, index, output); return true;
+    case 8: GatherElements<uint64_t>(s, params, index, output); return true;
+    default: return false;
+  }
+}
+
 template <class I>
 Status GatherCpu(KernelContext& k) {
   const GatherState& s = k.state<GatherState>();
@@ -127,6 +172,9 @@ Status GatherCpu(KernelContext& k) {
   const I* index = k.in<I>(1);
   const Tensor& params = k.input(0);
   Tensor& y = k.output(0);
+  if (GatherApart(s, params.dtype(), params.data(), index, y.data())) {
+    return Ok();
+  }
   const bool strings = params.dtype() == kString;
   const int64_t bytes =
       s.inner * static_cast<int64_t>(DTypeSize(params.dtype()));

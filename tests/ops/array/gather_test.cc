@@ -24,6 +24,27 @@ TEST(GatherTest, TakesSlicesByNumber) {
   Gather(0).In(x).In(I({0}, {})).Want(F({0, 2}, {}));
 }
 
+TEST(GatherTest, SingleElementsOfEverySize) {
+  constexpr int64_t kMany = 40000;  // more than one thread's
+  Tensor index(kInt32, Shape{kMany});
+  for (size_t i = 0; i < static_cast<size_t>(kMany); ++i) {
+    index.flat<int32_t>()[i] = static_cast<int32_t>(i * 7 % 5);
+  }
+  const Tensor x = F({3, 5}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15});
+  for (const int64_t rows : {1, 3}) {
+    Tensor some(kFloat, Shape{rows, 5}), want(kFloat, Shape{rows, kMany});
+    for (int64_t i = 0; i < rows * kMany; ++i) {
+      const int64_t from = i / kMany * 5 + i % kMany * 7 % 5;
+      want.flat<float>()[static_cast<size_t>(i)] =
+          x.flat<float>()[static_cast<size_t>(from)];
+    }
+    std::copy_n(x.flat<float>().data(), rows * 5, some.flat<float>().data());
+    for (const DType t : {kUint8, kHalf, kInt32, kDouble}) {
+      Gather(1).In(As(t, some)).In(index).Want(As(t, want));
+    }
+  }
+}
+
 TEST(GatherTest, RefusesIndicesOutOfRange) {
   const Tensor x = F({3, 2}, {1, 2, 3, 4, 5, 6});
   Gather(0)
