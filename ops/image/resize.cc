@@ -9,12 +9,14 @@
 // two sources fall to the same side.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "ops/array/array.h"
 #include "ops/image/image.h"
 #include "ops/image/resize_common.h"
 #include "ops/math/elementwise.h"
+#include "runtime/core/per_thread.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/shape_context.h"
 
@@ -82,17 +84,69 @@ void ForImages(const ResizeDims& d, const F& f) {
               });
 }
 
+// Elements of a line of the resized image: where they come from.
+struct Line {
+  std::vector<int32_t> left, right;  // elements of the image's line
+  std::vector<float> weight;         // of right
+
+  explicit Line(const ResizeDims& d) {
+    for (const Source& column : d.columns) {
+      for (int64_t c = 0; c < d.channels; ++c) {
+        left.push_back(static_cast<int32_t>(column.lower * d.channels + c));
+        right.push_back(static_cast<int32_t>(column.upper * d.channels + c));
+        weight.push_back(column.weight);
+      }
+    }
+  }
+  int64_t size() const { return static_cast<int64_t>(left.size()); }
+};
+
+struct ResizeState {
+  ResizeDims dims;
+  Line line;
+  explicit ResizeState(ResizeDims d) : dims(std::move(d)), line(dims) {}
+};
+
+template <class T>
+LS_SIMD_CLONES void PickLine(const T* x, const int32_t* from, int64_t n,
+                             T* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] = x[from[i]];
+}
+template <class T>
+LS_SIMD_CLONES void MixAlong(const T* x, const int32_t* left,
+                             const int32_t* right, const float* weight,
+                             int64_t n, float* y) {
+  for (int64_t i = 0; i < n; ++i) {
+    const auto a = static_cast<float>(x[left[i]]);
+    const auto b = static_cast<float>(x[right[i]]);
+    y[i] = a + (b - a) * weight[i];
+  }
+}
+LS_SIMD_CLONES void MixLines(const float* top, const float* bottom,
+                             float weight, int64_t n, float* y) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) {
+    y[i] = top[i] + (bottom[i] - top[i]) * weight;
+  }
+}
+
 template <class T>
 Status NearestRun(KernelContext& k) {
-  const ResizeDims& d = k.state<ResizeDims>();
+  const ResizeState& s = k.state<ResizeState>();
+  const ResizeDims& d = s.dims;
+  const int64_t n = s.line.size();
   ForImages(d, [&](int64_t from, int64_t to) {
     T* y = k.out<T>(0) + to;
+    int64_t last = -1;  // row of the image that the line above is from
     for (const Source& row : d.rows) {
-      for (const Source& column : d.columns) {
-        const T* x = k.in<T>(0) + from +
-                     (row.lower * d.in_width + column.lower) * d.channels;
-        y = std::copy_n(x, d.channels, y);
+      if (row.lower == last) {
+        std::copy_n(y - n, n, y);
+      } else {
+        PickLine(k.in<T>(0) + from + row.lower * d.in_width * d.channels,
+                 s.line.left.data(), n, y);
       }
+      last = row.lower;
+      y += n;
     }
   });
   return Ok();
@@ -101,7 +155,7 @@ Status NearestRun(KernelContext& k) {
 template <class T>
 Status NearestGradRun(KernelContext& k) {
   using A = ArithmeticType<T>;
-  const ResizeDims& d = k.state<ResizeDims>();
+  const ResizeDims& d = k.state<ResizeState>().dims;
   ForImages(d, [&](int64_t to, int64_t from) {
     const T* dy = k.in<T>(0) + from;
     std::fill_n(k.out<T>(0) + to, d.in_size(), T(0));
@@ -116,30 +170,52 @@ Status NearestGradRun(KernelContext& k) {
   return Ok();
 }
 
+// The image's rows as wide as the resized one's: the last two that were needed,
+// since rows that follow each other lie between the same two or the next.
+class WideRows {
+ public:
+  explicit WideRows(int64_t n) : n_(n), values_(static_cast<size_t>(2 * n)) {}
+  void Forget() { rows_ = {-1, -1}; }
+  // Row `row`, which make(row, to) makes; stays when `keep` is asked for next.
+  template <class F>
+  const float* Get(int64_t row, int64_t keep, const F& make) {
+    for (size_t i = 0; i < 2; ++i) {
+      if (rows_[i] == row) return at(i);
+    }
+    const size_t i = rows_[0] == keep ? 1 : 0;
+    rows_[i] = row;
+    make(row, at(i));
+    return at(i);
+  }
+
+ private:
+  float* at(size_t i) { return values_.data() + static_cast<int64_t>(i) * n_; }
+
+  int64_t n_;
+  std::vector<float> values_;
+  std::array<int64_t, 2> rows_{-1, -1};
+};
+
 template <class T>
 Status BilinearRun(KernelContext& k) {
-  const ResizeDims& d = k.state<ResizeDims>();
+  const ResizeState& s = k.state<ResizeState>();
+  const ResizeDims& d = s.dims;
+  const Line& line = s.line;
+  PerThread<WideRows> wide{WideRows(line.size())};
   ForImages(d, [&](int64_t from, int64_t to) {
-    const T* x = k.in<T>(0) + from;
+    WideRows& rows = wide.mine();
+    rows.Forget();
+    const auto make = [&](int64_t row, float* y) {
+      MixAlong(k.in<T>(0) + from + row * d.in_width * d.channels,
+               line.left.data(), line.right.data(), line.weight.data(),
+               line.size(), y);
+    };
     float* y = k.out<float>(0) + to;
     for (const Source& row : d.rows) {
-      const T* top = x + row.lower * d.in_width * d.channels;
-      const T* bottom = x + row.upper * d.in_width * d.channels;
-      for (const Source& column : d.columns) {
-        const int64_t left = column.lower * d.channels;
-        const int64_t right = column.upper * d.channels;
-        for (int64_t c = 0; c < d.channels; ++c) {
-          const auto mix = [](float a, float b, float weight) {
-            return a + (b - a) * weight;
-          };
-          const auto at = [&](const T* line, int64_t offset) {
-            return static_cast<float>(line[offset + c]);
-          };
-          *y++ = mix(mix(at(top, left), at(top, right), column.weight),
-                     mix(at(bottom, left), at(bottom, right), column.weight),
-                     row.weight);
-        }
-      }
+      const float* top = rows.Get(row.lower, row.upper, make);
+      const float* bottom = rows.Get(row.upper, row.lower, make);
+      MixLines(top, bottom, row.weight, line.size(), y);
+      y += line.size();
     }
   });
   return Ok();
@@ -148,7 +224,7 @@ Status BilinearRun(KernelContext& k) {
 template <class T>
 Status BilinearGradRun(KernelContext& k) {
   using A = ArithmeticType<T>;
-  const ResizeDims& d = k.state<ResizeDims>();
+  const ResizeDims& d = k.state<ResizeState>().dims;
   ForImages(d, [&](int64_t to, int64_t from) {
     const float* dy = k.in<float>(0) + from;
     T* dx = k.out<T>(0) + to;
@@ -175,13 +251,13 @@ Status BilinearGradRun(KernelContext& k) {
 
 template <bool kNearest>
 Status Prepare(PrepareContext& p) {
-  p.MakeState<ResizeDims>(
+  p.MakeState<ResizeState>(
       DimsOf<kNearest>(p.attrs(), p.input_shape(0), p.output_shape(0)));
   return Ok();
 }
 template <bool kNearest>
 Status PrepareGrad(PrepareContext& p) {
-  p.MakeState<ResizeDims>(
+  p.MakeState<ResizeState>(
       DimsOf<kNearest>(p.attrs(), p.output_shape(0), p.input_shape(0)));
   return Ok();
 }

@@ -55,6 +55,50 @@ TEST(ResizeTest, Bilinear) {
   }
 }
 
+// By the definition, up and down, with more than one image.
+TEST(ResizeTest, LargerImages) {
+  struct Case {
+    int64_t height, width, channels, to_height, to_width;
+  };
+  for (const Case& c :
+       {Case{7, 5, 3, 16, 11}, Case{20, 9, 2, 6, 4}, Case{4, 6, 1, 9, 3},
+        Case{5, 4, 20, 5, 8}}) {
+    const Tensor x = Numbers(kFloat, {3, c.height, c.width, c.channels});
+    const Tensor size = Size(static_cast<int32_t>(c.to_height),
+                             static_cast<int32_t>(c.to_width));
+    const std::vector<double> mixed = Values(EvaluateOne({x}, Bilinear(size)));
+    const std::vector<double> near = Values(EvaluateOne({x}, Nearest(size)));
+    double worst_mixed = 0, worst_near = 0;
+    for (size_t i = 0; i < mixed.size(); ++i) {
+      const auto at = static_cast<int64_t>(i);
+      const int64_t channel = at % c.channels, pixel = at / c.channels;
+      const auto source = [](int64_t to, int64_t in, int64_t out) {
+        return static_cast<double>(to * in) / static_cast<double>(out);
+      };
+      const double row = source(pixel / c.to_width % c.to_height, c.height,
+                                c.to_height);
+      const double column = source(pixel % c.to_width, c.width, c.to_width);
+      const auto value = [&](int64_t h, int64_t w) {
+        h += static_cast<int64_t>(row + 1e-6);
+        w += static_cast<int64_t>(column + 1e-6);
+        const int64_t image = pixel / c.to_width / c.to_height;
+        h = (image * c.height + std::min(h, c.height - 1)) * c.width;
+        return static_cast<double>(x.flat<float>()[static_cast<size_t>(
+            (h + std::min(w, c.width - 1)) * c.channels + channel)]);
+      };
+      const double down = row - std::floor(row + 1e-6);
+      const double right = column - std::floor(column + 1e-6);
+      const double want =
+          (value(0, 0) * (1 - right) + value(0, 1) * right) * (1 - down) +
+          (value(1, 0) * (1 - right) + value(1, 1) * right) * down;
+      worst_mixed = std::max(worst_mixed, std::abs(mixed[i] - want));
+      worst_near = std::max(worst_near, std::abs(near[i] - value(0, 0)));
+    }
+    EXPECT_LT(worst_mixed, 5e-6) << c.height;
+    EXPECT_EQ(worst_near, 0) << c.height;
+  }
+}
+
 TEST(ResizeTest, Gradients) {
   const Tensor x = Numbers(kDouble, {2, 3, 4, 2});
   for (const ResizeAttrs& attrs : {ResizeAttrs{}, kCentres, kCorners}) {
