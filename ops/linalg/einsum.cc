@@ -8,7 +8,7 @@
 // that only that input has are spread.
 
 #include "ops/array/array.h"
-#include "ops/linalg/einsum_plan.h"
+#include "ops/linalg/einsum_product.h"
 #include "ops/linalg/linalg.h"
 #include "ops/math/binary_gradient.h"
 #include "ops/math/math.h"
@@ -32,6 +32,7 @@ struct EinsumState {
   // Operands that are only moved; one with labels to sum has none.
   std::vector<std::optional<StridedCopy>> moves;
   std::optional<StridedCopy> result;
+  EinsumProduct product;  // of floats, where it pays
   // Where in the scratch memory the operands, the product and the packed right
   // operand stand.
   std::array<size_t, 4> offset{};
@@ -72,7 +73,12 @@ Status PrepareEinsum(PrepareContext& c) {
                       sizeof(T));
   }
   s.offset[3] = at;
-  at += detail::MultiplyPlainScratch<T>(m);
+  if (std::is_same_v<T, float> && EinsumProduct::Pays(s.plan)) {
+    LS_RETURN_IF_ERROR(s.product.Prepare(s.plan));
+    at += s.product.scratch_bytes();
+  } else {
+    at += detail::MultiplyPlainScratch<T>(m);
+  }
   LS_ASSIGN_OR_RETURN(s.result,
                       StridedCopy::Make(DTypeOf<T>::value, s.plan.result_dims(),
                                         s.plan.result_strides(),
@@ -111,9 +117,24 @@ void SumAway(const EinsumPlan::Operand& op, const T* x, T* y) {
               });
 }
 
+// The product of operands that are [batch, m, k] and [batch, k, n], or lie as
+// s.product says.
+template <class T>
+Status Multiply(EinsumState& s, const T* a, const T* b, T* c, char* scratch) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (s.product.prepared()) return s.product.Run(a, b, c, scratch);
+  }
+  const detail::MatMulDims& m = s.plan.matrix();
+  for (int64_t i = 0; i < s.plan.batches(); ++i) {
+    detail::MultiplyPlain(m, a + i * m.m * m.k, b + i * m.k * m.n,
+                          c + i * m.m * m.n, scratch);
+  }
+  return Ok();
+}
+
 template <class T>
 Status EinsumCpu(KernelContext& k) {
-  const EinsumState& s = k.state<EinsumState>();
+  EinsumState& s = k.state<EinsumState>();
   char* scratch = static_cast<char*>(k.scratch());
   const auto part = [&](size_t i) {
     return reinterpret_cast<T*>(scratch + s.offset[i]);
@@ -121,24 +142,26 @@ Status EinsumCpu(KernelContext& k) {
   const auto& operands = s.plan.operands();
   const int64_t n = k.output(0).NumElements();
   if (n == 0) return Ok();
+  const T* placed[2] = {part(0), part(1)};
   for (size_t i = 0; i < operands.size(); ++i) {
     const T* x = k.in<T>(static_cast<int>(i));
-    if (s.moves[i]) {
+    if (s.product.in_place(i)) {
+      placed[i] = x;
+    } else if (s.moves[i]) {
       s.moves[i]->Run(part(i), x);
     } else {
       SumAway(operands[i], x, part(i));
     }
   }
-  const detail::MatMulDims& m = s.plan.matrix();
-  const T* product = part(0);
+  const bool whole = s.product.in_place(2);
+  const T* product = placed[0];
   if (operands.size() > 1) {
-    T* to = part(2);
-    for (int64_t b = 0; b < s.plan.batches(); ++b) {
-      detail::MultiplyPlain(m, part(0) + b * m.m * m.k, part(1) + b * m.k * m.n,
-                            to + b * m.m * m.n, scratch + s.offset[3]);
-    }
+    T* to = whole ? k.out<T>(0) : part(2);
+    LS_RETURN_IF_ERROR(
+        Multiply(s, placed[0], placed[1], to, scratch + s.offset[3]));
     product = to;
   }
+  if (whole) return Ok();
   if (s.plan.diagonal()) std::fill_n(k.out<T>(0), n, T{});
   s.result->Run(k.out<T>(0), product);
   return Ok();

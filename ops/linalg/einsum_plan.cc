@@ -126,7 +126,9 @@ EinsumPlan::Operand OperandOf(const EinsumLabels& labels, const Shape& shape,
     return sum;
   };
   EinsumPlan::Operand op;
+  size_t number = 0;
   for (const EinsumLabels* part : parts) {
+    op.parts[number++] = part->size();
     for (const int label : *part) {
       op.kept.push_back(size.at(label));
       op.kept_strides.push_back(stride_of(label));
@@ -229,6 +231,8 @@ Status EinsumPlan::Resolve(const std::vector<EinsumLabels>& labels,
         labels[1], shapes[1],
         {&groups.batch, &groups.contract, &groups.columns}, groups, size));
   }
+  result_parts_ = {groups.batch.size(), groups.rows.size(),
+                   groups.columns.size()};
   const std::vector<int64_t> strides = RowMajorStrides(output_);
   for (const EinsumLabels* part :
        {&groups.batch, &groups.rows, &groups.columns}) {

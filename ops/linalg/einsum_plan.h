@@ -8,6 +8,7 @@
 //   LS_ASSIGN_OR_RETURN(EinsumPlan plan, EinsumPlan::Make("ij,jk->ik",
 //   shapes)); plan.output();                     // [i, k]
 
+#include <array>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,6 +40,7 @@ class EinsumPlan {
   // labels and, inside, one over those that are summed away.
   struct Operand {
     std::vector<int64_t> kept, kept_strides;
+    std::array<size_t, 3> parts{};  // how many labels are batch, rows, columns
     std::vector<int64_t> summed, summed_strides;
     int64_t size = 1;
   };
@@ -49,6 +51,7 @@ class EinsumPlan {
   // output; some labels may stand in it several times (a diagonal).
   const std::vector<int64_t>& result_dims() const { return result_dims_; }
   const std::vector<int64_t>& result_strides() const { return result_strides_; }
+  const std::array<size_t, 3>& result_parts() const { return result_parts_; }
   bool diagonal() const { return diagonal_; }
 
  private:
@@ -61,6 +64,7 @@ class EinsumPlan {
   detail::MatMulDims matrix_;
   int64_t batches_ = 1;
   std::vector<int64_t> result_dims_, result_strides_;
+  std::array<size_t, 3> result_parts_{};
   bool diagonal_ = false;
 };
 

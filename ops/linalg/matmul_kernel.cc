@@ -8,9 +8,6 @@ namespace {
 
 using dnnl::memory;
 
-// Float products up to this many multiplications are done by our own loops.
-constexpr int64_t kPlainProducts = 1 << 16;
-
 // Where each of the product's batches starts in `from`, in matrices.
 std::vector<int64_t> BatchIndices(const Shape& from, const Shape& batch) {
   const int64_t count = batch.NumElements();

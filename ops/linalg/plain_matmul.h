@@ -23,6 +23,9 @@
 
 namespace lockstep::detail {
 
+// Float products up to this many multiplications are done by our own loops.
+inline constexpr int64_t kPlainProducts = 1 << 16;
+
 // c[i] = a[i] b[i] for each batch i; the batch shapes broadcast to `batch`.
 struct MatMulDims {
   int64_t m = 0, n = 0, k = 0;
