@@ -108,6 +108,10 @@ def products():
     yield "batch_matmul", tf.matmul, [CUBES, CUBES]
     yield "einsum", lambda a, b: tf.einsum("bij,bkj->bik", a, b), [CUBES, CUBES]
     yield "inverse", tf.linalg.inv, [SQUARE]
+    yield "inverses_4x4", tf.linalg.inv, [floats(1000, 4, 4) + 4 * np.eye(
+        4, dtype="f")]
+    yield "solve", tf.linalg.solve, [SQUARE, floats(64, 8)]
+    yield "determinant", tf.linalg.det, [SQUARE]
     yield "conv_3x3", lambda x, w: n.conv2d(x, w, 1, "SAME"), [
         IMAGES, floats(3, 3, 32, 32)]
     yield "conv_1x1", lambda x, w: n.conv2d(x, w, 1, "SAME"), [
@@ -124,6 +128,10 @@ def products():
             IMAGES, floats(3, 3, 16, 32)]
     yield "conv_3d", lambda x, w: n.conv3d(x, w, [1] * 5, "SAME"), [
         VOLUME, floats(3, 3, 3, 8, 8)]
+    for i, name in enumerate(("input", "filter")):
+        yield f"conv_3d_gradient_by_{name}", lambda x, w, i=i: (
+            v1.gradients(n.conv3d(x, w, [1] * 5, "SAME"), [x, w])[i]), [
+                VOLUME, floats(3, 3, 3, 8, 8)]
 
 
 def pictures():
@@ -139,6 +147,8 @@ def pictures():
     yield "batch_norm", lambda x, a, b: (
         v1.nn.fused_batch_norm(x, a, b)[0]), [IMAGES, floats(32), floats(32)]
     yield "bilinear", lambda x: image.resize_bilinear(x, [64, 64]), [COLOURS]
+    yield "bilinear_gradient", lambda x: v1.gradients(
+        image.resize_bilinear(x, [64, 64]), x)[0], [COLOURS]
     yield "nearest", lambda x: (
         image.resize_nearest_neighbor(x, [64, 64])), [COLOURS]
     yield "dropout", lambda x: n.dropout(x, rate=0.4, seed=1), [A]
