@@ -56,6 +56,17 @@ def binary():
     yield "clip", lambda a: tf.clip_by_value(a, 0.2, 0.8), [A]
 
 
+def halves():
+    m, n = tf.math, tf.nn
+    for t in (tf.half, tf.bfloat16):
+        a, b = A.astype(t.as_numpy_dtype), B.astype(t.as_numpy_dtype)
+        for f in (tf.add, tf.multiply):
+            yield f"{t.name}_{f.__name__}", f, [a, b]
+        for f in (n.relu, tf.tanh, tf.exp):
+            yield f"{t.name}_{f.__name__}", f, [a]
+        yield f"{t.name}_sum", lambda x: tf.reduce_sum(x, 1), [a]
+
+
 def reductions():
     m, n = tf.math, tf.nn
     for f in (tf.reduce_sum, tf.reduce_max, tf.reduce_mean, tf.reduce_prod):
@@ -162,6 +173,6 @@ def builders(run):
         return run(list(zip(feeds, values)), f(*feeds).op)
 
     return {name: lambda f=f, values=values: build(f, values)
-            for group in (unary, binary, reductions, movement, products,
-                          pictures)
+            for group in (unary, binary, halves, reductions, movement,
+                          products, pictures)
             for name, f, values in group()}
