@@ -28,7 +28,8 @@ Result<DnnlProgram> MatMulProgram(const dnnl::memory::desc& src,
                                   const dnnl::memory::desc& dst,
                                   const dnnl::memory::desc* bias, bool relu);
 
-// Sizes along (depth,) height and width. `dilations` are TensorFlow's: 1 is dense.
+// Sizes along (depth,) height and width. `dilations` are TensorFlow's: 1 is
+// dense.
 struct DnnlConvGeometry {
   dnnl::memory::dims strides;
   dnnl::memory::dims dilations;

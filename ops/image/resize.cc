@@ -108,8 +108,7 @@ struct ResizeState {
 };
 
 template <class T>
-LS_SIMD_CLONES void PickLine(const T* x, const int32_t* from, int64_t n,
-                             T* y) {
+LS_SIMD_CLONES void PickLine(const T* x, const int32_t* from, int64_t n, T* y) {
   for (int64_t i = 0; i < n; ++i) y[i] = x[from[i]];
 }
 template <class T>

@@ -30,7 +30,8 @@ TEST(GatherTest, SingleElementsOfEverySize) {
   for (size_t i = 0; i < static_cast<size_t>(kMany); ++i) {
     index.flat<int32_t>()[i] = static_cast<int32_t>(i * 7 % 5);
   }
-  const Tensor x = F({3, 5}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15});
+  const Tensor x =
+      F({3, 5}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15});
   for (const int64_t rows : {1, 3}) {
     Tensor some(kFloat, Shape{rows, 5}), want(kFloat, Shape{rows, kMany});
     for (int64_t i = 0; i < rows * kMany; ++i) {

@@ -189,15 +189,15 @@ TEST(MaxPoolTest, OfFewChannels) {
       return ops::MaxPool(s, x, c.size, c.strides, c.padding);
     };
     const Tensor x = Numbers(kFloat, c.image, -3, -1);
-    const auto both = Evaluate({x}, [&](const Scope& s,
-                                        const std::vector<Output>& in) {
-      const std::vector<Output> copies(16, in[0]);
-      const Output many = pool(s, ops::Concat(s, copies, 3));
-      const auto channels = static_cast<int32_t>(c.image.dim(3));
-      return std::vector<Output>{
-          pool(s, in[0]),
-          ops::Slice(s, many, {0, 0, 0, channels}, {-1, -1, -1, channels})};
-    });
+    const auto both =
+        Evaluate({x}, [&](const Scope& s, const std::vector<Output>& in) {
+          const std::vector<Output> copies(16, in[0]);
+          const Output many = pool(s, ops::Concat(s, copies, 3));
+          const auto channels = static_cast<int32_t>(c.image.dim(3));
+          return std::vector<Output>{
+              pool(s, in[0]),
+              ops::Slice(s, many, {0, 0, 0, channels}, {-1, -1, -1, channels})};
+        });
     ExpectClose(both[0], both[1], 0);
   }
 }

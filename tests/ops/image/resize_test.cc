@@ -60,9 +60,8 @@ TEST(ResizeTest, LargerImages) {
   struct Case {
     int64_t height, width, channels, to_height, to_width;
   };
-  for (const Case& c :
-       {Case{7, 5, 3, 16, 11}, Case{20, 9, 2, 6, 4}, Case{4, 6, 1, 9, 3},
-        Case{5, 4, 20, 5, 8}}) {
+  for (const Case& c : {Case{7, 5, 3, 16, 11}, Case{20, 9, 2, 6, 4},
+                        Case{4, 6, 1, 9, 3}, Case{5, 4, 20, 5, 8}}) {
     const Tensor x = Numbers(kFloat, {3, c.height, c.width, c.channels});
     const Tensor size = Size(static_cast<int32_t>(c.to_height),
                              static_cast<int32_t>(c.to_width));
@@ -75,8 +74,8 @@ TEST(ResizeTest, LargerImages) {
       const auto source = [](int64_t to, int64_t in, int64_t out) {
         return static_cast<double>(to * in) / static_cast<double>(out);
       };
-      const double row = source(pixel / c.to_width % c.to_height, c.height,
-                                c.to_height);
+      const double row =
+          source(pixel / c.to_width % c.to_height, c.height, c.to_height);
       const double column = source(pixel % c.to_width, c.width, c.to_width);
       const auto value = [&](int64_t h, int64_t w) {
         h += static_cast<int64_t>(row + 1e-6);

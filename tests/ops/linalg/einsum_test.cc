@@ -52,23 +52,22 @@ TEST(EinsumTest, LargeProductsOfFloats) {
     const char* equation;
     Shape a, b;
   };
-  for (const Case& c :
-       {Case{"ij,jk->ik", {50, 40}, {40, 60}},
-        Case{"ji,kj->ik", {40, 50}, {60, 40}},
-        Case{"ij,jk->ki", {50, 40}, {40, 60}},
-        Case{"bij,bkj->bik", {4, 20, 30}, {4, 40, 30}},
-        Case{"bij,bjk->ibk", {4, 20, 30}, {4, 30, 40}},
-        Case{"bthd,bshd->bhts", {2, 12, 3, 40}, {2, 30, 3, 40}},
-        Case{"bhts,bshd->bthd", {2, 3, 12, 30}, {2, 30, 3, 40}},
-        Case{"ijk,kl->ijl", {5, 10, 40}, {40, 50}},
-        Case{"jik,lk->ijl", {5, 10, 40}, {50, 40}},
-        Case{"...ij,...jk->...ik", {3, 1, 20, 30}, {5, 30, 40}},
-        Case{"iij,jk->ik", {40, 40, 50}, {50, 40}},
-        Case{"ijq,jk->ik", {40, 50, 2}, {50, 40}},
-        Case{"ij,jk->iik", {40, 50}, {50, 40}},
-        Case{"bi,bij->bj", {30, 60}, {30, 60, 50}},
-        Case{"bi,bi->b", {300, 400}, {300, 400}},
-        Case{"i,j->ij", {300}, {400}}}) {
+  for (const Case& c : {Case{"ij,jk->ik", {50, 40}, {40, 60}},
+                        Case{"ji,kj->ik", {40, 50}, {60, 40}},
+                        Case{"ij,jk->ki", {50, 40}, {40, 60}},
+                        Case{"bij,bkj->bik", {4, 20, 30}, {4, 40, 30}},
+                        Case{"bij,bjk->ibk", {4, 20, 30}, {4, 30, 40}},
+                        Case{"bthd,bshd->bhts", {2, 12, 3, 40}, {2, 30, 3, 40}},
+                        Case{"bhts,bshd->bthd", {2, 3, 12, 30}, {2, 30, 3, 40}},
+                        Case{"ijk,kl->ijl", {5, 10, 40}, {40, 50}},
+                        Case{"jik,lk->ijl", {5, 10, 40}, {50, 40}},
+                        Case{"...ij,...jk->...ik", {3, 1, 20, 30}, {5, 30, 40}},
+                        Case{"iij,jk->ik", {40, 40, 50}, {50, 40}},
+                        Case{"ijq,jk->ik", {40, 50, 2}, {50, 40}},
+                        Case{"ij,jk->iik", {40, 50}, {50, 40}},
+                        Case{"bi,bij->bj", {30, 60}, {30, 60, 50}},
+                        Case{"bi,bi->b", {300, 400}, {300, 400}},
+                        Case{"i,j->ij", {300}, {400}}}) {
     const Tensor a = Doubles(c.a), b = Doubles(c.b, -1, 1, 2);
     const auto want = Einsum(c.equation).In(a).In(b).Run();
     ASSERT_TRUE(want.ok()) << want.status().ToString();

@@ -172,8 +172,9 @@ TEST(SolveTest, LargeTriangles) {
 TEST(SolveTest, OneSingularMatrixOfMany) {
   Tensor a = LargeMatrices();
   std::fill_n(a.flat<double>().data() + 45 * 45, 45, 0.0);
-  NamedOp("MatrixInverse").In(a).WantError(Code::kInvalidArgument,
-                                           "not invertible");
+  NamedOp("MatrixInverse")
+      .In(a)
+      .WantError(Code::kInvalidArgument, "not invertible");
 }
 
 TEST(SolveTest, Gradients) {
