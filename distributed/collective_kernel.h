@@ -4,6 +4,8 @@
 // What the kernels of collective ops share. Internal to distributed/.
 
 #include "distributed/communicator.h"
+#include "distributed/reduced_digest.h"
+#include "distributed/replica_marks.h"
 #include "runtime/op/kernel.h"
 
 namespace lockstep {
@@ -23,6 +25,20 @@ inline CallOptions CollectiveOptions(KernelContext& k) {
 inline double GradientWeight(KernelContext& k, bool weighted,
                              const Communicator& ranks) {
   return weighted ? k.run().weight() : 1.0 / static_cast<double>(ranks.size());
+}
+
+inline ReducedDigest& ReducedSoFar(KernelContext& k) {
+  return *k.resources().Service<ReducedDigest>();
+}
+
+// All outputs are what the ranks have summed: the same on all.
+inline void NoteReduced(KernelContext& k) {
+  for (int i = 0; i < k.num_outputs(); ++i) ReducedSoFar(k).Add(k.output(i));
+}
+
+// To the other ranks, by the heartbeats, if this session's are told.
+inline void TellDigest(KernelContext& k, uint64_t digest) {
+  if (auto* marks = k.resources().Service<ReplicaMarks>()) marks->Add(digest);
 }
 
 }  // namespace lockstep

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ops that data_parallel.h puts into graphs; no program builds them. All
 // are stateful and talk to the other ranks through the session's Communicator.
+#include <algorithm>
 #include <vector>
 
 #include "distributed/collective_kernel.h"
+#include "distributed/digest.h"
 #include "distributed/gpu_exchange.h"
 #include "distributed/variable_digest.h"
 #include "runtime/op/shape_context.h"
@@ -83,7 +85,7 @@ Status ExchangeCompressed(KernelContext& k, std::span<const Piece> pieces,
   return Ok();
 }
 
-Status ExchangeCpu(KernelContext& k) {
+Status Exchange(KernelContext& k) {
   Communicator& ranks = *k.resources().Service<Communicator>();
   auto& [pieces, weighted, compress, gpus] = k.state<ExchangeState>();
   for (int i = 0; i < k.num_inputs(); ++i) {
@@ -98,6 +100,15 @@ Status ExchangeCpu(KernelContext& k) {
   if (gpus != nullptr) gpus->FollowStream(k.stream());
   return by.AllReduce(pieces, k.input(0).dtype(), ReduceOp::kSum, weight,
                       CollectiveOptions(k));
+}
+
+Status ExchangeCpu(KernelContext& k) {
+  LS_RETURN_IF_ERROR(Exchange(k));
+  const auto& state = k.state<ExchangeState>();
+  if (state.gpus == nullptr) NoteReduced(k);
+  // Else the next _BatchShare tells.
+  if (!state.weighted) TellDigest(k, ReducedSoFar(k).Take());
+  return Ok();
 }
 
 LOCKSTEP_OP("_GradientExchange")
@@ -118,18 +129,22 @@ LOCKSTEP_OP("_GradientExchange")
 // samples it has (dimension 0 of `batch`; a scalar is one), how many the ranks
 // before it have, and how many there are. Also makes the ranks draw the random
 // numbers of the same step, rank 0's: one of them may have evaluated alone. And
-// compares a digest of the variables that the plan trains (variable_digest.h).
+// compares digests of the variables that the plan trains (variable_digest.h)
+// and of what the exchanges of the step before gave (reduced_digest.h), which
+// the lifeline's heartbeats tell, too.
 struct Share {
   int64_t samples = 0;
   uint64_t random_step = 0;
-  uint64_t digest = 0;
+  uint64_t names = 0;  // of what the next two are of
+  uint64_t variables = 0;
+  uint64_t reduced = 0;
 };
-constexpr int64_t kShareWords = 3;
+constexpr int64_t kShareWords = 5;
 static_assert(sizeof(Share) == kShareWords * sizeof(int64_t));
 struct ShareState {
-  explicit ShareState(std::vector<std::string> variables)
-      : digest(std::move(variables)) {}
-  VariableDigest digest;
+  explicit ShareState(std::vector<std::string> names)
+      : variables(std::move(names)) {}
+  VariableDigest variables;
   std::vector<Share> shares;
   std::vector<uint64_t> digests;
 };
@@ -145,6 +160,21 @@ Status PrepareShare(PrepareContext& p) {
   return Ok();
 }
 
+// Ranks that run different plans are told so by their exchanges.
+bool TrainTheSame(const std::vector<Share>& shares) {
+  return std::ranges::all_of(
+      shares, [&](const Share& s) { return s.names == shares[0].names; });
+}
+
+Status CompareDigests(ShareState* state, uint64_t Share::*digest,
+                      const std::string& what) {
+  for (size_t r = 0; r < state->shares.size(); ++r) {
+    state->digests[r] = state->shares[r].*digest;
+  }
+  const std::vector<int> odd = OddOnes(state->digests);
+  return odd.empty() ? Ok() : Difference(odd, state->shares.size(), what);
+}
+
 Status ShareCpu(KernelContext& k) {
   Communicator& ranks = *k.resources().Service<Communicator>();
   auto& state = k.state<ShareState>();
@@ -152,13 +182,18 @@ Status ShareCpu(KernelContext& k) {
   RunInfo& run = k.run();
   const Shape& batch = k.input(0).shape();
   const Share mine{batch.rank() > 0 ? batch.dim(0) : 1, run.random_step,
-                   state.digest.Next(&k.resources().variables())};
+                   state.variables.names_digest(),
+                   state.variables.Next(&k.resources().variables()),
+                   ReducedSoFar(k).Take()};
   LS_RETURN_IF_ERROR(ranks.AllGather(&mine, shares.data(), kShareWords, kInt64,
                                      CollectiveOptions(k)));
-  for (size_t r = 0; r < shares.size(); ++r) {
-    state.digests[r] = shares[r].digest;
+  if (TrainTheSame(shares)) {
+    TellDigest(k, mine.variables ^ mine.reduced);
+    LS_RETURN_IF_ERROR(CompareDigests(&state, &Share::reduced,
+                                      "the gradients summed over the ranks"));
+    LS_RETURN_IF_ERROR(
+        CompareDigests(&state, &Share::variables, state.variables.What()));
   }
-  LS_RETURN_IF_ERROR(state.digest.Compare(state.digests));
   run.sample_offset = 0;
   run.local_samples = mine.samples;
   run.global_samples = 0;

@@ -8,6 +8,7 @@
 #include "distributed/communicator.h"
 #include "distributed/data_parallel.h"
 #include "distributed/gpu_exchange.h"
+#include "distributed/reduced_digest.h"
 #include "distributed/slot_slices.h"
 #include "runtime/core/env.h"
 #include "runtime/exec/session_devices.h"
@@ -105,6 +106,7 @@ void UseDataParallel(std::shared_ptr<Communicator> communicator,
     resources.SetService<Communicator>(communicator);
     resources.SetService(gpus);
     resources.SetService(std::make_shared<SlotSlices>(communicator));
+    resources.SetService(std::make_shared<ReducedDigest>());
   });
 }
 

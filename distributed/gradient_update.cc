@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "distributed/collective_kernel.h"
+#include "distributed/digest.h"
 #include "distributed/slot_slices.h"
+#include "distributed/variable_digest.h"
 #include "runtime/op/inner_update.h"
 #include "runtime/op/shape_context.h"
 
@@ -32,6 +34,7 @@ struct UpdateState {
   std::vector<Piece> pieces;
   std::vector<KernelContext> contexts;
   bool weighted = false;
+  size_t digests = 0;  // so far
 };
 
 Status PrepareUpdate(PrepareContext& p, const FunctionRef& ref, int first,
@@ -131,6 +134,17 @@ void NoteSlots(KernelContext& k, const Communicator& ranks,
   }
 }
 
+// Of a part of the new values, for plans without a _BatchShare, which compares
+// them.
+uint64_t NextDigest(KernelContext& k, UpdateState* state) {
+  std::vector<ByteSpan> variables;
+  for (const InnerUpdate& u : state->updates) {
+    variables.push_back(BytesOf(k.variable(u.first()).value()));
+  }
+  return DigestPart(variables, state->digests++ % VariableDigest::kParts,
+                    VariableDigest::kParts);
+}
+
 Status UpdateCpu(KernelContext& k) {
   auto& state = k.state<UpdateState>();
   Communicator& ranks = *k.resources().Service<Communicator>();
@@ -144,6 +158,7 @@ Status UpdateCpu(KernelContext& k) {
   LS_RETURN_IF_ERROR(ranks.AllReduceUpdate(
       state.pieces, dtype, ReduceOp::kSum,
       GradientWeight(k, state.weighted, ranks), update, CollectiveOptions(k)));
+  if (!state.weighted) TellDigest(k, NextDigest(k, &state));
   NoteSlots(k, ranks, state);
   return Ok();
 }

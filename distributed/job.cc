@@ -16,6 +16,7 @@
 #ifdef LOCKSTEP_WITH_MPI
 #include "distributed/collective_call.h"
 #include "distributed/data_parallel.h"
+#include "distributed/digest.h"
 #include "distributed/lifeline.h"
 #include "distributed/mpi_context.h"
 #include "distributed/task_channel.h"
@@ -71,11 +72,16 @@ struct Job::State {
 void Job::State::TellFailures(const Status& mine) {
   Lifeline* const line = mpi->lifeline();
   if (line == nullptr) return;
-  communicator->set_on_failure([line, mine](const Status& why, bool told) {
+  communicator->set_on_failure([line, mine, rank = mpi->rank()](
+                                   const Status& why, bool told) {
+    if (!mine.ok()) return line->Fail(mine);
+    // Whoever found it, the odd rank tells it.
+    if (IsDifference(why)) {
+      return line->Fail(why, DiffersElsewhere(why, rank));
+    }
     // Of Agree: another rank has the error, and tells it.
     const bool others = why.code() == Code::kCancelled || IsDisagreement(why);
-    if (mine.ok()) return line->Fail(why, told || others);
-    line->Fail(mine);
+    line->Fail(why, told || others);
   });
 }
 
@@ -228,6 +234,13 @@ void Job::Configure(const std::string& batch, SessionOptions* options) {
   options->services.push_back([wait = state_->wait](SessionResources& session) {
     session.SetService(wait);
   });
+  // Of the first session only: what several do comes in no one order.
+  if (Lifeline* line = state_->mpi->lifeline()) {
+    options->services.push_back(
+        [marks = line->TakeMarks()](SessionResources& session) {
+          if (marks != nullptr) session.SetService(marks);
+        });
+  }
   state_->overlaps = options->communication_lane;
   state_->before = state_->communicator->totals();
   state_->configured_micros = Env::Default()->SteadyMicros();

@@ -102,6 +102,9 @@ class Lifeline::Impl final : public LifelinePort, public LifelineNet::Handler {
     Say([this] { core_.Goodbye(); });
   }
 
+  std::shared_ptr<ReplicaMarks> TakeMarks() {
+    return std::exchange(marks_to_take_, nullptr);
+  }
   void TakeStopSignals() { stoppable_ = true; }
   bool StopAt(int64_t step) { return gate_.StopAt(step, kStopPatience); }
 
@@ -166,6 +169,9 @@ class Lifeline::Impl final : public LifelinePort, public LifelineNet::Handler {
   const pthread_t main_thread_;
   std::unique_ptr<LifelineEnd> end_;
   StopGate gate_;
+  // Shared with a session.
+  const std::shared_ptr<ReplicaMarks> marks_ = std::make_shared<ReplicaMarks>();
+  std::shared_ptr<ReplicaMarks> marks_to_take_ = marks_;
   std::atomic<bool> stoppable_ = false;
   uint64_t term_since_ = 0;
   std::thread thread_;
@@ -178,7 +184,8 @@ Beat Lifeline::Impl::Progress() {
             .word = now.word,
             .waits = now.waits,
             .where = now.where,
-            .waiting = now.waiting};
+            .waiting = now.waiting,
+            .marks = marks_->Read()};
   const uint64_t micros = Now();
   const uint64_t start = now.wait_start_micros;
   if (now.waits && micros > start) beat.waited_micros = micros - start;
@@ -241,6 +248,9 @@ void Lifeline::Goodbye() {
   LetTermEnd();  // with which mpirun ends ranks that wait for a dead one
 }
 void Lifeline::TakeStopSignals() { impl_->TakeStopSignals(); }
+std::shared_ptr<ReplicaMarks> Lifeline::TakeMarks() {
+  return impl_->TakeMarks();
+}
 bool Lifeline::StopAt(int64_t step) { return impl_->StopAt(step); }
 
 Result<LifelineOptions> LifelineOptionsFromEnvironment(bool* wanted) {

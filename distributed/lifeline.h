@@ -60,6 +60,9 @@ class Lifeline {
   // SIGTERM and SIGUSR2 are taken as the wish that all ranks stop, at the same
   // step; else SIGTERM ends the process as ever, if a little later.
   void TakeStopSignals();
+  // Where one session notes what the heartbeats tell of its variables: the
+  // first that asks; null from then on.
+  std::shared_ptr<ReplicaMarks> TakeMarks();
   // Whether this rank is to stop instead of making step `step`. Ranks call it
   // before each of their steps.
   bool StopAt(int64_t step);

@@ -58,6 +58,7 @@ void LifelineCore::OnTick(uint64_t now) {
   LookForStopped(elapsed);
   if (!ended_ && lost_ < 0) LookForSilent();
   if (!ended_ && hub()) DecidePending(now);
+  if (!ended_ && hub() && lost_ < 0) CompareReplicas();
   if (!ended_ && hub() && lost_ < 0 && options_.stall_micros > 0) {
     Judge(/*at_once=*/false);
   }

@@ -58,6 +58,7 @@ enum class FaultKind : int32_t {
   kSilent,    // no heartbeat: cut off, or its machine is
   kStalled,   // heartbeats, but no progress, and others wait
   kDeadlock,  // all wait for each other
+  kDiffers,   // its copy of what all ranks have alike does
 };
 
 struct Verdict {
@@ -152,6 +153,8 @@ class LifelineCore {
   // Finds the one that the others wait for. `at_once`: a deadline has passed
   // already.
   bool Judge(bool at_once);
+  // Convicts who has other variables or reduced gradients than most.
+  void CompareReplicas();
   void Convict(int culprit, FaultKind kind, const std::string& error = {});
   void Finish(const Verdict& verdict);
 

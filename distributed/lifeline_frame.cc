@@ -29,6 +29,13 @@ class Writer {
     Add(size);
     bytes_.append(text, 0, size);
   }
+  void Add(const std::vector<ReplicaMark>& marks) {
+    Add(static_cast<uint16_t>(marks.size()));
+    for (const ReplicaMark& mark : marks) {
+      Add(mark.count);
+      Add(mark.chain);
+    }
+  }
   const std::string& bytes() const { return bytes_; }
 
  private:
@@ -64,6 +71,16 @@ class Reader {
     text = bytes_.substr(0, size);
     bytes_.remove_prefix(size);
   }
+  void Add(std::vector<ReplicaMark>& marks) {
+    uint16_t size = 0;
+    Add(size);
+    marks.clear();
+    for (; size > 0 && !broken_; --size) {
+      ReplicaMark& mark = marks.emplace_back();
+      Add(mark.count);
+      Add(mark.chain);
+    }
+  }
   bool whole() const { return !broken_ && bytes_.empty(); }
 
  private:
@@ -91,6 +108,7 @@ void Fields(Archive& archive, F& frame) {
   archive.Add(beat.waiting);
   archive.Add(beat.neighbour);
   archive.Add(beat.neighbour_state);
+  archive.Add(beat.marks);
 }
 
 }  // namespace

@@ -10,7 +10,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "distributed/replica_marks.h"
 #include "runtime/core/status.h"
 
 namespace lockstep {
@@ -45,6 +47,8 @@ struct Beat {
   // of its state; 0: unknown.
   int32_t neighbour = -1;
   char neighbour_state = 0;
+  // Of what all ranks have alike.
+  std::vector<ReplicaMark> marks;
 
   bool operator==(const Beat&) const = default;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "distributed/digest.h"
 #include "distributed/lifeline_core.h"
 
 namespace lockstep {
@@ -78,6 +79,22 @@ bool LifelineCore::Judge(bool at_once) {
     Convict(slowest, FaultKind::kDeadlock);
   }
   return ended_;
+}
+
+void LifelineCore::CompareReplicas() {
+  std::vector<std::vector<ReplicaMark>> marks;
+  for (const Seen& s : seen_) {
+    // Who has gone differs no more.
+    if (s.goodbye || s.closed) return;
+    marks.push_back(s.beat.marks);
+  }
+  const std::vector<int> odd = OddOnes(ChainsAtOneCount(marks));
+  if (odd.empty()) return;
+  std::string others;
+  for (const int r : odd) {
+    if (r != odd[0]) others += StrCat(", as does ", NameOf(r));
+  }
+  Convict(odd[0], FaultKind::kDiffers, others);
 }
 
 std::string LifelineCore::NameOf(int rank) const {
@@ -157,6 +174,11 @@ std::string LifelineCore::Story(int culprit, FaultKind kind,
     case FaultKind::kStalled:
       return StrCat(name, " makes no progress, for ", Seconds(s.still), ",",
                     place, Waiters(culprit));
+    case FaultKind::kDiffers:
+      return StrCat(name, " differs from the other ranks", error, place,
+                    ": its variables or its copy of summed gradients are not "
+                    "theirs, and have been: the memory or the processor is at "
+                    "fault, or something else wrote to them");
     case FaultKind::kDeadlock: break;
   }
   std::string text = "the ranks wait for each other:";

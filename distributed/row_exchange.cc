@@ -117,6 +117,7 @@ Status ExchangeRows(KernelContext& k) {
     }
     k.out<I>(1)[u] = static_cast<I>(rows.indices[order[firsts[u]]]);
   }
+  NoteReduced(k);
   return Ok();
 }
 

@@ -175,6 +175,7 @@ void Simulation::MeetIfComplete() {
     rank.waits = false;
     ++rank.word;
     ++rank.step;
+    rank.marks.Add(rank.differs ? 0 : static_cast<uint64_t>(rank.step));
     Compute(r);
   }
 }
@@ -187,7 +188,8 @@ Beat Simulation::Rank::Progress() {
           .waited_micros = waits ? sim->now() - wait_start : 0,
           .patience_micros = waits ? sim->options_.patience : 0,
           .where = "node 'x' (Op)",
-          .waiting = waits ? "AllReduce" : ""};
+          .waiting = waits ? "AllReduce" : "",
+          .marks = marks.Read()};
 }
 
 char Simulation::Rank::ProcessState(int other) {

@@ -60,6 +60,8 @@ class Simulation {
     uint64_t word = 0;
     uint64_t wait_start = 0;
     int64_t limit = std::numeric_limits<int64_t>::max();
+    ReplicaMarks marks;
+    bool differs = false;  // from the other ranks, from now on
     // What came of it.
     std::optional<Verdict> verdict;
     uint64_t ended_at = 0;
@@ -95,6 +97,7 @@ class Simulation {
   void Fail(int rank, const Status& why) {
     ranks_[Index(rank)]->core->Fail(why, false, now_);
   }
+  void Differ(int rank) { ranks_[Index(rank)]->differs = true; }
   void CutNode(int node);  // from all other nodes
 
   Rank& rank(int r) { return *ranks_[Index(r)]; }

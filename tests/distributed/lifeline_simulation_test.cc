@@ -157,6 +157,44 @@ TEST(LifelineSimulationTest, DeadlineOfACollectiveNamesWhoIsMissing) {
   }
 }
 
+TEST(LifelineSimulationTest, RankThatDiffersIsNamed) {
+  FOR_SEEDS(seed) {
+    Trial t(seed);
+    t.sim.At(t.instant, [&] { t.sim.Differ(t.victim); });
+    // Of two nobody knows which one: both are named, rank 0 first.
+    if (t.sim.size() == 2) t.victim = 0;
+    t.Expect(FaultKind::kDiffers, 2 * kSecond);
+    const std::string& text = t.sim.rank(0).verdict->text;
+    EXPECT_THAT(text, HasSubstr("differs from the other ranks"));
+    for (int r = 0; r < t.sim.size(); ++r) {
+      const std::string name = StrCat("(process ", 1000 + r, ")");
+      const bool named = r == t.victim || t.sim.size() == 2;
+      EXPECT_EQ(text.find(name) != text.npos, named) << text;
+    }
+  }
+}
+
+TEST(ReplicaMarksTest, RanksFarApartHaveACountInCommon) {
+  const auto after = [](uint64_t count, uint64_t odd) {
+    ReplicaMarks marks;
+    for (uint64_t i = 1; i <= count; ++i) marks.Add(i == odd ? 0 : i);
+    return marks.Read();
+  };
+  for (const auto& [a, b] :
+       {std::pair(1, 1), std::pair(31, 33), std::pair(4095, 4097),
+        std::pair(65535, 65537), std::pair(1'500'000, 1'900'000)}) {
+    const auto first = static_cast<uint64_t>(a);
+    const auto second = static_cast<uint64_t>(b);
+    const auto same = ChainsAtOneCount({after(first, 0), after(second, 0)});
+    ASSERT_EQ(same.size(), 2u) << a << " and " << b;
+    EXPECT_EQ(same[0], same[1]);
+    // What once differed differs for good.
+    const auto other = ChainsAtOneCount({after(first, 1), after(second, 0)});
+    EXPECT_NE(other[0], other[1]) << a << " and " << b;
+  }
+  EXPECT_TRUE(ChainsAtOneCount({after(5, 0), {}}).empty());
+}
+
 TEST(LifelineSimulationTest, RankThatEndsEarlyIsNamed) {
   FOR_SEEDS(seed) {
     Trial t(seed, {.stall_micros = 5 * kSecond});
@@ -299,7 +337,8 @@ TEST(LifelineSimulationTest, RanksAskedToStopDoSoAtTheSameStep) {
 TEST(LifelineFrameTest, BytesOfStrangersAreAnError) {
   std::mt19937_64 random(1);
   const std::string good = EncodeFrame(
-      {.type = FrameType::kBeat, .beat = {.step = 4, .where = "here"}});
+      {.type = FrameType::kBeat,
+       .beat = {.step = 4, .where = "here", .marks = {{1, 2}, {3, 4}}}});
   for (int i = 0; i < 20'000; ++i) {
     std::string bytes = good;
     for (uint64_t n = random() % 4; n-- > 0;) {
@@ -329,7 +368,8 @@ TEST(LifelineFrameTest, FramesArriveAsTheyWereSent) {
                                     .where = "node 'x' (MatMul)",
                                     .waiting = "AllReduce #1",
                                     .neighbour = 3,
-                                    .neighbour_state = 'T'}};
+                                    .neighbour_state = 'T',
+                                    .marks = {{16, 99}, {17, 1ULL << 63}}}};
   const LifelineFrame verdict{.type = FrameType::kVerdict,
                               .rank = 2,
                               .kind = 1,

@@ -27,6 +27,8 @@ lockstep_rank_fault_test(
 lockstep_rank_fault_test(hang "rank 1.* did not arrive within")
 lockstep_rank_fault_test(
   abort "stopped because rank 1 on .* failed.*INTERNAL: out of luck")
+lockstep_rank_fault_test(
+  differ "lockstep: .rank [02] on .* stopped because rank 1 on .* \\(process [0-9]+\\) differs from the other ranks")
 # Who is told first may wait for a rank that waits for rank 1.
 lockstep_rank_fault_test(leave "rank 1.* has left the job" tasks)
 lockstep_rank_fault_test(kill "on signal 9" tasks)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A job whose rank 1 misbehaves after a few steps, for tests under mpirun:
-//   mpirun -np 3 rank_fault leave|kill|hang|abort [tasks]
+//   mpirun -np 3 rank_fault leave|kill|hang|abort|differ [tasks]
 // The ranks add up numbers, or run one graph, each a task of it. The others
 // print their error and end with status 3.
 #include <signal.h>
@@ -10,6 +10,7 @@
 #include <functional>
 #include <string_view>
 
+#include "distributed/lifeline.h"
 #include "distributed/mpi_context.h"
 #include "distributed/task_channel.h"
 #include "runtime/exec/session.h"
@@ -47,8 +48,12 @@ int Main(int argc, char** argv) {
   auto comm = (*mpi)->MakeCommunicator();
   if (!comm.ok()) return 2;
   const std::string_view fault = argv[1];
+  uint64_t digest = 1;  // of what the ranks have alike
+  Lifeline* const line = (*mpi)->lifeline();
+  const auto marks = line != nullptr ? line->TakeMarks() : nullptr;
   Result<StepFn> step = StepFn([&] {
     float x = 1;
+    if (marks != nullptr) marks->Add(digest);
     return (*comm)->AllReduce(&x, &x, 1, kFloat, ReduceOp::kSum,
                               {.name = "step"});
   });
@@ -58,6 +63,7 @@ int Main(int argc, char** argv) {
       if (fault == "leave") return 2;
       if (fault == "kill") kill(getpid(), SIGKILL);
       if (fault == "hang") sleep(300);
+      if (fault == "differ") digest = 2;
       if (fault == "abort") (*mpi)->Abort(Internal("out of luck"));
     }
     const Status s = step.ok() ? (*step)() : step.status();

@@ -40,7 +40,8 @@ struct Kind {
   // From where the instant counts, and how late it may be.
   const char* place = "SoftmaxCrossEntropyWithLogits";
   uint64_t micros = 500'000;
-  int victim = -1;  // -1: any
+  int victim = -1;                // -1: any
+  const char* setting = nullptr;  // of the environment
 };
 
 // Stopped ranks are told from starved ones after 1.5 s; what hangs, after the
@@ -73,6 +74,13 @@ constexpr Kind kKinds[] = {
     {"save", 2, kKilled, "kill"},
     {"end", 2, kKilled, "kill", "SoftmaxCrossEntropyWithLogits", 100'000},
     {"two", 2, kKilled, "kill"},
+    // A bit of a rank's memory: of its variables; of what it got of the summed
+    // gradients, where each rank has a copy.
+    {"flip", 2, "failed.*DATA_LOSS: .*: rank RANK differs from the other ranks",
+     nullptr, "_BatchShare"},
+    {"flipsum", 2,
+     "failed.*DATA_LOSS: .*: rank RANK differs from the other ranks", nullptr,
+     "_GradientExchange", 500'000, -1, "LOCKSTEP_COMM=mpi"},
     // Rank 0 saves, and prints.
     {"full", 2, "failed.*RESOURCE_EXHAUSTED: .*: No space left on device",
      "full", "SoftmaxCrossEntropyWithLogits", 500'000, 0},
@@ -198,8 +206,9 @@ Outcome RunTrial(const Trial& trial) {
              kind.fault != nullptr ? kind.fault : kind.name, " ",
              Join(trial.victims, ","), " ", trial.instant, " ", kind.place),
       // A first step alone may take as long on a busy machine.
-      StrCat("LOCKSTEP_STALL_TIMEOUT=", stalls ? kStallSeconds : "30"), MPIRUN,
-      "-np", StrCat(kRanks)};
+      StrCat("LOCKSTEP_STALL_TIMEOUT=", stalls ? kStallSeconds : "30")};
+  if (kind.setting != nullptr) command.push_back(kind.setting);
+  command.insert(command.end(), {MPIRUN, "-np", StrCat(kRanks)});
   for (std::string& word : ProgramFor(kind, scratch / "saved")) {
     command.push_back(std::move(word));
   }

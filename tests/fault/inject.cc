@@ -2,7 +2,8 @@
 // Linked into mnist it makes ranks misbehave, some time after they first come
 // to a place: LOCKSTEP_TEST_FAULT="KIND RANK[,RANK] MICROS [PLACE]", where a
 // place is an op, whose kernel runs (else the loss: the first training step),
-// or MPI_Init_thread, when it returns. Before it does it writes "fault: at
+// MPI_Init_thread, when it returns, or lifeline, when the ranks are connected
+// but none watches the others yet. Before it does it writes "fault: at
 // MICROS" (of the monotonic clock) to standard error. Not where the file
 // LOCKSTEP_TEST_FAULT_ONCE exists; it is made then.
 #include <fcntl.h>
@@ -33,6 +34,7 @@ namespace {
 
 constexpr const char* kLoss = "SoftmaxCrossEntropyWithLogits";
 constexpr const char* kStart = "MPI_Init_thread";
+constexpr const char* kLifeline = "lifeline";
 
 struct Fault {
   std::string kind;
@@ -78,7 +80,7 @@ void Announce() {
 // Those that come from outside, at any instant.
 bool ComesFromOutside(const std::string& kind) {
   return kind == "kill" || kind == "stop" || kind == "segv" || kind == "full" ||
-         kind == "output";
+         kind == "output" || kind == "usr2";
 }
 
 void HappenLater(const Fault& fault) {
@@ -88,6 +90,7 @@ void HappenLater(const Fault& fault) {
     if (fault.kind == "kill") kill(getpid(), SIGKILL);
     if (fault.kind == "stop") kill(getpid(), SIGSTOP);
     if (fault.kind == "segv") kill(getpid(), SIGSEGV);
+    if (fault.kind == "usr2") kill(getpid(), SIGUSR2);
     if (fault.kind == "full") disk_full = true;
     if (fault.kind == "output") {
       (void)dup2(open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
@@ -103,6 +106,26 @@ void Begin() {
     return;
   }
   HappenLater(fault);
+}
+
+RunFn the_kernel = nullptr;
+
+// The highest bit of a fraction: updates change, and nothing overflows.
+void FlipBit(Tensor& t) {
+  static_cast<uint32_t*>(t.data())[t.NumElements() / 2] ^= 1u << 22;
+}
+
+// Of this rank's copy of a variable, or of the sum of gradients. Of a variable
+// in each step: half of them are compared in one, and updates overwrite it.
+Status Flip(KernelContext& k, const std::string& kind) {
+  if (kind == "flip") {
+    TheFault().mine = true;
+    FlipBit(k.resources().variables().Find("dense1/weights")->value());
+    return the_kernel(k);
+  }
+  LS_RETURN_IF_ERROR(the_kernel(k));
+  FlipBit(k.output(0));
+  return Ok();
 }
 
 // Those of the program itself, in a kernel.
@@ -126,8 +149,6 @@ Status Misbehave(KernelContext& k, const std::string& kind) {
   return Ok();
 }
 
-RunFn the_kernel = nullptr;
-
 Status Wrapped(KernelContext& k) {
   static const uint64_t first = Env::Default()->SteadyMicros();
   Fault& fault = TheFault();
@@ -136,6 +157,9 @@ Status Wrapped(KernelContext& k) {
       Env::Default()->SteadyMicros() - first >= fault.after) {
     fault.mine = false;  // once
     Announce();
+    if (fault.kind == "flip" || fault.kind == "flipsum") {
+      return Flip(k, fault.kind);
+    }
     LS_RETURN_IF_ERROR(Misbehave(k, fault.kind));
   }
   return the_kernel(k);
@@ -144,7 +168,7 @@ Status Wrapped(KernelContext& k) {
 // In front of the kernel of the place, the one for floats where there are more.
 const bool wrapped = [] {
   const std::string place = TheFault().place;
-  if (place == kStart) return true;
+  if (place == kStart || place == kLifeline) return true;
   const OpDef* op = OpRegistry::Global().Find(place);
   for (const RegisteredKernel& kernel : op->kernels) {
     if (kernel.device != kCpu) continue;
@@ -170,6 +194,21 @@ extern "C" int MPI_Init_thread(int* argc, char*** argv, int required,
                                int* provided) {
   const int result = PMPI_Init_thread(argc, argv, required, provided);
   if (lockstep::TheFault().place == lockstep::kStart) lockstep::Begin();
+  return result;
+}
+
+// The ranks' second agreement on their lifelines is that all are connected.
+extern "C" int PMPI_Allreduce(const void*, void*, int, void*, void*, void*);
+extern "C" char ompi_mpi_op_maxloc;  // Open MPI's MPI_MAXLOC
+extern "C" int MPI_Allreduce(const void* in, void* out, int count, void* type,
+                             void* op, void* comm) {
+  static int agreements = 0;
+  const int result = PMPI_Allreduce(in, out, count, type, op, comm);
+  if (op == &ompi_mpi_op_maxloc && ++agreements == 2 &&
+      lockstep::TheFault().place == lockstep::kLifeline) {
+    lockstep::Begin();
+    usleep(300'000);
+  }
   return result;
 }
 
