@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "distributed/mpi_runtime.h"
+#include "distributed/stop_signal.h"
 #include "runtime/core/logging.h"
 
 namespace lockstep {
@@ -76,13 +77,19 @@ Result<std::unique_ptr<Lifeline>> StartLifeline(MPI_Comm world, MPI_Comm node) {
   }
   LS_MPI(MPI_Bcast, &address, sizeof(address), MPI_BYTE, 0, world);
   if (rank != 0 && address.port != 0) mine = line->Connect(address);
+  // Before any rank watches: it would see the end of one that the wish to stop
+  // met unprepared.
+  TakeStopSignals();
   LS_ASSIGN_OR_RETURN(answer, Worst(world, mine.ok() ? kReady : kUnable));
   if (!mine.ok()) {
     LogWarning(mine,
                "; the job runs without a lifeline: failures may take "
                "longer to show");
   }
-  if (answer.first != kReady || address.port == 0) return none;
+  if (answer.first != kReady || address.port == 0) {
+    RestoreStopSignals();
+    return none;
+  }
   line->Start();
   return line;
 }

@@ -8,6 +8,7 @@
 #include "distributed/backoff.h"
 #include "distributed/lifeline.h"
 #include "distributed/mpi_lifeline.h"
+#include "distributed/start_guard.h"
 #include "runtime/core/env.h"
 #include "runtime/core/logging.h"
 
@@ -45,6 +46,7 @@ Result<std::shared_ptr<MpiRuntime>> MpiRuntime::Start(int* argc, char*** argv) {
   cpu_set_t mask;
   CPU_ZERO(&mask);
   (void)sched_getaffinity(0, sizeof(mask), &mask);
+  const StartGuard guard;  // until there is a lifeline
   int provided = 0;
   LS_MPI(MPI_Init_thread, argc, argv, MPI_THREAD_SERIALIZED, &provided);
   if (provided < MPI_THREAD_SERIALIZED) {

@@ -10,6 +10,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -34,6 +37,17 @@ std::string StatusFields(int32_t process) {
   const size_t bracket = stat.rfind(')');
   if (bracket == stat.npos || bracket + 2 >= stat.size()) return {};
   return std::string(stat.substr(bracket + 2));
+}
+
+// Of an environment, "NAME=value" ended by 0 each; empty: not set.
+std::string ValueOf(const std::string& environment, const std::string& name) {
+  const std::string head = StrCat(name, "=");
+  for (size_t at = 0; at < environment.size();) {
+    const std::string entry = environment.c_str() + at;
+    if (entry.starts_with(head)) return entry.substr(head.size());
+    at += entry.size() + 1;
+  }
+  return {};
 }
 
 }  // namespace
@@ -64,6 +78,23 @@ std::string ProcessEnd(int32_t process) {
   }
   if (status == 0) return {};
   return StrCat("exited with status ", WEXITSTATUS(status));
+}
+
+std::vector<JobProcess> ProcessesWith(const std::string& variable,
+                                      const std::string& value,
+                                      const std::string& rank_variable) {
+  std::vector<JobProcess> found;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at("/proc", error), end;
+       !error && at != end; at.increment(error)) {
+    const int32_t process = std::atoi(at->path().filename().c_str());
+    if (process <= 0) continue;
+    std::ifstream file(at->path() / "environ", std::ios::binary);
+    const std::string environment{std::istreambuf_iterator<char>(file), {}};
+    if (ValueOf(environment, variable) != value) continue;
+    found.push_back({process, ValueOf(environment, rank_variable)});
+  }
+  return found;
 }
 
 int ThreadShare(std::span<const cpu_set_t> masks, int rank) {

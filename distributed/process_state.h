@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace lockstep {
 
@@ -21,6 +22,17 @@ char ProcessState(int32_t process);
 // Of the remains of a process: "was killed by signal 9", "exited with status
 // 0". Empty when they are gone or may not be looked at.
 std::string ProcessEnd(int32_t process);
+
+// A process of this machine and the rank that it was started as.
+struct JobProcess {
+  int32_t process = 0;
+  std::string rank;
+};
+// Those that were started with `variable` set to `value`, and what their
+// `rank_variable` was. Those that may not be looked at are left out.
+std::vector<JobProcess> ProcessesWith(const std::string& variable,
+                                      const std::string& value,
+                                      const std::string& rank_variable);
 
 // The threads rank `rank` should use: each processor of its mask is divided
 // among the ranks whose masks contain it. At least 1.

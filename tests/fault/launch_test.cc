@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "runtime/core/strings.h"
@@ -160,6 +161,44 @@ TEST_F(LaunchTest, SigtermIsHeardAtAnyInstant) {
     EXPECT_THAT(run.status, ::testing::AnyOf(3, 128 + SIGTERM))
         << "after " << seconds << " s: " << run.err;
   }
+}
+
+// A rank that was not ready for it would end, and the others would tell that.
+TEST_F(LaunchTest, TheWishToStopIsHeardWhileRanksMeet) {
+  const Finished run = Launch({"-n", "2"}, {"--epochs", "1000000"},
+                              {"LOCKSTEP_TEST_FAULT=usr2 1 0 lifeline"});
+  EXPECT_EQ(run.status, 3) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("fault: at "));
+}
+
+// Until then the others wait in MPI_Init, with no word of each other.
+TEST_F(LaunchTest, ARankThatIsStoppedBeforeTheRanksMeetIsNamed) {
+  for (const char* rank : {"0", "1"}) {
+    const Finished run =
+        RunProgram({WITH_DEADLINE, "60", LOCKSTEP_PROGRAM, "launch", "-n", "3",
+                    "--", "/bin/sh", "-c",
+                    StrCat("test $OMPI_COMM_WORLD_RANK != ", rank,
+                           " || kill -STOP $$; exec ", FAULTY_MNIST,
+                           " --data digits --threads 1")});
+    EXPECT_THAT(run.status, ::testing::AnyOf(1, 128 + SIGKILL));
+    EXPECT_THAT(run.err, HasSubstr(StrCat(": rank ", rank, " on ")));
+    EXPECT_THAT(run.err, HasSubstr("is stopped (SIGSTOP), before"));
+  }
+}
+
+// mpirun that is told to stop while it starts may fail, without a word.
+TEST_F(LaunchTest, AStopBeforeTheRanksHaveSaidAnythingIsNoFailure) {
+  const ScratchFolder bin;
+  const std::string mpirun = bin / "mpirun";
+  std::ofstream(mpirun) << "#!/bin/sh\ntrap 'exit 1' USR2\nsleep 60 & wait\n";
+  std::filesystem::permissions(mpirun, std::filesystem::perms::owner_all);
+  const Finished run = RunProgram(
+      {WITH_DEADLINE, "60", "/usr/bin/env",
+       StrCat("PATH=", bin.path(), ":/usr/bin:/bin"), "/usr/bin/timeout",
+       "--foreground", "--preserve-status", "0.5", LOCKSTEP_PROGRAM, "launch",
+       "-n", "2", "--", "/bin/true"});
+  EXPECT_EQ(run.status, 128 + SIGTERM) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("stopped before the program could be told"));
 }
 
 // Sent to the launcher alone when training goes on; again while ranks end.

@@ -30,6 +30,7 @@ namespace {
 
 // As of shells.
 constexpr int kExitNotRunnable = 126, kExitNoProgram = 127;
+constexpr int kMpirunFailed = 1;
 
 // What mpirun may take to end after the ranks have told why they do: it waits
 // for the daemon of a host that is gone for ever.
@@ -229,11 +230,13 @@ int Launch(const LaunchOptions& options) {
         RunAttempt(LaunchCommand(options, ranks, hosts, resumes), &sorter);
     if (!ran.ok()) return Fail("launch", ran.status(), kExitFailed);
     if (*ran == 0) return 0;
-    if (stops > 0 && *ran == 128 + SIGUSR2) {
+    const std::string cause = sorter.Cause();
+    // By the wish to stop; mpirun may also fail for it, before it has ranks.
+    if (stops > 0 &&
+        (*ran == 128 + SIGUSR2 || (*ran == kMpirunFailed && cause.empty()))) {
       Say("stopped before the program could be told");
       return 128 + SIGTERM;
     }
-    const std::string cause = sorter.Cause();
     if (sorter.NoProgram()) {
       return Fail("launch", NotFound(cause), kExitNoProgram);
     }
