@@ -2,7 +2,9 @@
 #include "distributed/job.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 
 #include "distributed/stop_signal.h"
@@ -45,6 +47,22 @@ namespace {
 
 // The other ranks wait while rank 0 reads the data or downloads it.
 constexpr uint64_t kPatienceMicros = 600'000'000;
+
+// LOCKSTEP_BUCKET_BYTES; 0: not set.
+int64_t BucketBytes(SessionOptions* options) {
+  const char* text = std::getenv("LOCKSTEP_BUCKET_BYTES");
+  if (text == nullptr || *text == '\0') return 0;
+  const char* end = text + std::strlen(text);
+  int64_t bytes = 0;
+  const auto [rest, error] = std::from_chars(text, end, bytes);
+  if (error == std::errc() && rest == end && bytes >= 0) return bytes;
+  options->checks.push_back(
+      [text = std::string(text)](const Graph&, const SessionOptions&) {
+        return InvalidArgument(
+            "LOCKSTEP_BUCKET_BYTES must be a number of bytes, is '", text, "'");
+      });
+  return 0;
+}
 
 uint64_t Patience() { return Env::Default()->SteadyMicros() + kPatienceMicros; }
 
@@ -228,6 +246,7 @@ void Job::Configure(const std::string& batch, SessionOptions* options) {
   }
   UseDataParallel(state_->communicator,
                   {.batch = batch,
+                   .bucket_bytes = BucketBytes(options),
                    .compress = compression == "bfloat16",
                    .declared = state_->declared},
                   options);
