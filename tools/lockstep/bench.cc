@@ -66,30 +66,32 @@ void AddGraphOptions(po::options_description& options, BenchOptions* o) {
 }
 
 void AddOptions(po::options_description& options, BenchOptions* o) {
-  options.add_options()  //
+  options.add_options()                                                     //
       ("name", po::value(&o->name), "what is timed (also without --name)")  //
       ("batch", po::value(&o->batch),
        "samples a step, of all ranks together; 0: the model's usual")  //
-      ("width", po::value(&o->width), "of mlp: units of a hidden layer [300]")  //
+      ("width", po::value(&o->width),
+       "of mlp: units of a hidden layer [300]")                     //
       ("depth", po::value(&o->depth), "of mlp: hidden layers [1]")  //
       ("threads", po::value(&o->threads),
-       "0: the processors this process has")  //
+       "0: the processors this process has")                               //
       ("ranks", po::value(&o->ranks), "processes, started by mpirun [1]")  //
       ("steps", po::value(&o->steps),
        "steps timed, or rounds [200 steps of models, 20 starts, 10 "
-       "checkpoints]")  //
+       "checkpoints]")                                             //
       ("warmup", po::value(&o->warmup), "steps before them [20]")  //
       ("device", po::value(&o->device),
        "where the model asks to be: /gpu:0")  //
       ("reproducible", po::value(&o->reproducible),
        "train with so many virtual replicas; 0: none")  //
       ("backend", po::value(&o->backends)->composing(),
-       "of allreduce, may be repeated: shm, mpi; all there are")  //
+       "of allreduce, may be repeated: shm, hierarchical, mpi, local; all "
+       "there are")  //
       ("max-bytes", po::value(&o->max_bytes),
        "the largest of allreduce and of sweeps, all of a checkpoint [64 "
        "MiB]")  //
       ("dir", po::value(&o->dir)->value_name("DIR"),
-       "where a checkpoint is written [$TMPDIR]")  //
+       "where a checkpoint is written [$TMPDIR]")           //
       ("json", po::bool_switch(&o->json), "lines of JSON")  //
       ("plan", po::bool_switch(&o->plan),
        "list the plan's steps and memory")  //

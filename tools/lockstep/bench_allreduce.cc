@@ -4,13 +4,20 @@
 // By CMake, when the build has MPI.
 #ifdef LOCKSTEP_WITH_MPI
 
+#include <sched.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <functional>
+#include <optional>
+#include <thread>
 
+#include "distributed/local_communicator.h"
 #include "distributed/mpi_baseline.h"
 #include "distributed/mpi_context.h"
+#include "runtime/core/threads.h"
 #include "runtime/device/hardware.h"
 
 namespace lockstep {
@@ -26,6 +33,7 @@ constexpr int64_t kMost = 5000;
 // One way to sum over the ranks.
 struct Method {
   std::string name;
+  int rank = 0, ranks = 1;
   std::function<Status(float* data, int64_t count)> sum;
   // The smallest of all ranks' values; they also meet.
   std::function<Result<int64_t>(int64_t)> least;
@@ -64,13 +72,12 @@ float Element(int rank, int64_t i) {
   return static_cast<float>((i * 7 + rank * 5) % 61);
 }
 
-Status Verify(const Method& method, const MpiContext& mpi, float* data,
-              int64_t count) {
-  for (int64_t i = 0; i < count; ++i) data[i] = Element(mpi.rank(), i);
+Status Verify(const Method& method, float* data, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) data[i] = Element(method.rank, i);
   LS_RETURN_IF_ERROR(method.sum(data, count));
   for (int64_t i = 0; i < count; ++i) {
     float want = 0;
-    for (int r = 0; r < mpi.size(); ++r) want += Element(r, i);
+    for (int r = 0; r < method.ranks; ++r) want += Element(r, i);
     if (data[i] == want) continue;
     return DataLoss(method.name, ": element ", i, " of ", count, " is ",
                     data[i], ", not ", want);
@@ -104,6 +111,19 @@ Result<BenchTimes> Time(const Method& method, float* data, int64_t count) {
   return BenchTimes(std::move(us));
 }
 
+Result<BenchTimes> VerifyAndTime(const Method& method, int64_t bytes) {
+  const int64_t count = bytes / static_cast<int64_t>(sizeof(float));
+  const Buffer buffer(method, static_cast<size_t>(bytes));
+  if (buffer.data() == nullptr) {
+    return ResourceExhausted("no memory of ", bytes, " bytes");
+  }
+  LS_RETURN_IF_ERROR(Verify(method, buffer.data(), count));
+  LS_ASSIGN_OR_RETURN(BenchTimes times, Time(method, buffer.data(), count));
+  // Nobody frees what others may still write.
+  LS_RETURN_IF_ERROR(method.least(0).status());
+  return times;
+}
+
 void Print(const std::string& name, int64_t bytes, int ranks,
            const BenchTimes& times, bool json) {
   const double algorithm = static_cast<double>(bytes) / times.min() * 1e-3;
@@ -125,6 +145,8 @@ void Print(const std::string& name, int64_t bytes, int ranks,
 Method Through(std::string name, std::shared_ptr<Communicator> ranks,
                std::shared_ptr<Hardware> memory) {
   return {std::move(name),
+          ranks->rank(),
+          ranks->size(),
           [ranks](float* data, int64_t count) {
             return ranks->AllReduce(data, data, count, kFloat);
           },
@@ -143,13 +165,38 @@ Status AddPlain(const BenchOptions& options, std::vector<Method>* methods) {
       PlainAllReduce::Create(options.max_bytes /
                              static_cast<int64_t>(sizeof(float))));
   float* array = plain->data();
-  methods->push_back({"by hand",
+  methods->push_back({"by hand", methods->back().rank, methods->back().ranks,
                       [plain](float*, int64_t count) {
                         plain->Sum(count);
                         return Ok();
                       },
                       methods->back().least, nullptr, array});
   return Ok();
+}
+
+// Where mpirun has bound this process to a part of the machine.
+void UseAllProcessors() {
+  cpu_set_t all;
+  std::memset(&all, 0xff, sizeof(all));
+  (void)sched_setaffinity(0, sizeof(all), &all);
+}
+
+// Of as many threads of this process.
+Result<BenchTimes> TimeLocal(int ranks, int64_t bytes) {
+  UseAllProcessors();
+  SetThreads(1);  // of each of these
+  std::vector<std::optional<Result<BenchTimes>>> times(
+      static_cast<size_t>(ranks));
+  std::vector<std::thread> threads;
+  for (auto& rank : MakeLocalCommunicators(ranks)) {
+    threads.emplace_back(
+        [&times, bytes, shared = std::shared_ptr(std::move(rank))] {
+          times[static_cast<size_t>(shared->rank())] =
+              VerifyAndTime(Through("local", shared, nullptr), bytes);
+        });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return *std::move(times[0]);
 }
 
 // On one machine each half of the ranks stands for one where they exchange
@@ -162,7 +209,11 @@ CommunicatorOptions OptionsOf(const MpiContext& mpi,
           .ranks_per_machine = halves ? (mpi.size() + 1) / 2 : 0};
 }
 
-// Those that these ranks can have.
+bool ListsLocal(const BenchOptions& options) {
+  return std::ranges::find(options.backends, "local") != options.backends.end();
+}
+
+// Those that these ranks can have, but for threads.
 Result<std::vector<std::string>> Backends(MpiContext& mpi) {
   if (mpi.local_size() == mpi.size()) {
     if (mpi.size() < 3) return std::vector<std::string>{"shm", "mpi"};
@@ -177,6 +228,7 @@ Result<std::vector<std::string>> Backends(MpiContext& mpi) {
 Result<std::vector<Method>> Methods(MpiContext& mpi,
                                     const BenchOptions& options) {
   std::vector<std::string> backends = options.backends;
+  std::erase(backends, "local");
   if (backends.empty()) {
     LS_ASSIGN_OR_RETURN(backends, Backends(mpi));
   }
@@ -190,8 +242,8 @@ Result<std::vector<Method>> Methods(MpiContext& mpi,
     methods.push_back(Through(backend, ranks, nullptr));
   }
   // Its ranks meet in whichever way is there.
-  methods.push_back(
-      {"MPI_Allreduce", MpiAllReduceBaseline, methods.back().least, nullptr});
+  methods.push_back({"MPI_Allreduce", mpi.rank(), mpi.size(),
+                     MpiAllReduceBaseline, methods.back().least, nullptr});
   if (mpi.local_size() == mpi.size()) {
     LS_RETURN_IF_ERROR(AddPlain(options, &methods));
   }
@@ -207,6 +259,8 @@ Status BenchAllReduce(const BenchOptions& options) {
   }
   LS_ASSIGN_OR_RETURN(const std::vector<Method> methods,
                       Methods(*mpi, options));
+  const bool local = mpi->local_size() == mpi->size() &&
+                     (options.backends.empty() || ListsLocal(options));
   if (mpi->rank() == 0 && !options.json) {
     std::printf(
         "%d ranks; every sum is verified\n%12s  %-14s %10s %10s %10s "
@@ -215,20 +269,16 @@ Status BenchAllReduce(const BenchOptions& options) {
         "bus GB/s");
   }
   for (int64_t bytes = kSmallest; bytes <= options.max_bytes; bytes *= 2) {
-    const int64_t count = bytes / static_cast<int64_t>(sizeof(float));
     for (const Method& method : methods) {
-      const Buffer buffer(method, static_cast<size_t>(bytes));
-      if (buffer.data() == nullptr) {
-        return ResourceExhausted("no memory of ", bytes, " bytes");
-      }
-      LS_RETURN_IF_ERROR(Verify(method, *mpi, buffer.data(), count));
-      LS_ASSIGN_OR_RETURN(const BenchTimes times,
-                          Time(method, buffer.data(), count));
-      // Nobody frees what others may still write.
-      LS_RETURN_IF_ERROR(method.least(0).status());
+      LS_ASSIGN_OR_RETURN(const BenchTimes times, VerifyAndTime(method, bytes));
       if (mpi->rank() == 0) {
         Print(method.name, bytes, mpi->size(), times, options.json);
       }
+    }
+    if (local && mpi->rank() == 0) {
+      LS_ASSIGN_OR_RETURN(const BenchTimes times,
+                          TimeLocal(mpi->size(), bytes));
+      Print("local", bytes, mpi->size(), times, options.json);
     }
   }
   return Ok();
