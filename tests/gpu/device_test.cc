@@ -72,6 +72,12 @@ TEST_F(CudaDeviceTest, MemoryThatIsNotThereIsRefused) {
   gpu_->Free(*after, 64);
 }
 
+TEST_F(CudaDeviceTest, NothingCanBeAllocated) {
+  auto memory = gpu_->Allocate(0);
+  ASSERT_TRUE(memory.ok()) << memory.status().ToString();
+  gpu_->Free(*memory, 0);
+}
+
 TEST_F(CudaDeviceTest, AQueueWaitsForAnothersEvent) {
   auto first = gpu_->MakeQueue(QueueKind::kCompute);
   auto second = gpu_->MakeQueue(QueueKind::kCopy);

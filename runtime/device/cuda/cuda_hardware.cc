@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/device/cuda/cuda_hardware.h"
 
+#include <algorithm>
+
 #include "runtime/core/logging.h"
+#include "runtime/device/cuda/cuda_copy.h"
 #include "runtime/device/cuda/cuda_status.h"
 
 namespace lockstep {
@@ -121,7 +124,9 @@ Result<void*> CudaGpu::Allocate(size_t bytes) {
   LS_RETURN_IF_ERROR(Open());
   LS_RETURN_IF_ERROR(EnqueueFree());
   void* data = nullptr;
-  LS_RETURN_IF_CUDA(cudaMallocFromPoolAsync(&data, bytes, pool_, stream_));
+  // A pool refuses to give nothing.
+  LS_RETURN_IF_CUDA(cudaMallocFromPoolAsync(&data, std::max(bytes, size_t{1}),
+                                            pool_, stream_));
   // Any stream may use it from now on.
   LS_RETURN_IF_CUDA(cudaStreamSynchronize(stream_));
   outstanding_ += bytes;
@@ -172,8 +177,7 @@ Status CudaGpu::Copy(void* to, const void* from, size_t bytes) {
   const CudaDeviceScope scope(index_);
   LS_RETURN_IF_ERROR(scope.status());
   if (bytes == 0) return Ok();
-  LS_RETURN_IF_CUDA(cudaMemcpy(to, from, bytes, cudaMemcpyDefault));
-  // From one place of the device to another the call returns before the copy.
+  LS_RETURN_IF_ERROR(EnqueueCudaCopy(to, from, bytes, cudaStreamLegacy));
   LS_RETURN_IF_CUDA(cudaStreamSynchronize(cudaStreamLegacy));
   return Ok();
 }

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <vector>
 
+#include "runtime/device/cuda/cuda_copy.h"
 #include "runtime/device/cuda/cuda_hardware.h"
 #include "runtime/device/cuda/cuda_status.h"
 
@@ -102,9 +103,7 @@ class CudaQueue final : public Queue {
       return staging_.Copy(static_cast<char*>(to),
                            static_cast<const char*>(from), bytes, stream_);
     }
-    LS_RETURN_IF_CUDA(
-        cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_));
-    return Ok();
+    return EnqueueCudaCopy(to, from, bytes, stream_);
   }
 
   Status Mark(int number) override {
