@@ -169,6 +169,8 @@ Status NcclCommunicator::Run(const CollectiveCall& call, const F& enqueue) {
       if (done != cudaErrorNotReady) {
         return CudaStatus(done, "cudaEventQuery");
       }
+      // Else the thread's next launch would be told of it.
+      (void)cudaGetLastError();
       ncclResult_t state = ncclSuccess;
       LS_RETURN_IF_NCCL(ncclCommGetAsyncError(comm_, &state));
       LS_RETURN_IF_ERROR(NcclStatus(state, "NCCL"));
