@@ -136,6 +136,8 @@ Status MakeProduct(MatMulState& s, const Types& types) {
   LS_RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_TRANSA, op(s.dims.transpose_b)));
   LS_RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_TRANSB, op(s.dims.transpose_a)));
   if (!s.epilogue.bias) return Ok();
+  // Any address that is aligned as the bias will be: the heuristic goes by it.
+  LS_RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, kTensorAlignment));
   return set(CUBLASLT_MATMUL_DESC_EPILOGUE,
              static_cast<uint32_t>(s.epilogue.relu ? CUBLASLT_EPILOGUE_RELU_BIAS
                                                    : CUBLASLT_EPILOGUE_BIAS));
