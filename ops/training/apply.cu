@@ -45,7 +45,7 @@ struct Target {
 };
 template <class T>
 struct Targets {
-  Target<T> at[kMostTargets];
+  Target<T> at[kMostTargets] = {};
   int count = 0;
   int64_t chunks = 0;
 

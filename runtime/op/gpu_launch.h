@@ -4,7 +4,7 @@
 // How .cu files put work on a stream: Each, a thread for each number, and
 // Groups, threads that reduce together. Compiled by another compiler than
 // CUDA's the same calls are loops on the host, through which the arithmetic of
-// kernels is tested where there is no GPU.
+// kernels is tested where there is no GPU (gpu_loops.h).
 //
 //   return Each(k, n, [=] LS_DEVICE(int64_t i) { y[i] = 2 * x[i]; });
 //   return Groups(k, rows, columns, [=] LS_DEVICE(int64_t r, const Group& g) {
@@ -24,6 +24,8 @@
 #include <cuda_runtime_api.h>
 
 #include "runtime/device/cuda/cuda_status.h"
+#else
+#include "runtime/op/gpu_loops.h"
 #endif
 
 namespace lockstep::gpu {
@@ -41,8 +43,6 @@ struct Larger {  // NaN stays
   }
 };
 
-#ifdef __CUDACC__
-
 inline constexpr int kThreads = 256;
 // Enough to fill any GPU several times; the rest is looped over.
 inline constexpr int64_t kMostBlocks = 4096;
@@ -50,14 +50,14 @@ inline constexpr int64_t kMostBlocks = 4096;
 // Threads of a warp or of a block, and the memory that they share.
 class Group {
  public:
-  __device__ Group(int lane, int width, void* shared)
+  LS_DEVICE Group(int lane, int width, void* shared)
       : lane_(lane), width_(width), shared_(shared) {}
-  __device__ int lane() const { return lane_; }
-  __device__ int width() const { return width_; }
+  LS_DEVICE int lane() const { return lane_; }
+  LS_DEVICE int width() const { return width_; }
   // The values of all lanes combined, in an order that the width alone decides;
   // every lane gets the result. All lanes have to call it. T: up to 16 bytes.
   template <class T, class C>
-  __device__ T Reduce(T value, C combine) const {
+  LS_DEVICE T Reduce(T value, C combine) const {
     static_assert(sizeof(T) <= 16);
     T* const values = static_cast<T*>(shared_);
     values[lane_] = value;
@@ -74,16 +74,22 @@ class Group {
   }
 
  private:
-  __device__ void Wait() const {
+  LS_DEVICE void Wait() const {
+#ifdef __CUDACC__
     if (width_ == 32) {
       __syncwarp();
     } else {
       __syncthreads();
     }
+#else
+    if (width_ > 1) AwaitLanes();
+#endif
   }
   int lane_, width_;
   void* shared_;
 };
+
+#ifdef __CUDACC__
 
 template <class F>
 __global__ void __launch_bounds__(kThreads) EachKernel(int64_t n, F f) {
@@ -139,25 +145,23 @@ Status Groups(void* stream, int64_t n, int64_t each, const F& f) {
 
 #else  // loops
 
-class Group {
- public:
-  int lane() const { return 0; }
-  int width() const { return 1; }
-  template <class T, class C>
-  T Reduce(T value, C) const {
-    return value;
-  }
-};
-
 template <class F>
-Status Each(void*, int64_t n, const F& f) {
-  for (int64_t i = 0; i < n; ++i) f(i);
-  return Ok();
+Status Each(void* stream, int64_t n, const F& f) {
+  if (n <= 0) return Ok();
+  return RunLoops(stream, &f, sizeof(f), [n, f] {
+    for (int64_t i = 0; i < n; ++i) f(i);
+  });
 }
 template <class F>
-Status Groups(void*, int64_t n, int64_t, const F& f) {
-  for (int64_t i = 0; i < n; ++i) f(i, Group());
-  return Ok();
+Status Groups(void* stream, int64_t n, int64_t each, const F& f) {
+  if (n <= 0) return Ok();
+  return RunLoops(stream, &f, sizeof(f), [n, each, f] {
+    alignas(16) unsigned char shared[kThreads * 16];
+    const int width = LanesOf(each <= 256 ? 32 : kThreads);
+    for (int64_t i = 0; i < n; ++i) {
+      RunLanes(width, [&](int lane) { f(i, Group(lane, width, shared)); });
+    }
+  });
 }
 
 #endif

@@ -4,29 +4,12 @@
 #include <dlfcn.h>
 
 #include <fstream>
+#include <iterator>
+
+#include "tests/gpu/stand_in/host_cuda.h"
 
 namespace lockstep::testing {
 namespace {
-
-// What CUDA's compilers know without a header.
-constexpr char kBefore[] = R"(
-#include <math.h>
-#include <bit>
-#include <cmath>
-#include <complex>
-#include <cstdint>
-#include <limits>
-#include <type_traits>
-#define __CUDACC__ 1
-#define __host__
-#define __device__
-#define __global__
-#define __launch_bounds__(threads)
-struct Place {
-  unsigned x;
-};
-static Place threadIdx, blockIdx, blockDim, gridDim;
-)";
 
 // Two blocks of three threads, one after the other.
 std::string LoopOver(const std::string& kernel) {
@@ -67,15 +50,17 @@ Status CudaOnHost::Compile() {
   const ScratchFolder folder;
   {
     std::ofstream file(folder / "fused.cc");
-    file << kBefore << kCudaFunctors;
+    file << stand_in::kHostCuda << kCudaFunctors;
     for (size_t i = 0; i < kernels_.size(); ++i) {
       file << kernels_[i].source << LoopOver(NameOf(i));
     }
   }
-  // No product and sum in one instruction: kernels for GPUs have none either.
-  const Finished compiler = RunProgram(
-      {LOCKSTEP_CXX, "-std=c++20", "-O1", "-ffp-contract=off", "-w", "-shared",
-       "-fPIC", "-o", folder / "fused.so", folder / "fused.cc"});
+  std::vector<std::string> command = {LOCKSTEP_CXX};
+  command.insert(command.end(), std::begin(stand_in::kHostCudaOptions),
+                 std::end(stand_in::kHostCudaOptions));
+  command.insert(command.end(),
+                 {"-o", folder / "fused.so", folder / "fused.cc"});
+  const Finished compiler = RunProgram(command);
   if (compiler.status != 0) {
     return Internal("the host's compiler: ", compiler.err.substr(0, 4000));
   }
