@@ -27,18 +27,17 @@ function(lockstep_configure_cuda target)
 endfunction()
 
 file(GLOB lists CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/ops/*/gpu_kernels.cc)
+# The few other files that differ are told; all others are those of any build.
+set(differ ops/array/pad.cc ops/array/strided_copy.cc
+           runtime/device/element_compiler.cc runtime/device/stream.cc
+           runtime/exec/session_devices.cc)
 set(cuda_headers ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE_DIR})
 if(LOCKSTEP_CUDA)
   target_sources(lockstep PRIVATE ${LOCKSTEP_CUDA_SOURCES})
-  # The few files that differ are told; all others are those of any build.
   set_source_files_properties(
     ${LOCKSTEP_CUDA_SOURCES}
     ${lists}
-    ops/array/pad.cc
-    ops/array/strided_copy.cc
-    runtime/device/element_compiler.cc
-    runtime/device/stream.cc
-    runtime/exec/session_devices.cc
+    ${differ}
     PROPERTIES COMPILE_DEFINITIONS LOCKSTEP_CUDA=1
                INCLUDE_DIRECTORIES "${cuda_headers}")
   lockstep_configure_cuda(lockstep)
@@ -53,8 +52,27 @@ endif()
 if(NOT CUDNN_FOUND OR NOT NCCL_FOUND)
   return()
 endif()
-add_library(lockstep_cuda MODULE EXCLUDE_FROM_ALL ${LOCKSTEP_CUDA_SOURCES}
-                                                  ${lists})
+# What the host's compiler sees of it, and tests run on a stand-in for GPUs
+# (tests/gpu/stand_in).
+set(host_sources ${LOCKSTEP_CUDA_SOURCES})
+list(FILTER host_sources EXCLUDE REGEX "\\.cu$")
+function(lockstep_cuda_objects target)
+  add_library(${target} OBJECT EXCLUDE_FROM_ALL ${ARGN})
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_compile_definitions(${target} PRIVATE LOCKSTEP_CUDA=1)
+  target_include_directories(
+    ${target} PRIVATE ${PROJECT_SOURCE_DIR} ${CUDAToolkit_INCLUDE_DIRS}
+                      ${CUDNN_INCLUDE_DIR} ${NCCL_INCLUDE_DIR})
+  target_compile_features(${target} PRIVATE cxx_std_20)
+  target_link_libraries(${target} PRIVATE lockstep_flags OpenMP::OpenMP_CXX)
+endfunction()
+lockstep_cuda_objects(lockstep_cuda_host ${host_sources} ${lists} ${differ})
+target_link_libraries(lockstep_cuda_host PRIVATE DNNL::dnnl)
+
+set(kernels ${LOCKSTEP_CUDA_SOURCES})
+list(FILTER kernels INCLUDE REGEX "\\.cu$")
+add_library(lockstep_cuda MODULE EXCLUDE_FROM_ALL
+                          ${kernels} $<TARGET_OBJECTS:lockstep_cuda_host>)
 target_compile_definitions(lockstep_cuda PRIVATE LOCKSTEP_CUDA=1)
 target_include_directories(lockstep_cuda PRIVATE ${CUDAToolkit_INCLUDE_DIRS}
                                                  ${CUDNN_INCLUDE_DIR})
@@ -63,6 +81,9 @@ target_link_libraries(lockstep_cuda PRIVATE lockstep lockstep_flags DNNL::dnnl)
 target_link_options(lockstep_cuda PRIVATE LINKER:--no-undefined)
 lockstep_configure_cuda(lockstep_cuda)
 if(LOCKSTEP_MPI)
-  target_sources(lockstep_cuda PRIVATE distributed/nccl_communicator.cc)
+  lockstep_cuda_objects(
+    lockstep_nccl_host distributed/gpu_exchange.cc
+    distributed/nccl_communicator.cc)
+  target_sources(lockstep_cuda PRIVATE $<TARGET_OBJECTS:lockstep_nccl_host>)
   target_link_libraries(lockstep_cuda PRIVATE lockstep_distributed NCCL::nccl)
 endif()
