@@ -19,7 +19,7 @@ namespace lockstep {
 
 enum class TraceKind : uint8_t {
   kNone = 0,
-  kRun = 1,         // one Session run; bytes: 1 when its ops are recorded too
+  kRun = 1,         // one Session run; bytes: see trace_runs.h
   kOp = 2,          // one step of a plan
   kCollective = 3,  // one call of a communicator; number: its sequence
   kWait = 4,        // for another lane

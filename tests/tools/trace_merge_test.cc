@@ -7,6 +7,7 @@
 #include <cmath>
 #include <random>
 
+#include "runtime/core/trace_runs.h"
 #include "tools/lockstep/trace_chrome.h"
 #include "tools/lockstep/trace_times.h"
 
@@ -158,7 +159,10 @@ TEST(TraceTimesTest, TheSlowRankIsNamedAndWaitingIsNoCommunication) {
 
 // The exchange is on a lane of its own; the ops' lane waits for it.
 TEST(TraceTimesTest, WaitingForALaneThatExchangesIsCommunication) {
-  FakeJob job{.ranks = 2, .slow = 1, .offsets = {0, 0}, .drifts = {0, 0},
+  FakeJob job{.ranks = 2,
+              .slow = 1,
+              .offsets = {0, 0},
+              .drifts = {0, 0},
               .clocks = {1, 1}};
   std::vector<TraceLog> logs = job.Run();
   const TraceTimes before = TimesOf(MergeTraces(logs));
@@ -178,18 +182,48 @@ TEST(TraceTimesTest, WaitingForALaneThatExchangesIsCommunication) {
 }
 
 TEST(TraceTimesTest, AnInitialiserThatTookLongIsNotTheStep) {
-  FakeJob job{.ranks = 2, .steps = 20, .offsets = {0, 0}, .drifts = {0, 0},
+  FakeJob job{.ranks = 2,
+              .steps = 20,
+              .offsets = {0, 0},
+              .drifts = {0, 0},
               .clocks = {1, 1}};
   std::vector<TraceLog> logs = job.Run();
   for (TraceLog& log : logs) {
     log.names.push_back({TraceKind::kRun, false, "Run", "init"});
-    log.events.insert(log.events.begin(),
-                      {.begin_ns = -kSecond, .end_ns = -1, .bytes = 1,
-                       .number = 1000, .name = 5, .kind = TraceKind::kRun});
+    log.events.insert(log.events.begin(), {.begin_ns = -kSecond,
+                                           .end_ns = -1,
+                                           .bytes = 1,
+                                           .number = 1000,
+                                           .name = 5,
+                                           .kind = TraceKind::kRun});
   }
   const TraceTimes times = TimesOf(MergeTraces(logs));
   EXPECT_EQ(times.step_name, "train");
   EXPECT_EQ(times.ranks[0].steps, 20u);
+}
+
+// Of short runs only some are recorded; each says how many came before it.
+TEST(TraceTimesTest, RecordedRunsCountForThoseBeforeThem) {
+  FakeJob job{
+      .ranks = 2, .offsets = {0, 0}, .drifts = {0, 0}, .clocks = {1, 1}};
+  std::vector<TraceLog> logs = job.Run();
+  const TraceTimes all = TimesOf(MergeTraces(logs));
+  for (TraceLog& log : logs) {
+    std::erase_if(log.events, [](const TraceEvent& e) {
+      return e.kind != TraceKind::kCollective && e.number % 8 != 0;
+    });
+    for (TraceEvent& e : log.events) {
+      if (e.kind == TraceKind::kRun) e.bytes = RunBytes(e.number % 16 == 0, 7);
+    }
+  }
+  const TraceTimes some = TimesOf(MergeTraces(logs));
+  for (size_t r = 0; r < 2; ++r) {
+    EXPECT_EQ(some.ranks[r].steps, 400u);
+    EXPECT_NEAR(some.ranks[r].compute_ns / all.ranks[r].compute_ns, 1, 0.02);
+    EXPECT_NEAR(some.ranks[r].step_median_ns / all.ranks[r].step_median_ns, 1,
+                0.01);
+  }
+  EXPECT_NEAR(some.ops[0].count / all.ops[0].count, 1, 0.02);
 }
 
 TEST(TraceTimesTest, OpsOfSomeRunsCountForAll) {

@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "runtime/core/trace.h"
+#include "runtime/core/trace_runs.h"
 #include "runtime/graph/passes/pass.h"
 #include "runtime/io/trace_reader.h"
 
@@ -31,7 +32,7 @@ MeasuredSteps TimesOf(const TraceLog& log, size_t steps) {
   std::vector<uint32_t> runs;
   std::vector<double> run_us;
   for (const TraceEvent& e : log.events) {
-    if (e.kind != TraceKind::kRun || e.bytes == 0) continue;
+    if (e.kind != TraceKind::kRun || !RunHasOps(e.bytes)) continue;
     runs.push_back(e.number);
     run_us.push_back(static_cast<double>(e.duration_ns()) * 1e-3);
   }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "runtime/core/trace_runs.h"
+
 namespace lockstep {
 namespace {
 
@@ -11,6 +13,11 @@ namespace {
 constexpr double kWorthNaming = 0.01;
 
 double Ns(int64_t ns) { return static_cast<double>(ns); }
+
+// Of all runs that a record of one stands for.
+double RunsNs(const TraceEvent& run) {
+  return Ns(run.duration_ns()) * static_cast<double>(RunsBefore(run.bytes) + 1);
+}
 
 // Runs of one name on one rank.
 struct RunSums {
@@ -59,9 +66,9 @@ class Analysis {
     for (const TraceEvent& e : log(r).events) {
       if (e.kind != TraceKind::kRun) continue;
       RunSums& sums = runs_[r][log(r).NameOf(e.name).name];
-      sums.total_ns += Ns(e.duration_ns());
+      sums.total_ns += RunsNs(e);
       sums.longest_ns = std::max(sums.longest_ns, Ns(e.duration_ns()));
-      if (e.bytes != 0) sums.recorded_ns += Ns(e.duration_ns());
+      if (RunHasOps(e.bytes)) sums.recorded_ns += Ns(e.duration_ns());
     }
   }
 
@@ -77,8 +84,8 @@ class Analysis {
     }
     for (const auto& [name, total] : all) {
       const std::string& best = times_.step_name;
-      if (best.empty() || std::pair(later[name], total) >
-                              std::pair(later[best], all[best])) {
+      if (best.empty() ||
+          std::pair(later[name], total) > std::pair(later[best], all[best])) {
         times_.step_name = name;
       }
     }
@@ -162,9 +169,11 @@ class Analysis {
       if (e.kind == TraceKind::kInput) t.input_ns += Ns(e.duration_ns());
       if (e.kind != TraceKind::kRun) continue;
       const std::string& name = log(r).NameOf(e.name).name;
-      runs_ns += Ns(e.duration_ns());
-      if (name == times_.step_name) steps.push_back(Ns(e.duration_ns()));
-      if (e.bytes != 0) scales[e.number] = runs_[r][name].scale();
+      runs_ns += RunsNs(e);
+      if (name == times_.step_name) {
+        steps.insert(steps.end(), RunsBefore(e.bytes) + 1, Ns(e.duration_ns()));
+      }
+      if (RunHasOps(e.bytes)) scales[e.number] = runs_[r][name].scale();
     }
     // A run that was not recorded to its end counts as it is; one whose begin
     // the ring has lost too.
