@@ -28,7 +28,10 @@ namespace {
 
 constexpr int kArchitectures[] = {80, 90};
 
+// Of no linkage: all objects have a kernel of one name, and the loader would
+// make one of what their templates' variables are named alike.
 constexpr char kLauncher[] = R"(
+namespace {
 using namespace lockstep::gpu;
 struct CompiledKernel {
   unsigned long parameters;
@@ -54,6 +57,7 @@ struct Launcher<kKernel, void(P...)> {
     }
   }
 };
+}  // namespace
 )";
 
 // The name of the one kernel.
