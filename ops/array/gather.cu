@@ -135,6 +135,8 @@ Status Fill(KernelContext& k) {
 }
 
 Status Copy(KernelContext& k) {
+  // The output's shape may be open.
+  LS_RETURN_IF_ERROR(k.AllocateOutput(0, Shape(k.input(0).shape())));
   return CopyBytes(k.output(0).data(), k.input(0).data(), k.input(0).bytes(),
                    k.stream());
 }

@@ -79,6 +79,7 @@ class PlanBuilder {
   int MemoryOf(const Node& n, bool on_gpu) const;
   int DeviceOf(const Node& n) const;
   int ScratchMemoryOf(const Node& n) const;
+  void* StreamOf(const PendingStep& p) const;
   std::vector<Allocator*> AllocatorsOf(const Node& n) const;
   const Device& DeviceAt(int number) const {
     return environment_.devices->all()[static_cast<size_t>(number)];

@@ -81,6 +81,14 @@ int PlanBuilder::ScratchMemoryOf(const Node& n) const {
   return MemoryOf(n, !(kernel && kernel->on_host));
 }
 
+// What the host makes, of a GPU's node too, is there when its function returns:
+// launched on the GPU's stream it would be read before.
+void* PlanBuilder::StreamOf(const PendingStep& p) const {
+  return ScratchMemoryOf(*p.node) == 0
+             ? nullptr
+             : environment_.lanes->queue(p.lane).stream();
+}
+
 // Where outputs whose size is known only as they are made go.
 std::vector<Allocator*> PlanBuilder::AllocatorsOf(const Node& n) const {
   std::vector<Allocator*> allocators;
@@ -142,7 +150,7 @@ Status PlanBuilder::MakeRunner(PendingStep& p, Plan::Step* step) {
         StepHome{
             .device = &DeviceAt(DeviceOf(*p.node)),
             .kernel = p.kernel,
-            .stream = environment_.lanes->queue(p.lane).stream(),
+            .stream = StreamOf(p),
             .allocators = AllocatorsOf(*p.node),
             .scratch = scratch > 0 ? DeviceAt(scratch).memory.get() : nullptr},
         std::move(p.operands.variables), &plan_->run_, environment_.resources,
@@ -164,7 +172,7 @@ void PlanBuilder::BindKernel(PendingStep& p, Plan::Step* step) {
        .scratch =
            p.scratch_buffer < 0 ? nullptr : values_.Address(p.scratch_buffer),
        .state = step->state.get(),
-       .stream = environment_.lanes->queue(p.lane).stream(),
+       .stream = StreamOf(p),
        .run = &plan_->run_,
        .resources = environment_.resources,
        .node = p.node});

@@ -138,14 +138,10 @@ Block FindBlock(const void* data) {
   return block == nullptr ? Block{} : *block;
 }
 
-bool IsOrWasGpus(const void* data) {
+bool IsKnown(const void* data) {
   State& s = TheState();
   const std::lock_guard lock(s.mutex);
-  const auto* const at = static_cast<const char*>(data);
-  return Containing(s, data) != nullptr ||
-         std::ranges::any_of(s.freed, [at](const Pages& p) {
-           return at >= p.begin && at < p.begin + p.bytes;
-         });
+  return Containing(s, data) != nullptr;
 }
 
 bool Reaches(const void* data, size_t bytes, int device, std::string* why) {

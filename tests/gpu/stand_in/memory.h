@@ -43,8 +43,8 @@ bool GiveMemory(void* data, Kind kind);
 size_t BytesInUse(int device);
 
 Block FindBlock(const void* data);
-// Memory that CUDA knows, or knew until not long ago.
-bool IsOrWasGpus(const void* data);
+// Memory that CUDA knows.
+bool IsKnown(const void* data);
 // Whether a GPU's kernels may use the range; if not, `why` says what it is.
 bool Reaches(const void* data, size_t bytes, int device,
              std::string* why = nullptr);

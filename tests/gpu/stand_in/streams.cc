@@ -138,6 +138,9 @@ cudaError_t Enqueue(cudaStream_t stream, const std::string& what,
   }
   const int device = on->device;
   if (!Check(uses, device, what)) return Noted(cudaErrorIllegalAddress);
+  // What was memory by chance may be none by then; what is memory and is freed
+  // in use cannot be read.
+  std::erase_if(uses, [](const Use& use) { return use.guessed; });
   Task checked = [=, uses = std::move(uses), task = std::move(task)] {
     Pause();
     if (BrokenBy() == cudaSuccess &&
@@ -193,8 +196,10 @@ std::vector<Use> AddressesIn(const void* bytes, size_t count) {
   for (size_t at = 0; at + sizeof(void*) <= count; at += sizeof(void*)) {
     const void* word;
     std::memcpy(&word, static_cast<const char*>(bytes) + at, sizeof(word));
-    // Numbers and what is between members may look like one of the host's.
-    if (IsOrWasGpus(word)) uses.push_back({word, 1});
+    // Numbers and what is between members may look like one of the host's, and
+    // like one that was; a flag, with what is behind it, like an odd one.
+    const bool odd = reinterpret_cast<uintptr_t>(word) % 2 != 0;
+    if (!odd && IsKnown(word)) uses.push_back({word, 1, /*guessed=*/true});
   }
   return uses;
 }

@@ -31,6 +31,7 @@ using Task = std::function<void()>;
 struct Use {
   const void* data = nullptr;
   size_t bytes = 0;
+  bool guessed = false;  // it may be a number that looks like an address
 };
 
 struct Capture {
