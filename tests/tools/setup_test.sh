@@ -13,8 +13,9 @@ mkdir "$ROOT/bin"
 stand_in "$ROOT/bin/apt-get" <<'END'
 echo "apt-get $*" >>"$ROOT/calls"
 END
+# It shows what packages only mention, too, with nothing.
 stand_in "$ROOT/bin/apt-cache" <<'END'
-grep -qx "$2" "$ROOT/available"
+if grep -qx "$2" "$ROOT/available"; then echo "Package: $2"; fi
 END
 stand_in "$ROOT/bin/dpkg-query" <<'END'
 for last; do :; done
