@@ -140,10 +140,9 @@ std::string Mistake(const Trial& trial, const Finished& run) {
     const char* told = "mnist: standard output cannot be written";
     return LinesWith(run.err, told).size() == 1 ? "" : "did not say so";
   }
-  // While the ranks evaluate, errors are agreed upon, and one rank tells.
+  // While the ranks evaluate or save, errors are agreed upon: one rank tells.
   if (lines.empty() &&
-      !LinesWith(run.err, StrCat("mnist: [rank ", victim, "] /cpu:0 node"))
-           .empty()) {
+      !LinesWith(run.err, StrCat("mnist: [rank ", victim, "]")).empty()) {
     return {};
   }
   // All but the victims, who may be gone.
