@@ -90,8 +90,7 @@ Status MakeBlocks(UpdateState& s) {
         AlignedSize(static_cast<size_t>(block.rows * d.n) * sizeof(float)));
     s.blocks.push_back(std::move(block));
   }
-  s.may_skip_zeros = s.factors == kFloat && !d.transpose_b &&
-                     detail::MaySkipZeros(d.m, d.n, d.k);
+  s.may_skip_zeros = s.factors == kFloat && detail::SkippingMatMul::May(d);
   if (s.may_skip_zeros) scratch = std::max(scratch, detail::SkipZerosScratch());
   s.worker_bytes = s.gradient_bytes + AlignedSize(scratch);
   s.done.resize(static_cast<size_t>(s.workers));
