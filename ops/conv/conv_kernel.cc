@@ -231,9 +231,9 @@ void RunDirect(const ConvState& s, const T* a, const T* b, T* out) {
 }
 
 template <class From, class To>
-void Convert(const From* from, To* to, int64_t n) {
+void ConvertAll(const From* from, To* to, int64_t n) {
   ParallelFor(n, kCheapGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) to[i] = To(from[i]);
+    Convert(from + begin, to + begin, end - begin);
   });
 }
 
@@ -277,17 +277,17 @@ Status RunWidened(ConvState& s, KernelContext& k, int a, int b) {
     wide[i] = reinterpret_cast<float*>(static_cast<char*>(k.scratch()) +
                                        s.wide_offset[i]);
   }
-  Convert(k.in<T>(a), wide[0], s.wide_count[0]);
-  Convert(k.in<T>(b), wide[1], s.wide_count[1]);
+  ConvertAll(k.in<T>(a), wide[0], s.wide_count[0]);
+  ConvertAll(k.in<T>(b), wide[1], s.wide_count[1]);
   if (s.epilogue.wide) {
     return s.program.Run(k.scratch(),
                          {wide[0], wide[1], k.out<float>(0),
                           s.epilogue.bias ? k.in<float>(2) : nullptr});
   }
-  if (s.epilogue.bias) Convert(k.in<T>(2), wide[3], s.wide_count[3]);
+  if (s.epilogue.bias) ConvertAll(k.in<T>(2), wide[3], s.wide_count[3]);
   LS_RETURN_IF_ERROR(
       s.program.Run(k.scratch(), {wide[0], wide[1], wide[2], wide[3]}));
-  Convert(wide[2], k.out<T>(0), s.wide_count[2]);
+  ConvertAll(wide[2], k.out<T>(0), s.wide_count[2]);
   return Ok();
 }
 
@@ -336,8 +336,8 @@ Status RunConv(KernelContext& k, int a, int b) {
     return Ok();
   }
   if constexpr (std::is_same_v<T, float> || kIsFloat16<T>) {
-    if (kIsFloat16<T> && s.type == DnnlType::f32) {
-      return RunWidened<T>(s, k, a, b);
+    if constexpr (kIsFloat16<T>) {
+      if (s.type == DnnlType::f32) return RunWidened<T>(s, k, a, b);
     }
     return s.program.Run(
         k.scratch(), {k.in<T>(a), k.in<T>(b), k.out<void>(0), BiasOf(s, k)});

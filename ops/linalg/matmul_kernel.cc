@@ -91,9 +91,8 @@ struct Widened {
   }
 };
 
-template <class From, class To>
-To* Convert(const From* from, int64_t n, To* to) {
-  for (int64_t i = 0; i < n; ++i) to[i] = To(from[i]);
+const float* ConvertTo(float* to, const BFloat16* from, int64_t n) {
+  Convert(from, to, n);
   return to;
 }
 
@@ -115,13 +114,13 @@ void MultiplyWidened(const MatMulState& s, KernelContext& k) {
   if (s.epilogue.bias) {
     epilogue.bias = s.epilogue.wide
                         ? k.in<float>(2)
-                        : Convert(k.in<BFloat16>(2), d.n, place(at.bias));
+                        : ConvertTo(place(at.bias), k.in<BFloat16>(2), d.n);
   }
   float* c = s.epilogue.wide ? k.out<float>(0) : place(at.c);
-  MultiplyPlain(d, Convert(k.in<BFloat16>(0), d.m * d.k, place(at.a)),
-                Convert(k.in<BFloat16>(1), d.k * d.n, place(at.b)), c,
+  MultiplyPlain(d, ConvertTo(place(at.a), k.in<BFloat16>(0), d.m * d.k),
+                ConvertTo(place(at.b), k.in<BFloat16>(1), d.k * d.n), c,
                 scratch + at.loops, epilogue);
-  if (!s.epilogue.wide) Convert(c, d.m * d.n, k.out<BFloat16>(0));
+  if (!s.epilogue.wide) Convert(c, k.out<BFloat16>(0), d.m * d.n);
 }
 
 }  // namespace

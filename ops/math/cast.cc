@@ -6,10 +6,6 @@
 // What integers make of floats is said in move_functors.h.
 // Gradient: dy cast back, between floats only.
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 #include "ops/math/elementwise.h"
 #include "ops/math/math.h"
 #include "ops/math/move_functors.h"
@@ -30,52 +26,18 @@ inline constexpr bool kOften =
     detail::kVectorized<T> || std::is_same_v<T, bool> ||
     std::is_same_v<T, uint8_t>;
 
-#if defined(__x86_64__)
-// By the processor's instructions, which the compiler does not use in loops.
-// Eight at a time; `n` is a multiple of that.
-__attribute__((target("avx,f16c"))) void ConvertEights(const float* x, Half* y,
-                                                       int64_t n) {
-  for (int64_t i = 0; i < n; i += 8) {
-    _mm_storeu_si128(
-        reinterpret_cast<__m128i*>(y + i),
-        _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
-  }
-}
-__attribute__((target("avx,f16c"))) void ConvertEights(const Half* x, float* y,
-                                                       int64_t n) {
-  for (int64_t i = 0; i < n; i += 8) {
-    _mm256_storeu_ps(y + i, _mm256_cvtph_ps(_mm_loadu_si128(
-                                reinterpret_cast<const __m128i*>(x + i))));
-  }
-}
-bool ConvertsHalves() {
-  static const bool can = __builtin_cpu_supports("f16c");
-  return can;
-}
-#else
-template <class S, class D>
-void ConvertEights(const S*, D*, int64_t) {}
-bool ConvertsHalves() { return false; }
-#endif
-
 template <class D, class S>
-inline constexpr bool kOfHalf = (std::is_same_v<D, Half> &&
-                                 std::is_same_v<S, float>) ||
-                                (std::is_same_v<D, float> &&
-                                 std::is_same_v<S, Half>);
+inline constexpr bool kOfFloat16 = (kIsFloat16<D> &&
+                                    std::is_same_v<S, float>) ||
+                                   (std::is_same_v<D, float> && kIsFloat16<S>);
 
 template <class D, class S>
 void CastRun(const void* from, void* to, int64_t begin, int64_t end) {
   const S* x = static_cast<const S*>(from);
   D* y = static_cast<D*>(to);
-  if constexpr (kOfHalf<D, S>) {
-    if (ConvertsHalves()) {
-      const int64_t eights = (end - begin) / 8 * 8;
-      ConvertEights(x + begin, y + begin, eights);
-      begin += eights;
-    }
-  }
-  if constexpr (kOften<S> && kOften<D>) {
+  if constexpr (kOfFloat16<D, S>) {
+    Convert(x + begin, y + begin, end - begin);
+  } else if constexpr (kOften<S> && kOften<D>) {
     CastRunSimd<D, S>(x + begin, y + begin, end - begin);
   } else {
     for (int64_t i = begin; i < end; ++i)

@@ -19,6 +19,8 @@
 // their place in the array, as those of vector functions may, says so:
 //   static constexpr bool kByPlace = true;
 //
+// 16-bit floats are made floats a block at a time and rounded once: a functor
+// computes in float and its Apply<Half>(x) is Half(Apply<float>(x)).
 // Functors stand in unnamed namespaces, so that each file's loops are its own.
 // Loops may run in place: every element is read before it is written.
 
@@ -28,6 +30,7 @@
 #include <type_traits>
 
 #include "ops/math/broadcast.h"
+#include "runtime/core/float16_arrays.h"
 #include "runtime/core/simd.h"
 #include "runtime/op/element_rule.h"
 #include "runtime/op/kernel.h"
@@ -44,9 +47,6 @@
 
 namespace lockstep {
 
-template <class T>
-inline constexpr bool kIsFloat16 =
-    std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
 template <class T>
 inline constexpr bool kIsFloat = std::is_floating_point_v<T> || kIsFloat16<T>;
 template <class T>
@@ -130,10 +130,42 @@ LS_SIMD_CLONES void BinaryRunSimd(const T* a, int64_t step_a, const T* b,
   }
 }
 
+// A block's results, rounded where they are of the operands' type.
+template <class T, class R, class F>
+void WriteFloat16Block(R* y, int64_t n, const F& run) {
+  if constexpr (std::is_same_v<R, T>) {
+    float results[kFloat16Block];
+    run(static_cast<float*>(results));
+    Convert(results, y, n);
+  } else {
+    run(y);
+  }
+}
+
+template <class F, class T, class R>
+void BinaryRunFloat16(const T* a, int64_t step_a, const T* b, int64_t step_b,
+                      R* y, int64_t n) {
+  using FloatR = std::conditional_t<std::is_same_v<R, T>, float, R>;
+  float room_a[kFloat16Block], room_b[kFloat16Block];
+  for (int64_t i = 0; i < n; i += kFloat16Block) {
+    const int64_t m = std::min(kFloat16Block, n - i);
+    if (step_a != 0 || i == 0)
+      Convert(a + i * step_a, room_a, step_a == 0 ? 1 : m);
+    if (step_b != 0 || i == 0)
+      Convert(b + i * step_b, room_b, step_b == 0 ? 1 : m);
+    WriteFloat16Block<T>(y + i, m, [&](FloatR* results) {
+      BinaryRunSimd<F, float, FloatR>(room_a, step_a, room_b, step_b, results,
+                                      m);
+    });
+  }
+}
+
 template <class F, class T, class R>
 void BinaryRun(const T* a, int64_t step_a, const T* b, int64_t step_b, R* y,
                int64_t n) {
-  if constexpr (kVectorized<T>) {
+  if constexpr (kIsFloat16<T>) {
+    BinaryRunFloat16<F, T, R>(a, step_a, b, step_b, y, n);
+  } else if constexpr (kVectorized<T>) {
     BinaryRunSimd<F, T, R>(a, step_a, b, step_b, y, n);
   } else {
     for (int64_t i = 0; i < n; ++i) {
@@ -150,7 +182,14 @@ LS_SIMD_CLONES void UnaryRunSimd(const T* x, R* y, int64_t n) {
 
 template <class F, class T, class R>
 void UnaryRun(const T* x, R* y, int64_t n) {
-  if constexpr (kVectorized<T>) {
+  if constexpr (kIsFloat16<T>) {
+    using FloatR = std::conditional_t<std::is_same_v<R, T>, float, R>;
+    ForFloatBlocks(x, n, [&](const float* block, int64_t first, int64_t m) {
+      WriteFloat16Block<T>(y + first, m, [&](FloatR* results) {
+        UnaryRunSimd<F, float, FloatR>(block, results, m);
+      });
+    });
+  } else if constexpr (kVectorized<T>) {
     UnaryRunSimd<F, T, R>(x, y, n);
   } else {
     for (int64_t i = 0; i < n; ++i) y[i] = F::template Apply<T>(x[i]);
@@ -241,9 +280,9 @@ KernelDef Binary() {
 // A kernel of y[i] = F(x[i]).
 template <class F, class T, class R = T, int64_t kGrain = kCheapGrain>
 KernelDef Unary() {
-  AddElementRule(RunUnary<F, T, R, kGrain>,
-                 {.run = detail::UnaryElements<F, T, R>,
-                  .cost = detail::CostOf(kGrain)});
+  AddElementRule(
+      RunUnary<F, T, R, kGrain>,
+      {.run = detail::UnaryElements<F, T, R>, .cost = detail::CostOf(kGrain)});
   return {RunUnary<F, T, R, kGrain>};
 }
 

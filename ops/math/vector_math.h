@@ -113,9 +113,11 @@ namespace detail {
 template <class F, class T>
 void VectorRun(const T* x, T* y, int64_t n) {
   if constexpr (kIsFloat16<T>) {
-    for (int64_t i = 0; i < n; ++i) {
-      y[i] = T(F::Apply(static_cast<float>(x[i])));
-    }
+    ForFloatBlocks(x, n, [&](const float* block, int64_t first, int64_t m) {
+      float results[kFloat16Block];
+      MapVector<F, float>(block, results, m);
+      Convert(results, y + first, m);
+    });
   } else {
     MapVector<F, T>(x, y, n);
   }

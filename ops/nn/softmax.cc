@@ -77,9 +77,9 @@ Status SoftmaxRun(KernelContext& k) {
                 const int64_t n = (end - begin) * classes;
                 if constexpr (kIsFloat16<T>) {  // computed in float
                   float* wide = static_cast<float*>(k.scratch()) + first;
-                  for (int64_t i = 0; i < n; ++i) wide[i] = x[first + i];
+                  Convert(x + first, wide, n);
                   SoftmaxRows<float, kLog>(wide, wide, end - begin, classes);
-                  for (int64_t i = 0; i < n; ++i) y[first + i] = T(wide[i]);
+                  Convert(wide, y + first, n);
                 } else {
                   const int64_t step = SoftmaxRowsAtOnce(classes);
                   for (int64_t r = begin; r < end; r += step) {

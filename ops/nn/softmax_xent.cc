@@ -88,24 +88,19 @@ struct XentOperands {
 template <class T, class L, class F>
 void WithOperands(KernelContext& k, const XentState& s, const F& f) {
   if constexpr (kIsFloat16<T>) {
-    const auto copy = [](const auto* from, auto* to, int64_t n) {
-      for (int64_t i = 0; i < n; ++i) {
-        to[i] = std::remove_reference_t<decltype(*to)>(from[i]);
-      }
-    };
     float* features = static_cast<float*>(k.scratch());
     float* labels = features + s.features;
     float* loss = labels + s.labels;
     float* backprop = loss + s.rows;
-    copy(k.in<T>(0), features, s.features);
+    Convert(k.in<T>(0), features, s.features);
     if constexpr (std::is_same_v<L, T>) {
-      copy(k.in<T>(1), labels, s.labels);
+      Convert(k.in<T>(1), labels, s.labels);
       f(XentOperands<float, float>{features, labels, loss, backprop});
     } else {
       f(XentOperands<float, L>{features, k.in<L>(1), loss, backprop});
     }
-    copy(loss, k.out<T>(0), s.rows);
-    copy(backprop, k.out<T>(1), s.rows * s.classes);
+    Convert(loss, k.out<T>(0), s.rows);
+    Convert(backprop, k.out<T>(1), s.rows * s.classes);
   } else {
     f(XentOperands<T, L>{k.in<T>(0), k.in<L>(1), k.out<T>(0), k.out<T>(1)});
   }

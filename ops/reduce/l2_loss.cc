@@ -15,7 +15,7 @@ template <class T>
 struct HalfSquareMonoid {
   using Acc = double;
   static Acc Init() { return 0; }
-  static Acc Step(Acc a, T x) {
+  static Acc Step(Acc a, ValueType<T> x) {
     const double v = static_cast<double>(x);
     return a + v * v;
   }

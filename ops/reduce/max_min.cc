@@ -24,7 +24,9 @@ struct ExtremeMonoid {
       return kMax ? L::lowest() : L::max();
     }
   }
-  static Acc Step(Acc a, T x) { return Merge(a, static_cast<Acc>(x)); }
+  static Acc Step(Acc a, ValueType<T> x) {
+    return Merge(a, static_cast<Acc>(x));
+  }
   static Acc Merge(Acc a, Acc b) {
     const bool better = kMax ? b > a : b < a;
     if constexpr (kIsFloat<T>) {

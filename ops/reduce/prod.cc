@@ -19,7 +19,7 @@ template <class T>
 struct ProdMonoid {
   using Acc = SumType<T>;
   static Acc Init() { return Acc{1}; }
-  static Acc Step(Acc a, T x) { return a * static_cast<Acc>(x); }
+  static Acc Step(Acc a, ValueType<T> x) { return a * static_cast<Acc>(x); }
   static Acc Merge(Acc a, Acc b) { return a * b; }
   static T Finish(Acc a, int64_t count) {
     return SumMonoid<T>::Finish(a, count);

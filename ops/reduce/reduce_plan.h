@@ -8,7 +8,7 @@
 // A monoid for elements T says what is accumulated:
 //   using Acc = double;                       // or T ...
 //   static Acc Init();                        // the value of no elements
-//   static Acc Step(Acc a, T x);
+//   static Acc Step(Acc a, T x);              // 16-bit floats: float x
 //   static Acc Merge(Acc a, Acc b);
 //   static R Finish(Acc a, int64_t count);    // of `count` elements
 //
@@ -21,6 +21,7 @@
 #include <cstdint>
 
 #include "ops/array/axes.h"
+#include "runtime/core/float16_arrays.h"
 #include "runtime/core/shape.h"
 #include "runtime/core/simd.h"
 #include "runtime/core/threads.h"
@@ -94,7 +95,7 @@ namespace detail {
 // Lanes that do not depend on the vector width, merged as a tree.
 inline constexpr int64_t kLanes = kReduceLanes;
 template <class M, class T>
-LS_SIMD_CLONES void StepLanes(const T* x, int64_t n, typename M::Acc* all) {
+LS_SIMD_CLONES void StepLanesSimd(const T* x, int64_t n, typename M::Acc* all) {
   using Acc = typename M::Acc;
   Acc lanes[kLanes];
   for (int64_t l = 0; l < kLanes; ++l) lanes[l] = all[l];
@@ -105,6 +106,17 @@ LS_SIMD_CLONES void StepLanes(const T* x, int64_t n, typename M::Acc* all) {
   }
   for (int64_t l = 0; i + l < n; ++l) lanes[l] = M::Step(lanes[l], x[i + l]);
   for (int64_t l = 0; l < kLanes; ++l) all[l] = lanes[l];
+}
+template <class M, class T>
+void StepLanes(const T* x, int64_t n, typename M::Acc* all) {
+  if constexpr (kIsFloat16<T>) {
+    static_assert(kFloat16Block % kLanes == 0);
+    ForFloatBlocks(x, n, [&](const float* block, int64_t, int64_t m) {
+      StepLanesSimd<M>(block, m, all);
+    });
+  } else {
+    StepLanesSimd<M>(x, n, all);
+  }
 }
 template <class M>
 typename M::Acc MergeLanes(typename M::Acc* lanes) {
@@ -124,9 +136,20 @@ typename M::Acc ReduceRun(const T* x, int64_t n) {
 }
 
 template <class M, class T>
-LS_SIMD_CLONES void StepColumns(const T* x, typename M::Acc* acc, int64_t n) {
+LS_SIMD_CLONES void StepColumnsSimd(const T* x, typename M::Acc* acc,
+                                    int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) acc[i] = M::Step(acc[i], x[i]);
+}
+template <class M, class T>
+void StepColumns(const T* x, typename M::Acc* acc, int64_t n) {
+  if constexpr (kIsFloat16<T>) {
+    ForFloatBlocks(x, n, [&](const float* block, int64_t first, int64_t m) {
+      StepColumnsSimd<M>(block, acc + first, m);
+    });
+  } else {
+    StepColumnsSimd<M>(x, acc, n);
+  }
 }
 
 }  // namespace detail

@@ -39,7 +39,7 @@ struct MeanMonoid : SumMonoid<T> {
 template <class T>
 struct NormMonoid : SumMonoid<T> {
   using Acc = SumType<T>;
-  static Acc Step(Acc a, T x) {
+  static Acc Step(Acc a, ValueType<T> x) {
     const Acc v = static_cast<Acc>(x);
     if constexpr (kIsComplex<T>) {
       return a + std::norm(v);
