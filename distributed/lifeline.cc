@@ -45,14 +45,15 @@ std::atomic<Lifeline*> the_lifeline{nullptr};
 class Lifeline::Impl final : public LifelinePort, public LifelineNet::Handler {
  public:
   Impl(int rank, std::vector<LifelinePeer> peers,
-       const LifelineOptions& options)
+       const LifelineOptions& options, std::unique_ptr<LastWords> words)
       : rank_(rank),
         peers_(std::move(peers)),
         options_(options),
         net_(&io_, rank, static_cast<int>(peers_.size()), this),
         timer_(io_),
         core_(rank, peers_, options, this),
-        main_thread_(pthread_self()) {}
+        main_thread_(pthread_self()),
+        words_(std::move(words)) {}
 
   ~Impl() override {
     asio::post(io_, [this] { io_.stop(); });
@@ -66,7 +67,8 @@ class Lifeline::Impl final : public LifelinePort, public LifelineNet::Handler {
   }
 
   void Start() {
-    end_ = std::make_unique<LifelineEnd>(rank_, peers_, main_thread_);
+    end_ = std::make_unique<LifelineEnd>(rank_, peers_, main_thread_,
+                                         words_.get());
     net_.Start();
     Arm();
     thread_ = std::thread([this] {
@@ -99,7 +101,10 @@ class Lifeline::Impl final : public LifelinePort, public LifelineNet::Handler {
     Say([this] { core_.Exit(); });
   }
   void Goodbye() {
-    Say([this] { core_.Goodbye(); });
+    Say([this] {
+      core_.Goodbye();
+      words_->Note(rank_);
+    });
   }
 
   std::shared_ptr<ReplicaMarks> TakeMarks() {
@@ -167,6 +172,7 @@ class Lifeline::Impl final : public LifelinePort, public LifelineNet::Handler {
   asio::steady_timer timer_;
   LifelineCore core_;
   const pthread_t main_thread_;
+  const std::unique_ptr<LastWords> words_;
   std::unique_ptr<LifelineEnd> end_;
   StopGate gate_;
   // Shared with a session.
@@ -204,9 +210,10 @@ Lifeline::~Lifeline() {
 }
 
 Result<std::unique_ptr<Lifeline>> Lifeline::Open(
-    int rank, std::vector<LifelinePeer> peers, const LifelineOptions& options) {
-  return std::unique_ptr<Lifeline>(
-      new Lifeline(std::make_unique<Impl>(rank, std::move(peers), options)));
+    int rank, std::vector<LifelinePeer> peers, const LifelineOptions& options,
+    std::unique_ptr<LastWords> words) {
+  return std::unique_ptr<Lifeline>(new Lifeline(std::make_unique<Impl>(
+      rank, std::move(peers), options, std::move(words))));
 }
 
 Result<HubAddress> Lifeline::Listen() { return impl_->net().Listen(); }

@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "distributed/last_words.h"
 #include "distributed/lifeline_core.h"
 #include "runtime/core/status.h"
 
@@ -37,9 +38,9 @@ struct HubAddress {
 class Lifeline {
  public:
   // Rank 0 opens its port; the others connect.
-  static Result<std::unique_ptr<Lifeline>> Open(int rank,
-                                                std::vector<LifelinePeer> peers,
-                                                const LifelineOptions& options);
+  static Result<std::unique_ptr<Lifeline>> Open(
+      int rank, std::vector<LifelinePeer> peers, const LifelineOptions& options,
+      std::unique_ptr<LastWords> words);
   Result<HubAddress> Listen();
   Status Connect(const HubAddress& hub);
   // Begins to watch, when all ranks are connected.

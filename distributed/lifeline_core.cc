@@ -3,13 +3,10 @@
 
 #include <algorithm>
 
+#include "distributed/process_state.h"
+
 namespace lockstep {
 namespace {
-
-// Shown as alive by the system, if perhaps without a processor just now.
-bool Lives(char state) {
-  return state == 'R' || state == 'S' || state == 'D' || state == 't';
-}
 
 // A failure that is about other ranks: they may know better.
 bool AboutOthers(Code code) {
@@ -107,13 +104,13 @@ void LifelineCore::LookForStoppedProcess(int rank, char state,
 uint64_t LifelineCore::SilenceLimit(int rank) {
   if (Near(rank)) {
     const char state = port_.ProcessState(rank);
-    return Lives(state) || state == 'T' ? options_.vouched_micros
-                                        : options_.silence_micros;
+    return StateRuns(state) || state == 'T' ? options_.vouched_micros
+                                            : options_.silence_micros;
   }
   for (int o = 0; o < size(); ++o) {
     Seen& observer = seen(o);
     if (observer.beat.neighbour == rank &&
-        Lives(observer.beat.neighbour_state) &&
+        StateRuns(observer.beat.neighbour_state) &&
         observer.silent < options_.silence_micros / 2 && Watches(o)) {
       return options_.vouched_micros;
     }

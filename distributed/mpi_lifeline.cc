@@ -15,23 +15,32 @@ namespace {
 // What a rank tells the others of itself.
 struct Card {
   int32_t process = 0;
-  int32_t node = 0;  // the lowest rank of its machine
+  int32_t node = 0;    // the lowest rank of its machine
+  int32_t words = -1;  // that one's file of last words
   char host[120] = {};
 };
 
-Result<std::vector<LifelinePeer>> Introduce(MPI_Comm world, MPI_Comm node) {
+struct Introduced {
+  std::vector<LifelinePeer> peers;
+  std::unique_ptr<LastWords> words;
+};
+
+Result<Introduced> Introduce(MPI_Comm world, MPI_Comm node) {
   int rank = 0, size = 1;
   LS_MPI(MPI_Comm_rank, world, &rank);
   LS_MPI(MPI_Comm_size, world, &size);
+  Introduced all{.words = std::make_unique<LastWords>(size)};
   Card card{.process = static_cast<int32_t>(getpid())};
   gethostname(card.host, sizeof(card.host) - 1);
   LS_MPI(MPI_Allreduce, &rank, &card.node, 1, MPI_INT, MPI_MIN, node);
+  if (card.node == rank) card.words = all.words->Open();
   std::vector<Card> cards(static_cast<size_t>(size));
   LS_MPI(MPI_Allgather, &card, sizeof(card), MPI_BYTE, cards.data(),
          sizeof(card), MPI_BYTE, world);
-  std::vector<LifelinePeer> peers;
-  for (const Card& c : cards) peers.push_back({c.host, c.process, c.node});
-  return peers;
+  for (const Card& c : cards) all.peers.push_back({c.host, c.process, c.node});
+  const Card& first = cards[static_cast<size_t>(card.node)];
+  if (card.node != rank) all.words->Join(first.process, first.words);
+  return all;
 }
 
 // Which of the ranks' answers counts: the first of these.
@@ -63,11 +72,12 @@ Result<std::unique_ptr<Lifeline>> StartLifeline(MPI_Comm world, MPI_Comm node) {
   }
   std::unique_ptr<Lifeline> none;
   if (answer.first != kReady) return none;
-  LS_ASSIGN_OR_RETURN(std::vector<LifelinePeer> peers, Introduce(world, node));
+  LS_ASSIGN_OR_RETURN(Introduced all, Introduce(world, node));
   int rank = 0;
   LS_MPI(MPI_Comm_rank, world, &rank);
   LS_ASSIGN_OR_RETURN(std::unique_ptr<Lifeline> line,
-                      Lifeline::Open(rank, std::move(peers), *options));
+                      Lifeline::Open(rank, std::move(all.peers), *options,
+                                     std::move(all.words)));
   HubAddress address;
   Status mine;
   if (rank == 0) {

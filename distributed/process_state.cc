@@ -64,6 +64,10 @@ char ProcessState(int32_t process) {
   return fields.empty() ? '\0' : fields[0];
 }
 
+bool StateRuns(char state) {
+  return state == 'R' || state == 'S' || state == 'D' || state == 't';
+}
+
 std::string ProcessEnd(int32_t process) {
   const std::string fields = StatusFields(process);
   if (fields.empty() || fields[0] != 'Z') return {};

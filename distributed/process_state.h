@@ -19,6 +19,9 @@ bool ProcessIsAlive(int32_t process);
 // The letter that the system has for its state: 'R' and 'S' run or wait, 'T' is
 // stopped, 'Z' what remains. 0: there is no such process, or it is hidden.
 char ProcessState(int32_t process);
+// Whether a process in that state runs, if perhaps without a processor just
+// now.
+bool StateRuns(char state);
 // Of the remains of a process: "was killed by signal 9", "exited with status
 // 0". Empty when they are gone or may not be looked at.
 std::string ProcessEnd(int32_t process);
