@@ -9,11 +9,15 @@
 // Else they are the given ones, and handed on.
 // reserve_space_1, _2: what the gradient needs: the mean and variance used.
 // reserve_space_3 is empty.
+// _BatchNorm: these on a CPU, of floats, perhaps with an activation at the end;
+// x and y may be in blocks of channels (ops/conv/blocked.h), of the image of
+// attribute `shape`.
 // Gradient: FusedBatchNormGrad (fused_batch_norm_grad.cc).
 
 #include <limits>
 
 #include "ops/array/array.h"
+#include "ops/nn/activation_functors.h"
 #include "ops/nn/batch_norm.h"
 #include "ops/nn/nn.h"
 #include "runtime/graph/gradients.h"
@@ -35,18 +39,69 @@ Status NormShape(ShapeContext& c) {
   return c.num_outputs() > 5 ? c.SetOutput(5, Shape{0}) : Ok();
 }
 
+// Vectors of scratch.
+constexpr int kMean = 0, kVariance = 1, kFactor = 2, kOffset = 3;
+
 Status NormPrepare(PrepareContext& p) {
-  NormState& s = p.MakeState<NormState>(NormState::Of(p, p.input_shape(0)));
+  NormState& s = p.MakeState<NormState>(NormState::Of(p, 0));
   p.RequestScratch(s.scratch_bytes());
   return Ok();
 }
 
-// The moments of x in vectors 0 and 1, and the outputs made of them.
+// Of channels [begin, end): those of the parts put together as Chan, Golub and
+// LeVeque do.
+LS_SIMD_CLONES void JoinMoments(KernelContext& k, const NormState& s,
+                                int64_t begin, int64_t end, float* mean,
+                                float* variance) {
+  double middle[kNormRun] = {}, squares[kNormRun] = {};
+  const int64_t n = end - begin;
+  double count = 0;
+  for (int64_t b = 0; b < s.all_parts(); ++b) {
+    const auto pixels = static_cast<double>(s.PixelsOf(b));
+    const double share = pixels / (count + pixels), weight = count * share;
+    const float *means = s.Sum(k, b, 0) + begin, *more = s.Sum(k, b, 1) + begin;
+#pragma omp simd
+    for (int64_t c = 0; c < n; ++c) {
+      const double delta = means[c] - middle[c];
+      middle[c] += delta * share;
+      squares[c] += more[c] + delta * delta * weight;
+    }
+    count += pixels;
+  }
+  for (int64_t c = 0; c < n; ++c) {
+    mean[begin + c] = static_cast<float>(middle[c]);
+    variance[begin + c] = static_cast<float>(squares[c] / count);
+  }
+}
+
+// Each tile's mean, and its squares about that while it is in the cache.
+template <class T>
+void MakeMoments(KernelContext& k, const NormState& s, const T* x, float* mean,
+                 float* variance) {
+  ForTiles(s, [&](const NormTile& t) {
+    float sums[kNormSums][kNormRun];
+    SumTile(t, sums, [x](int64_t i, int64_t) { return float(x[i]); });
+    for (float& m : sums[0]) m /= static_cast<float>(t.pixels);
+    KeepSums(k, s, t, sums, 1);
+    const NormWide m = Spread(t, s.Sum(k, t.part, 0));
+    SumTile(t, sums + 1, [x, &m](int64_t i, int64_t j) {
+      const float d = float(x[i]) - m[static_cast<size_t>(j)];
+      return d * d;
+    });
+    KeepSums(k, s, t, sums, kNormSums);
+  });
+  for (int64_t c = 0; c < s.view.channels; c += kNormRun) {
+    JoinMoments(k, s, c, std::min(c + kNormRun, s.view.channels), mean,
+                variance);
+  }
+}
+
+// The moments of x in their vectors, and the outputs made of them.
 template <class T, class U>
 void Train(KernelContext& k, const NormState& s) {
   const int64_t n = s.samples(), channels = s.view.channels;
-  float* mean = s.Vector(k, 0);
-  float* variance = s.Vector(k, 1);
+  float* mean = s.Vector(k, kMean);
+  float* variance = s.Vector(k, kVariance);
   U* batch_mean = k.out<U>(1);
   U* batch_variance = k.out<U>(2);
   if (n == 0) {
@@ -56,17 +111,7 @@ void Train(KernelContext& k, const NormState& s) {
     std::fill_n(batch_variance, channels, nan);
     return;
   }
-  const T* x = k.in<T>(0);
-  const float share = 1.0f / static_cast<float>(n);
-  SumChannels(
-      k, s, share, [x](int64_t i, int64_t) { return float(x[i]); }, mean);
-  SumChannels(
-      k, s, share,
-      [x, mean](int64_t i, int64_t c) {
-        const float d = float(x[i]) - mean[c];
-        return d * d;
-      },
-      variance);
+  MakeMoments(k, s, k.in<T>(0), mean, variance);
   const float unbiased =
       static_cast<float>(n) / static_cast<float>(std::max<int64_t>(1, n - 1));
   const bool moving = s.factor != 1.0f;
@@ -80,15 +125,38 @@ void Train(KernelContext& k, const NormState& s) {
   }
 }
 
-// The given moments in vectors 0 and 1, and the outputs made of them.
+// The given moments in their vectors, and the outputs made of them.
 template <class U>
 void Infer(KernelContext& k, const NormState& s) {
   for (int64_t c = 0; c < s.view.channels; ++c) {
-    s.Vector(k, 0)[c] = k.in<U>(3)[c];
-    s.Vector(k, 1)[c] = k.in<U>(4)[c];
+    s.Vector(k, kMean)[c] = k.in<U>(3)[c];
+    s.Vector(k, kVariance)[c] = k.in<U>(4)[c];
     k.out<U>(1)[c] = k.in<U>(3)[c];
     k.out<U>(2)[c] = k.in<U>(4)[c];
   }
+}
+
+struct IdentityFn {
+  static float Apply(float x) { return x; }
+};
+
+template <class T, class Activation>
+void Apply(KernelContext& k, const NormState& s) {
+  const T* x = k.in<T>(0);
+  T* y = k.out<T>(0);
+  ForTiles(s, [&](const NormTile& t) {
+    const NormWide mean = Spread(t, s.Vector(k, kMean)),
+                   factor = Spread(t, s.Vector(k, kFactor)),
+                   offset = Spread(t, s.Vector(k, kOffset));
+    MapTile(
+        t,
+        [=, &mean, &factor, &offset](int64_t i, int64_t lane) {
+          const auto j = static_cast<size_t>(lane);
+          return Activation::Apply((float(x[i]) - mean[j]) * factor[j] +
+                                   offset[j]);
+        },
+        y);
+  });
 }
 
 template <class T, class U>
@@ -100,23 +168,21 @@ Status NormRun(KernelContext& k) {
   } else {
     Infer<U>(k, s);
   }
-  const float* mean = s.Vector(k, 0);
-  const float* variance = s.Vector(k, 1);
+  const float* mean = s.Vector(k, kMean);
+  const float* variance = s.Vector(k, kVariance);
   CopyVector(mean, k.out<U>(3), channels);
   CopyVector(variance, k.out<U>(4), channels);
-  float* factor = s.Vector(k, 2);
-  float* offset = s.Vector(k, 3);
+  float* factor = s.Vector(k, kFactor);
+  float* offset = s.Vector(k, kOffset);
   for (int64_t c = 0; c < channels; ++c) {
     factor[c] = float(k.in<U>(1)[c]) / std::sqrt(variance[c] + s.epsilon);
     offset[c] = float(k.in<U>(2)[c]);
   }
-  const T* x = k.in<T>(0);
-  MapChannels<T>(
-      s,
-      [=](int64_t i, int64_t c) {
-        return (float(x[i]) - mean[c]) * factor[c] + offset[c];
-      },
-      k.out<T>(0));
+  switch (s.activation) {
+    case NormActivation::kNone: Apply<T, IdentityFn>(k, s); break;
+    case NormActivation::kRelu: Apply<T, ReluFn>(k, s); break;
+    case NormActivation::kRelu6: Apply<T, Relu6Fn>(k, s); break;
+  }
   return Ok();
 }
 
@@ -179,6 +245,40 @@ OpBuilder NormOp(const char* name, int version) {
   add.operator()<BFloat16, BFloat16>();
   return b;
 }
+
+Status BlockableNormShape(ShapeContext& c) {
+  const Shape& image = c.Attr<Shape>("shape");
+  if (!detail::CanBeBlocked(image)) return NormShape(c);
+  LS_RETURN_IF_ERROR(CheckBlocked(c, 0, image));
+  LS_RETURN_IF_ERROR(c.SetOutput(0, detail::BlockedShape(image)));
+  for (int i = 1; i < 5; ++i) {
+    LS_RETURN_IF_ERROR(c.SetOutput(i, Shape{image.dim(3)}));
+  }
+  return c.SetOutput(5, Shape{0});
+}
+
+// Brought in by the rules of batch_norm_rules.cc, with version 3's outputs.
+LOCKSTEP_OP("_BatchNorm")
+    .Input("x: float")
+    .Input("scale: float")
+    .Input("offset: float")
+    .Input("mean: float")
+    .Input("variance: float")
+    .Output("y: float")
+    .Output("batch_mean: float")
+    .Output("batch_variance: float")
+    .Output("reserve_space_1: float")
+    .Output("reserve_space_2: float")
+    .Output("reserve_space_3: float")
+    .Attr("epsilon: float")
+    .Attr("exponential_avg_factor: float")
+    .Attr("data_format: string")
+    .Attr("is_training: bool")
+    .Attr("shape: shape = unknown")
+    .Attr("activation: {'', 'Relu', 'Relu6'} = ''")
+    .Shape(BlockableNormShape)
+    .InPlace(0, 0)
+    .Kernel(kCpu, {NormRun<float, float>, NormPrepare});
 
 const OpRegistrar kFusedBatchNorm = NormOp("FusedBatchNorm", 1);
 const OpRegistrar kFusedBatchNormV2 = NormOp("FusedBatchNormV2", 2);

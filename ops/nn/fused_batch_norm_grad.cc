@@ -7,6 +7,8 @@
 // With inv = 1 / sqrt(variance + epsilon), xn = (x - mean) inv:
 //   offset: sum(dy)   scale: sum(dy xn)   x: scale inv dy when not is_training,
 //   else scale inv (dy - mean(dy) - xn mean(dy xn))
+// _BatchNormGrad: these on a CPU, of floats, without the unused outputs; y's
+// gradient and x may be in blocks of channels, of the image of `shape`.
 
 #include "ops/array/array.h"
 #include "ops/math/math.h"
@@ -17,7 +19,7 @@
 namespace lockstep {
 namespace {
 
-Status GradShape(ShapeContext& c) {
+Result<Shape> GradImage(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(const Shape dy, NormImage(c, 0));
   LS_ASSIGN_OR_RETURN(const Shape given, NormImage(c, 1));
   auto x = Shape::Merge(dy, given);
@@ -25,20 +27,44 @@ Status GradShape(ShapeContext& c) {
     return InvalidArgument("x and y_backprop must have the same shape, got ",
                            given, " and ", dy);
   }
-  LS_RETURN_IF_ERROR(CheckVectors(c, 2, 4, &*x));
-  const Shape channels{x->HasRank() ? x->dim(ChannelDim(c.attrs(), x->rank()))
-                                    : kUnknownDim};
-  LS_RETURN_IF_ERROR(c.SetOutput(0, *x));
+  return x;
+}
+
+// The outputs by x, scale and offset; `x`: of NHWC or by data_format.
+Status SetGradients(ShapeContext& c, Shape x) {
+  LS_RETURN_IF_ERROR(CheckVectors(c, 2, 4, &x));
+  const Shape channels{x.HasRank() ? x.dim(ChannelDim(c.attrs(), x.rank()))
+                                   : kUnknownDim};
+  LS_RETURN_IF_ERROR(c.SetOutput(0, x));
   LS_RETURN_IF_ERROR(c.SetOutput(1, channels));
-  LS_RETURN_IF_ERROR(c.SetOutput(2, channels));
+  return c.SetOutput(2, channels);
+}
+
+Status GradShape(ShapeContext& c) {
+  LS_ASSIGN_OR_RETURN(const Shape x, GradImage(c));
+  LS_RETURN_IF_ERROR(SetGradients(c, x));
   LS_RETURN_IF_ERROR(c.SetOutput(3, Shape{}));
   return c.SetOutput(4, Shape{});
 }
 
 Status GradPrepare(PrepareContext& p) {
-  NormState& s = p.MakeState<NormState>(NormState::Of(p, p.input_shape(1)));
+  NormState& s = p.MakeState<NormState>(NormState::Of(p, 1));
   p.RequestScratch(s.scratch_bytes());
   return Ok();
+}
+
+// total[c] = the sum of the parts' numbers of that kind.
+void AddParts(KernelContext& k, const NormState& s, int number, float* total) {
+  const int64_t channels = s.view.channels;
+  for (int64_t begin = 0; begin < channels; begin += kNormRun) {
+    const int64_t n = std::min(kNormRun, channels - begin);
+    double sums[kNormRun] = {};
+    for (int64_t b = 0; b < s.all_parts(); ++b) {
+      const float* part = s.Sum(k, b, number) + begin;
+      for (int64_t c = 0; c < n; ++c) sums[c] += part[c];
+    }
+    std::copy_n(sums, n, total + begin);
+  }
 }
 
 template <class T, class U>
@@ -57,18 +83,22 @@ Status GradRun(KernelContext& k) {
     inv[c] = 1.0f / std::sqrt(float(k.in<U>(4)[c]) + s.epsilon);
     factor[c] = k.in<float>(2)[c] * inv[c];
   }
-  SumChannels(
-      k, s, 1.0f, [dy](int64_t i, int64_t) { return float(dy[i]); }, sum);
-  SumChannels(
-      k, s, 1.0f,
-      [=](int64_t i, int64_t c) {
-        return float(dy[i]) * ((float(x[i]) - mean[c]) * inv[c]);
-      },
-      product);
+  ForTiles(s, [&](const NormTile& t) {
+    const NormWide m = Spread(t, mean), v = Spread(t, inv);
+    float sums[kNormSums][kNormRun];
+    SumTile(
+        t, sums, [dy](int64_t i, int64_t) { return float(dy[i]); },
+        [=, &m, &v](int64_t i, int64_t lane) {
+          const auto j = static_cast<size_t>(lane);
+          return float(dy[i]) * ((float(x[i]) - m[j]) * v[j]);
+        });
+    KeepSums(k, s, t, sums, kNormSums);
+  });
+  AddParts(k, s, 0, sum);
+  AddParts(k, s, 1, product);
   CopyVector(product, k.out<U>(1), channels);
   CopyVector(sum, k.out<U>(2), channels);
-  *k.out<U>(3) = U(0);
-  *k.out<U>(4) = U(0);
+  for (int i = 3; i < k.num_outputs(); ++i) *k.out<U>(i) = U(0);
   // In inference the moments do not depend on x.
   const float share = !s.training || s.samples() == 0
                           ? 0.0f
@@ -77,13 +107,20 @@ Status GradRun(KernelContext& k) {
     sum[c] *= share;
     product[c] *= share;
   }
-  MapChannels<T>(
-      s,
-      [=](int64_t i, int64_t c) {
-        const float xn = (float(x[i]) - mean[c]) * inv[c];
-        return factor[c] * (float(dy[i]) - sum[c] - xn * product[c]);
-      },
-      k.out<T>(0));
+  T* dx = k.out<T>(0);
+  ForTiles(s, [&](const NormTile& t) {
+    const NormWide m = Spread(t, mean), v = Spread(t, inv),
+                   f = Spread(t, factor), d = Spread(t, sum),
+                   n = Spread(t, product);
+    MapTile(
+        t,
+        [=, &m, &v, &f, &d, &n](int64_t i, int64_t lane) {
+          const auto j = static_cast<size_t>(lane);
+          const float xn = (float(x[i]) - m[j]) * v[j];
+          return f[j] * (float(dy[i]) - d[j] - xn * n[j]);
+        },
+        dx);
+  });
   return Ok();
 }
 
@@ -173,6 +210,35 @@ OpBuilder GradOp(const char* name, int version) {
   add.operator()<BFloat16, BFloat16>();
   return b;
 }
+
+Status BlockableGradShape(ShapeContext& c) {
+  const Shape& image = c.Attr<Shape>("shape");
+  if (!detail::CanBeBlocked(image)) {
+    LS_ASSIGN_OR_RETURN(const Shape x, GradImage(c));
+    return SetGradients(c, x);
+  }
+  for (const int in : {0, 1}) LS_RETURN_IF_ERROR(CheckBlocked(c, in, image));
+  LS_RETURN_IF_ERROR(SetGradients(c, image));
+  return c.SetOutput(0, detail::BlockedShape(image));
+}
+
+// Brought in by the rules of batch_norm_rules.cc.
+LOCKSTEP_OP("_BatchNormGrad")
+    .Input("y_backprop: float")
+    .Input("x: float")
+    .Input("scale: float")
+    .Input("reserve_space_1: float")
+    .Input("reserve_space_2: float")
+    .Output("x_backprop: float")
+    .Output("scale_backprop: float")
+    .Output("offset_backprop: float")
+    .Attr("epsilon: float")
+    .Attr("data_format: string")
+    .Attr("is_training: bool")
+    .Attr("shape: shape = unknown")
+    .Shape(BlockableGradShape)
+    .InPlace(0, 0)
+    .Kernel(kCpu, {GradRun<float, float>, GradPrepare});
 
 const OpRegistrar kFusedBatchNormGrad = GradOp("FusedBatchNormGrad", 1);
 const OpRegistrar kFusedBatchNormGradV2 = GradOp("FusedBatchNormGradV2", 2);

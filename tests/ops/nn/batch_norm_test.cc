@@ -178,26 +178,39 @@ BuildFn Compared(int order) {
   };
 }
 
-TEST(FusedBatchNormTest, GradientsAreThoseOfTheComposition) {
-  const std::vector<Tensor> in = {Numbers(kFloat, {4, 3, 5, 3}),
-                                  Numbers(kFloat, {3}, 0.5, 2, 2),
-                                  Numbers(kFloat, {3}, -1, 1, 3)};
-  for (const int order : {1, 2}) {
-    const auto run = RunGraph(in, Compared(order));
-    ASSERT_TRUE(run.ok()) << run.status().ToString();
-    const std::vector<Tensor>& y = *run;
-    const size_t half = y.size() / 2;
-    for (size_t i = 0; i < half; ++i) {
-      double largest = 1;
-      for (const double v : Values(y[half + i])) {
-        largest = std::max(largest, std::abs(v));
-      }
-      for (size_t j = 0; j < Values(y[i]).size(); ++j) {
-        EXPECT_NEAR(Values(y[i])[j], Values(y[half + i])[j], 1e-4 * largest)
-            << "order " << order << " gradient " << i;
-      }
+void ExpectTheComposition(const Shape& image, int order) {
+  SCOPED_TRACE(StrCat(image, " order ", order));
+  const Shape channels{image.dim(3)};
+  const auto run =
+      RunGraph({Numbers(kFloat, image), Numbers(kFloat, channels, 0.5, 2, 2),
+                Numbers(kFloat, channels, -1, 1, 3)},
+               Compared(order));
+  ASSERT_TRUE(run.ok()) << run.status().ToString();
+  const std::vector<Tensor>& y = *run;
+  const size_t half = y.size() / 2;
+  for (size_t i = 0; i < half; ++i) {
+    const auto got = Values(y[i]), want = Values(y[half + i]);
+    double largest = 1;
+    for (const double v : want) largest = std::max(largest, std::abs(v));
+    for (size_t j = 0; j < got.size(); ++j) {
+      ASSERT_NEAR(got[j], want[j], 1e-4 * largest) << "gradient " << i;
     }
   }
+}
+
+TEST(FusedBatchNormTest, GradientsAreThoseOfTheComposition) {
+  ExpectTheComposition({4, 3, 5, 3}, 1);
+  ExpectTheComposition({4, 3, 5, 3}, 2);
+}
+
+// Channels that divide runs of 64 elements, with pixels left over, that are
+// such runs, that do not fit; and pixels that are summed in parts.
+TEST(FusedBatchNormTest, AnyNumberOfChannelsAndPixels) {
+  for (const int64_t channels : {1, 8, 24, 64, 96, 128}) {
+    ExpectTheComposition({3, 5, 7, channels}, 1);
+  }
+  ExpectTheComposition({1, 50, 60, 16}, 1);
+  ExpectTheComposition({2, 17, 31, 130}, 1);
 }
 
 TEST(FusedBatchNormTest, LargeMeansDoNotCostPrecision) {
@@ -208,6 +221,68 @@ TEST(FusedBatchNormTest, LargeMeansDoNotCostPrecision) {
   for (const double v : Values(x)) square += (v - mean) * (v - mean) / 204800;
   EXPECT_NEAR(Values(y[1])[0], mean, 0.01);
   EXPECT_NEAR(Values(y[2])[0], square, 2e-3);
+}
+
+int Count(const std::vector<std::string>& steps, const std::string& op) {
+  int count = 0;
+  for (const std::string& s : steps) {
+    count += s.find(" = " + op + "(") != std::string::npos;
+  }
+  return count;
+}
+
+// y of Powers(), by twice the first channel's scale, Relu or Relu6 of it, and
+// the gradients of sum(x Relu(y)).
+BuildFn WithActivation(const char* op, bool fetched, bool waits) {
+  return [=](const Scope& s, const Outputs& in) {
+    const Tensor none(kFloat, Shape{0});
+    const auto o = ops::FusedBatchNorm(s, in[0], {4.0f, 0.5f}, {1.0f, -1.0f},
+                                       none, none, {.epsilon = 0.01f});
+    const Scope after =
+        waits ? s.WithControlDependencies({ops::Neg(s, o.batch_mean)}) : s;
+    const Output y = after.Op(op).In(o.y).Out();
+    Outputs all = {y, o.batch_mean}, d;
+    const Status status =
+        AddGradients(s, {y}, {in[0]}, &d, {ops::StopGradient(s, in[0])});
+    EXPECT_TRUE(status.ok()) << status.ToString();
+    all.push_back(d[0]);
+    if (fetched) all.push_back(o.y);
+    return all;
+  };
+}
+
+TEST(FusedBatchNormTest, TakesInTheActivationBehindIt) {
+  for (const char* op : {"Relu", "Relu6"}) {
+    SCOPED_TRACE(op);
+    const auto build = WithActivation(op, false, false);
+    const auto y = Evaluate({Powers()}, build);
+    std::vector<double> want = kTrained;
+    for (size_t i = 0; i < want.size(); ++i) {
+      if (i % 2 == 0) want[i] = 2 * want[i] - 1;
+      want[i] = std::clamp(want[i], 0.0, op == std::string("Relu") ? 99. : 6.);
+    }
+    ExpectValues(y[0], {2, 1, 3, 2}, want);
+    ExpectValues(y[1], {2}, {13.2959261, 16.5632706});
+    const auto plain = RunGraph({Powers()}, build, {.optimize = false});
+    ASSERT_TRUE(plain.ok()) << plain.status().ToString();
+    ExpectClose(y[2], (*plain)[2], 1e-6);
+    const auto steps = PlanOf({Powers()}, build);
+    EXPECT_EQ(Count(steps, op), 0) << Join(steps, "\n");
+    EXPECT_EQ(Count(steps, "_BatchNorm"), 1);
+  }
+}
+
+// Where others read y, and where the activation waits for the moments.
+TEST(FusedBatchNormTest, LeavesActivationsThatItMustNotTakeIn) {
+  for (const bool waits : {false, true}) {
+    const auto build = WithActivation("Relu", !waits, waits);
+    const auto y = Evaluate({Powers()}, build);
+    if (!waits) {
+      EXPECT_NEAR(Values(y[3])[0], 2 * kTrained[0] - 1, 1e-5);
+    }
+    const auto steps = PlanOf({Powers()}, build);
+    EXPECT_EQ(Count(steps, "Relu"), 1) << Join(steps, "\n");
+  }
 }
 
 // Gradients are only built of what is right so far.
