@@ -2,20 +2,21 @@
 
 // Rules that keep images in blocks of 16 channels between convolutions. A
 // convolution becomes _FromBlocked(_BlockedConv2D(_ToBlocked(x), ..)); what
-// works on channels alike moves in front of _FromBlocked; and the pairs
-// _ToBlocked(_FromBlocked(x)) that meet go. What is left at the ends of such a
-// chain is read and written once more, which its convolutions make up for:
-// their direct kernels are a tenth faster on blocks, and Winograd's, a third
-// faster, know nothing else.
+// works on channels alike moves in front of _FromBlocked (blocked_moves.cc);
+// and the pairs _ToBlocked(_FromBlocked(x)) that meet go. What is left at the
+// ends of such a chain is read and written once more, which its convolutions
+// make up for: their direct kernels are a tenth faster on blocks, and
+// Winograd's, a third faster, know nothing else.
 //
 // Late rules: the exchange of gradients sees the graph as it was, and filters
 // and their gradients stay as they were. Whether Winograd's transforms are
 // used depends on sizes alone, not on a measurement, so that a program gives
 // the same bits in every run.
 
+#include "ops/conv/blocked_layout.h"
+
 #include <unordered_set>
 
-#include "ops/conv/blocked.h"
 #include "ops/conv/conv_attrs.h"
 #include "ops/conv/conv_kernel.h"
 #include "runtime/graph/conditions.h"
@@ -24,39 +25,15 @@
 namespace lockstep {
 namespace {
 
+using detail::BehindBlocks, detail::ChannelsLast, detail::IsBlocked,
+    detail::IsUnread, detail::ReplaceByBlocked, detail::ToBlocked;
+
 // Multiplications that are worth the trouble.
 constexpr int64_t kMinWork = 1 << 20;
 // Images of so few channels are read as they are by a first layer.
 constexpr int64_t kFewChannels = 4;
 // From here on Winograd's transforms pay.
 constexpr int64_t kWinogradChannels = 32, kWinogradPixels = 36;
-
-bool IsBlocked(Output o) { return o.node->op() == "_FromBlocked"; }
-Output BehindBlocks(Output o) { return o.node->input(0); }
-
-// Channels are last: blocks of them are images of their own.
-bool ChannelsLast(const Node& n) {
-  const auto* format = GetIf<std::string>(n.attrs(), "data_format");
-  return format == nullptr || *format == "NHWC";
-}
-
-Result<Output> ToBlocked(RewriteContext& c, Output image) {
-  if (IsBlocked(image)) return BehindBlocks(image);
-  LS_ASSIGN_OR_RETURN(
-      Node * n, c.Add(image.node->name() + "/blocked", "_ToBlocked", {image},
-                      {{"T", image.dtype()}}));
-  return n->output(0);
-}
-
-// Everybody reads `from` out of `blocked` from now on.
-Status ReplaceByBlocked(RewriteContext& c, Output from, Output blocked) {
-  LS_ASSIGN_OR_RETURN(
-      Node * n,
-      c.Add(from.node->name() + "/unblocked", "_FromBlocked", {blocked},
-            {{"T", from.dtype()}, {"shape", from.shape()}}));
-  c.Replace(from, n->output(0), blocked.node);
-  return Ok();
-}
 
 // --- Convolutions -----------------------------------------------------------
 
@@ -115,16 +92,6 @@ bool WinogradPays(const RewriteContext& c, const detail::ConvDims& d) {
          d.h.out * d.w.out >= kWinogradPixels;
 }
 
-// Whether a reader of the image can read it in blocks.
-bool ReadsBlocks(const Node& n) {
-  static constexpr std::string_view kOps[] = {
-      "Conv2D",        "_FusedConv2D", "Conv2DBackpropInput",
-      "_ToBlocked",    "MaxPool",      "Conv2DBackpropFilter",
-      "_MaxPoolIndex", "Relu",         "_MaxPoolIndexGrad",
-      "ReluGrad",      "BiasAddGrad"};
-  return std::ranges::find(kOps, n.op()) != std::end(kOps) && ChannelsLast(n);
-}
-
 // What is read or written in blocks anyway, or gains more than it costs.
 bool Pays(RewriteContext& c, const Conv& conv) {
   const detail::ConvDims& d = conv.dims;
@@ -133,11 +100,9 @@ bool Pays(RewriteContext& c, const Conv& conv) {
   if (work < kMinWork) return false;
   if (WinogradPays(c, d)) return true;
   if (conv.kind != detail::ConvKind::kForward) return IsBlocked(conv.b);
-  const auto& readers = c.consumers().Of(c.node()->output(0));
-  return !readers.empty() && !c.IsFetched(c.node()->output(0)) &&
-         std::ranges::all_of(readers, [](const auto& reader) {
-           return ReadsBlocks(*reader.first);
-         });
+  const Output made = c.node()->output(0);
+  return IsBlocked(conv.a) ? detail::AllReadBlocks(c, made)
+                           : detail::StaysBlocked(c, made);
 }
 
 bool CanBeBlocked(const Node& n, const Conv& conv) {
@@ -148,15 +113,6 @@ bool CanBeBlocked(const Node& n, const Conv& conv) {
   return n.output_type(0) == kFloat && n.Attr<DType>("T") == kFloat &&
          ChannelsLast(n) && d.groups == 1 && !d.IsEmpty() &&
          detail::CanBeBlocked(d.OutputShape()) && (image_blocked || few);
-}
-
-// Nobody reads it: a target, perhaps what was one and is replaced already.
-bool IsUnread(RewriteContext& c, const Node* n) {
-  for (int i = 0; i < n->num_outputs(); ++i) {
-    const Output out{const_cast<Node*>(n), i};
-    if (!c.consumers().Of(out).empty() || c.IsFetched(out)) return false;
-  }
-  return true;
 }
 
 Result<bool> BlockConv(RewriteContext& c) {
@@ -208,83 +164,7 @@ LOCKSTEP_LATE_REWRITE("_FusedConv2D", BlockConv);
 LOCKSTEP_LATE_REWRITE("Conv2DBackpropInput", BlockConv);
 LOCKSTEP_LATE_REWRITE("Conv2DBackpropFilter", BlockConv);
 
-// --- What moves in front of _FromBlocked ------------------------------------
-
-Result<bool> MeetBlocks(RewriteContext& c) {
-  Node* to = c.node();
-  if (!IsBlocked(to->input(0)) || c.IsFed(to->input(0).node)) return false;
-  c.Replace(to->output(0), BehindBlocks(to->input(0)));
-  return true;
-}
-LOCKSTEP_LATE_REWRITE("_ToBlocked", MeetBlocks);
-
-// The same op on blocks, all inputs of which are images of the same channels.
-Result<bool> MoveBeforeBlocks(RewriteContext& c, AttrMap attrs) {
-  Node* n = c.node();
-  if (!ChannelsLast(*n) || c.IsFed(n) || IsUnread(c, n)) return false;
-  bool any = false;
-  for (const Output& in : n->inputs()) {
-    if (!detail::CanBeBlocked(in.shape()) ||
-        in.shape().dim(3) != n->input(0).shape().dim(3)) {
-      return false;
-    }
-    any = any || IsBlocked(in);
-  }
-  for (int i = 0; i < n->num_outputs(); ++i) {
-    if (!detail::CanBeBlocked(n->output_shape(i))) return false;
-  }
-  if (!any) return false;
-  std::vector<Output> inputs;
-  for (const Output& in : n->inputs()) {
-    LS_ASSIGN_OR_RETURN(const Output blocked, ToBlocked(c, in));
-    inputs.push_back(blocked);
-  }
-  LS_ASSIGN_OR_RETURN(Node * moved, c.Add(n->name() + "/blocked", n->op(),
-                                          std::move(inputs), std::move(attrs)));
-  for (int i = 0; i < n->num_outputs(); ++i) {
-    LS_RETURN_IF_ERROR(ReplaceByBlocked(c, n->output(i), moved->output(i)));
-  }
-  return true;
-}
-
-// ReLU and its gradient, on floats of one shape.
-Result<bool> MoveElements(RewriteContext& c) {
-  const Node* n = c.node();
-  if (n->output_type(0) != kFloat) return false;
-  for (const Output& in : n->inputs()) {
-    if (in.shape() != n->output_shape(0)) return false;
-  }
-  return MoveBeforeBlocks(c, n->attrs());
-}
-LOCKSTEP_LATE_REWRITE("Relu", MoveElements);
-LOCKSTEP_LATE_REWRITE("ReluGrad", MoveElements);
-
-// Windows do not reach over images or channels.
-bool PoolsPixels(const Node& n) {
-  const auto& size = n.Attr<std::vector<int64_t>>("ksize");
-  const auto& stride = n.Attr<std::vector<int64_t>>("strides");
-  return size.size() == 4 && stride.size() == 4 && size[3] == 1 &&
-         stride[3] == 1 && size[0] == 1 && stride[0] == 1;
-}
-
-Result<bool> MovePool(RewriteContext& c) {
-  const Node* n = c.node();
-  if (n->output_type(0) != kFloat || !PoolsPixels(*n)) return false;
-  return MoveBeforeBlocks(c, n->attrs());
-}
-LOCKSTEP_LATE_REWRITE("MaxPool", MovePool);
-LOCKSTEP_LATE_REWRITE("_MaxPoolIndex", MovePool);
-
-Result<bool> MovePoolGrad(RewriteContext& c) {
-  const Node* n = c.node();
-  if (!PoolsPixels(*n)) return false;
-  AttrMap attrs = n->attrs();
-  const Shape& image = n->output_shape(0);
-  if (!detail::CanBeBlocked(image)) return false;
-  attrs["shape"] = detail::BlockedShape(image);
-  return MoveBeforeBlocks(c, std::move(attrs));
-}
-LOCKSTEP_LATE_REWRITE("_MaxPoolIndexGrad", MovePoolGrad);
+// --- Gradients of biases -----------------------------------------------------
 
 Result<bool> SumBlocks(RewriteContext& c) {
   Node* n = c.node();

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What the rules of blocked_layout.cc and blocked_moves.cc share. For those
+// files; functions of any thread.
+
+#include "ops/conv/blocked.h"
+#include "runtime/graph/passes/rewrite.h"
+
+namespace lockstep::detail {
+
+// The image is read out of blocks, which are `BehindBlocks`.
+bool IsBlocked(Output image);
+Output BehindBlocks(Output image);
+// `image` in blocks: those that it is read out of, or made now.
+Result<Output> ToBlocked(RewriteContext& c, Output image);
+// Everybody reads `from` out of `blocked` from now on.
+Status ReplaceByBlocked(RewriteContext& c, Output from, Output blocked);
+
+// Channels are last: blocks of them are images of their own.
+bool ChannelsLast(const Node& n);
+// Nobody reads it: a target, perhaps what was one and is replaced already.
+bool IsUnread(RewriteContext& c, const Node* n);
+// Somebody reads the image, and nobody who cannot read it in blocks.
+bool AllReadBlocks(RewriteContext& c, Output image);
+// And it comes to a convolution or a pool, perhaps by way of what moves in
+// front of _FromBlocked.
+bool StaysBlocked(RewriteContext& c, Output image);
+
+}  // namespace lockstep::detail
