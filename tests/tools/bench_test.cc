@@ -77,6 +77,19 @@ TEST(BenchAllReduceTest, EveryWayIsVerifiedAndTimed) {
                 "mpi", "MPI_Allreduce", "by hand", "local"));
 }
 
+#ifndef LOCKSTEP_CUDA
+TEST(BenchAllReduceTest, NcclTakesAGpuForEachRank) {
+  const Finished run = Bench({"allreduce", "--ranks", "2", "--max-bytes",
+                              "4096", "--backend", "mpi", "--backend", "nccl"});
+  if (run.err.find("has no MPI") != std::string::npos) {
+    GTEST_SKIP() << "a build without MPI";
+  }
+  EXPECT_NE(run.status, 0);
+  EXPECT_THAT(run.err, HasSubstr("backend nccl needs a build with CUDA and a "
+                                 "GPU for each rank"));
+}
+#endif
+
 TEST(BenchOptionsTest, AStartIsTheSumOfItsParts) {
   const Json row = Rows({"start", "--steps", "1", "--threads", "1"})[0];
   double sum = 0;

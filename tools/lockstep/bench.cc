@@ -85,8 +85,8 @@ void AddOptions(po::options_description& options, BenchOptions* o) {
       ("reproducible", po::value(&o->reproducible),
        "train with so many virtual replicas; 0: none")  //
       ("backend", po::value(&o->backends)->composing(),
-       "of allreduce, may be repeated: shm, hierarchical, mpi, local; all "
-       "there are")  //
+       "of allreduce, may be repeated: shm, hierarchical, mpi, local, nccl; "
+       "all there are")  //
       ("max-bytes", po::value(&o->max_bytes),
        "the largest of allreduce and of sweeps, all of a checkpoint [64 "
        "MiB]")  //

@@ -14,11 +14,13 @@
 #include <optional>
 #include <thread>
 
+#include "distributed/gpu_exchange.h"
 #include "distributed/local_communicator.h"
 #include "distributed/mpi_baseline.h"
 #include "distributed/mpi_context.h"
 #include "runtime/core/threads.h"
 #include "runtime/device/hardware.h"
+#include "runtime/exec/session_devices.h"
 
 namespace lockstep {
 namespace {
@@ -59,6 +61,12 @@ class Buffer {
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   float* data() const { return data_; }
+  Status Write(const std::vector<float>& values) const {
+    return memory_->Copy(data_, values.data(), bytes_);
+  }
+  Status Read(std::vector<float>* values) const {
+    return memory_->Copy(values->data(), data_, bytes_);
+  }
 
  private:
   std::shared_ptr<Hardware> memory_;
@@ -72,27 +80,36 @@ float Element(int rank, int64_t i) {
   return static_cast<float>((i * 7 + rank * 5) % 61);
 }
 
-Status Verify(const Method& method, float* data, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) data[i] = Element(method.rank, i);
-  LS_RETURN_IF_ERROR(method.sum(data, count));
-  for (int64_t i = 0; i < count; ++i) {
+Status Verify(const Method& method, const Buffer& buffer, int64_t count) {
+  std::vector<float> values(static_cast<size_t>(count));
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = Element(method.rank, static_cast<int64_t>(i));
+  }
+  LS_RETURN_IF_ERROR(buffer.Write(values));
+  LS_RETURN_IF_ERROR(method.sum(buffer.data(), count));
+  LS_RETURN_IF_ERROR(buffer.Read(&values));
+  for (size_t i = 0; i < values.size(); ++i) {
     float want = 0;
-    for (int r = 0; r < method.ranks; ++r) want += Element(r, i);
-    if (data[i] == want) continue;
+    for (int r = 0; r < method.ranks; ++r) {
+      want += Element(r, static_cast<int64_t>(i));
+    }
+    if (values[i] == want) continue;
     return DataLoss(method.name, ": element ", i, " of ", count, " is ",
-                    data[i], ", not ", want);
+                    values[i], ", not ", want);
   }
   return Ok();
 }
 
-Result<BenchTimes> Time(const Method& method, float* data, int64_t count) {
+Result<BenchTimes> Time(const Method& method, const Buffer& buffer,
+                        int64_t count) {
   // Sums that are added up again overflow; zeros cost the same.
-  std::fill(data, data + count, 0.0f);
+  LS_RETURN_IF_ERROR(
+      buffer.Write(std::vector<float>(static_cast<size_t>(count))));
   std::vector<double> us;
   const auto call = [&]() -> Status {
     LS_RETURN_IF_ERROR(method.least(0).status());
     const auto begin = Clock::now();
-    LS_RETURN_IF_ERROR(method.sum(data, count));
+    LS_RETURN_IF_ERROR(method.sum(buffer.data(), count));
     us.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin)
                      .count());
     return Ok();
@@ -117,8 +134,8 @@ Result<BenchTimes> VerifyAndTime(const Method& method, int64_t bytes) {
   if (buffer.data() == nullptr) {
     return ResourceExhausted("no memory of ", bytes, " bytes");
   }
-  LS_RETURN_IF_ERROR(Verify(method, buffer.data(), count));
-  LS_ASSIGN_OR_RETURN(BenchTimes times, Time(method, buffer.data(), count));
+  LS_RETURN_IF_ERROR(Verify(method, buffer, count));
+  LS_ASSIGN_OR_RETURN(BenchTimes times, Time(method, buffer, count));
   // Nobody frees what others may still write.
   LS_RETURN_IF_ERROR(method.least(0).status());
   return times;
@@ -209,8 +226,29 @@ CommunicatorOptions OptionsOf(const MpiContext& mpi,
           .ranks_per_machine = halves ? (mpi.size() + 1) / 2 : 0};
 }
 
-bool ListsLocal(const BenchOptions& options) {
-  return std::ranges::find(options.backends, "local") != options.backends.end();
+bool Lists(const BenchOptions& options, const char* backend) {
+  return std::ranges::find(options.backends, backend) != options.backends.end();
+}
+
+// Ranks of a machine that see the same GPUs take one each.
+Status AddNccl(MpiContext& mpi, const BenchOptions& options,
+               std::vector<Method>* methods) {
+  LS_ASSIGN_OR_RETURN(auto gpus, VisibleGpus({}));
+  if (!gpus.empty()) {
+    gpus = {gpus[static_cast<size_t>(mpi.local_rank()) % gpus.size()]};
+  }
+  LS_ASSIGN_OR_RETURN(std::shared_ptr<Communicator> ranks,
+                      mpi.MakeCommunicator({}));
+  const auto exchange = std::make_shared<GpuExchange>(ranks, NcclLinks());
+  LS_RETURN_IF_ERROR(exchange->Open(gpus));
+  if (exchange->communicator() != nullptr) {
+    methods->push_back(
+        Through("nccl", {exchange, exchange->communicator()}, gpus[0]));
+  } else if (Lists(options, "nccl")) {
+    return InvalidArgument(
+        "backend nccl needs a build with CUDA and a GPU for each rank");
+  }
+  return Ok();
 }
 
 // Those that these ranks can have, but for threads.
@@ -228,7 +266,9 @@ Result<std::vector<std::string>> Backends(MpiContext& mpi) {
 Result<std::vector<Method>> Methods(MpiContext& mpi,
                                     const BenchOptions& options) {
   std::vector<std::string> backends = options.backends;
-  std::erase(backends, "local");
+  std::erase_if(backends, [](const std::string& backend) {
+    return backend == "local" || backend == "nccl";
+  });
   if (backends.empty()) {
     LS_ASSIGN_OR_RETURN(backends, Backends(mpi));
   }
@@ -247,6 +287,9 @@ Result<std::vector<Method>> Methods(MpiContext& mpi,
   if (mpi.local_size() == mpi.size()) {
     LS_RETURN_IF_ERROR(AddPlain(options, &methods));
   }
+  if (options.backends.empty() || Lists(options, "nccl")) {
+    LS_RETURN_IF_ERROR(AddNccl(mpi, options, &methods));
+  }
   return methods;
 }
 
@@ -260,7 +303,7 @@ Status BenchAllReduce(const BenchOptions& options) {
   LS_ASSIGN_OR_RETURN(const std::vector<Method> methods,
                       Methods(*mpi, options));
   const bool local = mpi->local_size() == mpi->size() &&
-                     (options.backends.empty() || ListsLocal(options));
+                     (options.backends.empty() || Lists(options, "local"));
   if (mpi->rank() == 0 && !options.json) {
     std::printf(
         "%d ranks; every sum is verified\n%12s  %-14s %10s %10s %10s "
