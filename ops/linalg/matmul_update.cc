@@ -7,11 +7,13 @@
 //   update: the update's op and attributes
 // a and b are float, or BFloat16 whose products are made and applied as floats.
 // Brought in for Apply*(.., MatMul(a, b), ..) on the CPU when nothing else
-// reads the gradient and nothing the update's result. The blocks and their
-// order of summation depend on the shape alone, so the values are the same on
-// any number of threads.
+// reads the gradient and nothing the update's result. The order of summation
+// depends on the shape and a's zeros alone, so the values are the same on any
+// number of threads.
 
+#include <atomic>
 #include <cmath>
+#include <memory>
 
 #include "ops/linalg/matmul_kernel.h"
 #include "ops/linalg/skip_zeros.h"
@@ -29,6 +31,9 @@ constexpr int64_t kMinElements = 1 << 14;    // of a gradient
 constexpr int64_t kBlockElements = 1 << 15;  // 128 KiB
 constexpr int64_t kBlockMultiple = 8;        // divides among 2, 4, 8 threads
 constexpr int64_t kRowMultiple = 16;         // what oneDNN's kernels like
+// Rows at a time where a's zeros are left out: what they take differs, as the
+// upper and the lower half of images do, so threads take pieces as they come.
+constexpr int64_t kPieceRows = 32;
 
 struct Block {
   detail::DnnlProgram program;
@@ -44,7 +49,14 @@ struct UpdateState {
   // Each worker has blocks of its own and memory for the one it is at.
   int64_t workers = 1;
   size_t gradient_bytes = 0, worker_bytes = 0;
+  size_t packed_bytes =
+      0;  // behind the workers', of b where zeros are left out
   std::vector<Status> done;
+  std::unique_ptr<std::atomic<int64_t>[]> taken;  // pieces, of each two workers
+
+  size_t scratch_bytes() const {
+    return static_cast<size_t>(workers) * worker_bytes + packed_bytes;
+  }
 };
 
 // The gradient's rows that a block makes.
@@ -91,7 +103,15 @@ Status MakeBlocks(UpdateState& s) {
     s.blocks.push_back(std::move(block));
   }
   s.may_skip_zeros = s.factors == kFloat && detail::SkippingMatMul::May(d);
-  if (s.may_skip_zeros) scratch = std::max(scratch, detail::SkipZerosScratch());
+  if (s.may_skip_zeros) {
+    scratch = std::max(scratch, detail::SkipZerosScratch());
+    s.gradient_bytes = std::max(
+        s.gradient_bytes,
+        AlignedSize(static_cast<size_t>(kPieceRows * d.n) * sizeof(float)));
+    s.packed_bytes = detail::PackedFactorBytes(d.n, d.k);
+    s.taken = std::make_unique<std::atomic<int64_t>[]>(
+        static_cast<size_t>(s.workers + 1) / 2);
+  }
   s.worker_bytes = s.gradient_bytes + AlignedSize(scratch);
   s.done.resize(static_cast<size_t>(s.workers));
   return Ok();
@@ -110,14 +130,16 @@ Status PrepareUpdate(PrepareContext& p) {
   s.factors = p.input_dtype(a);
   s.update.push_back(std::move(update));
   LS_RETURN_IF_ERROR(MakeBlocks(s));
-  p.RequestScratch(static_cast<size_t>(s.workers) * s.worker_bytes);
+  p.RequestScratch(s.scratch_bytes());
   return Ok();
 }
 
-// The factors of a run.
-struct Factors {
-  const void *a, *b;
-  bool skip_zeros;  // of a
+// What a run is made of.
+struct Run {
+  const char* a;
+  const void* b;  // packed where zeros are left out
+  bool skip_zeros;
+  KernelContext update;
 };
 
 detail::LeftFactor LeftFloats(const detail::MatMulDims& d, const void* a) {
@@ -125,66 +147,86 @@ detail::LeftFactor LeftFloats(const detail::MatMulDims& d, const void* a) {
                                 d.transpose_a);
 }
 
-Factors FactorsOf(const UpdateState& s, const void* a, const void* b) {
+// The blocks of worker `w`, one after the other; `memory` is the worker's.
+Status UpdateBlocks(UpdateState& s, Run run, int64_t w, char* memory) {
   const detail::MatMulDims& d = s.dims;
-  const bool skip =
-      s.may_skip_zeros &&
-      detail::SkippingZerosPays(LeftFloats(d, a), static_cast<const float*>(b),
-                                d.m, d.n, d.k);
-  return {a, b, skip};
-}
-
-// The gradient's rows of `block`, to the beginning of `memory`.
-Status MakeRows(const UpdateState& s, Block& block, const Factors& f,
-                char* memory) {
-  const detail::MatMulDims& d = s.dims;
-  char* const scratch = memory + s.gradient_bytes;
-  if (f.skip_zeros) {
-    detail::LeftFactor a = LeftFloats(d, f.a);
-    a.data += block.row * a.row;
-    detail::MultiplySkippingZeros(a, static_cast<const float*>(f.b),
-                                  reinterpret_cast<float*>(memory), block.rows,
-                                  d.n, d.k, scratch);
-    return Ok();
-  }
-  const int64_t begin = d.transpose_a ? block.row : block.row * d.k;
   const auto bytes = static_cast<int64_t>(DTypeSize(s.factors));
-  const char* rows = static_cast<const char*>(f.a) + begin * bytes;
-  return block.program.Run(scratch, {rows, f.b, memory});
-}
-
-// The blocks of worker `w`, one after the other.
-Status RunWorker(UpdateState& s, KernelContext inner, int64_t w,
-                 const Factors& f, char* memory) {
   const auto blocks = static_cast<int64_t>(s.blocks.size());
   for (int64_t i = blocks * w / s.workers; i < blocks * (w + 1) / s.workers;
        ++i) {
     Block& block = s.blocks[static_cast<size_t>(i)];
-    LS_RETURN_IF_ERROR(MakeRows(s, block, f, memory));
-    LS_RETURN_IF_ERROR(s.update[0].Apply(inner, block.row * s.dims.n,
-                                         block.rows * s.dims.n, memory));
+    const int64_t begin = d.transpose_a ? block.row : block.row * d.k;
+    LS_RETURN_IF_ERROR(block.program.Run(
+        memory + s.gradient_bytes, {run.a + begin * bytes, run.b, memory}));
+    LS_RETURN_IF_ERROR(s.update[0].Apply(run.update, block.row * d.n,
+                                         block.rows * d.n, memory));
   }
   return Ok();
 }
 
+// Two neighbouring workers share the pieces of both; one takes them from the
+// front and one from the back, so that most rows stay with one thread, in its
+// cache, from step to step.
+Status UpdatePieces(UpdateState& s, Run run, int64_t w, char* memory) {
+  const detail::MatMulDims& d = s.dims;
+  const int64_t all = (d.m + kPieceRows - 1) / kPieceRows;
+  const int64_t pair = w / 2;
+  const int64_t begin = all * (2 * pair) / s.workers;
+  const int64_t end = all * std::min(2 * pair + 2, s.workers) / s.workers;
+  std::atomic<int64_t>& taken = s.taken[static_cast<size_t>(pair)];
+  for (int64_t i = 0;
+       taken.fetch_add(1, std::memory_order_relaxed) < end - begin; ++i) {
+    const int64_t row = (w % 2 == 0 ? begin + i : end - 1 - i) * kPieceRows;
+    const int64_t rows = std::min(kPieceRows, d.m - row);
+    detail::LeftFactor a = LeftFloats(d, run.a);
+    a.data += row * a.row;
+    detail::MultiplyPackedSkippingZeros(a, static_cast<const float*>(run.b),
+                                        reinterpret_cast<float*>(memory), rows,
+                                        d.n, d.k, memory + s.gradient_bytes);
+    LS_RETURN_IF_ERROR(
+        s.update[0].Apply(run.update, row * d.n, rows * d.n, memory));
+  }
+  return Ok();
+}
+
+Run MakeRun(UpdateState& s, KernelContext& k) {
+  const detail::MatMulDims& d = s.dims;
+  const InnerUpdate& update = s.update[0];
+  Run run{.a = k.in<char>(k.num_inputs() - 1),
+          .b = k.input(update.gradient()).data(),
+          .skip_zeros = false,
+          .update = update.Context(k)};
+  const auto* b = static_cast<const float*>(run.b);
+  run.skip_zeros =
+      s.may_skip_zeros &&
+      detail::SkippingZerosPays(LeftFloats(d, run.a), b, d.m, d.n, d.k);
+  if (run.skip_zeros) {
+    auto* packed = reinterpret_cast<float*>(static_cast<char*>(k.scratch()) +
+                                            static_cast<size_t>(s.workers) *
+                                                s.worker_bytes);
+    detail::PackFactor(b, d.n, d.k, packed);
+    run.b = packed;
+    std::fill_n(s.taken.get(), (s.workers + 1) / 2, 0);
+  }
+  return run;
+}
+
 Status RunUpdate(KernelContext& k) {
   auto& s = k.state<UpdateState>();
-  const InnerUpdate& update = s.update[0];
   const Tensor& value = k.variable(0).value();
   const Shape product{s.dims.m, s.dims.n};
   if (value.shape() != product) [[unlikely]] {
     return InvalidArgument("variable '", k.variable(0).name(), "' has shape ",
                            value.shape(), ", its gradient ", product);
   }
-  const Factors f = FactorsOf(s, k.in<char>(k.num_inputs() - 1),
-                              k.input(update.gradient()).data());
-  const KernelContext inner = update.Context(k);
+  const Run run = MakeRun(s, k);
   ParallelFor(s.workers, 1, [&](int64_t begin, int64_t end) {
     for (int64_t w = begin; w < end; ++w) {
-      s.done[static_cast<size_t>(w)] =
-          RunWorker(s, inner, w, f,
-                    static_cast<char*>(k.scratch()) +
-                        static_cast<size_t>(w) * s.worker_bytes);
+      char* memory = static_cast<char*>(k.scratch()) +
+                     static_cast<size_t>(w) * s.worker_bytes;
+      s.done[static_cast<size_t>(w)] = run.skip_zeros
+                                           ? UpdatePieces(s, run, w, memory)
+                                           : UpdateBlocks(s, run, w, memory);
     }
   });
   for (const Status& done : s.done) LS_RETURN_IF_ERROR(done);

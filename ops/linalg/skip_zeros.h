@@ -32,6 +32,8 @@ struct LeftFactor {
   }
 };
 
+inline constexpr int64_t kMinColumns = 48;  // of a product
+
 // Whether a product of this size, [m, k] by [k, n], is so large that looking
 // for zeros takes no time beside it.
 bool MaySkipZeros(int64_t m, int64_t n, int64_t k);
@@ -45,9 +47,18 @@ bool SkippingZerosPays(const LeftFactor& a, const float* b, int64_t m,
 // Bytes of working memory, for one product at a time.
 size_t SkipZerosScratch();
 
-// c [m, n] = a [m, k] b [k, n], on the calling thread. Several threads may
-// multiply at once, each with memory of its own.
+// c [m, n] = a [m, k] b [k, n], on the calling thread; n >= kMinColumns.
+// Several threads may multiply at once, each with memory of its own.
 void MultiplySkippingZeros(const LeftFactor& a, const float* b, float* c,
                            int64_t m, int64_t n, int64_t k, void* scratch);
+
+// The same for several products by one b, which is brought into the order in
+// which it is read once: `packed` has PackedFactorBytes(n, k) bytes. Packing
+// uses the team's threads; the results are those of MultiplySkippingZeros.
+size_t PackedFactorBytes(int64_t n, int64_t k);
+void PackFactor(const float* b, int64_t n, int64_t k, float* packed);
+void MultiplyPackedSkippingZeros(const LeftFactor& a, const float* packed,
+                                 float* c, int64_t m, int64_t n, int64_t k,
+                                 void* scratch);
 
 }  // namespace lockstep::detail

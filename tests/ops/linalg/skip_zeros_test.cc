@@ -66,10 +66,10 @@ std::vector<float> ByLoops(const LeftFactor& a, const std::vector<float>& b,
 TEST(SkipZerosTest, MultipliesAsLoopsDo) {
   const Memory scratch = Allocate(SkipZerosScratch());
   for (const Sizes& s :
-       {Sizes{1, 1, 1}, Sizes{3, 15, 17}, Sizes{64, 96, 128},
+       {Sizes{1, 48, 1}, Sizes{3, 49, 17}, Sizes{64, 96, 128},
         Sizes{65, 97, 129}, Sizes{63, 111, 127}, Sizes{2, 192, 300},
-        Sizes{130, 300, 31}, Sizes{5, 16, 257}, Sizes{7, 95, 64},
-        Sizes{9, 80, 5}, Sizes{4, 48, 9}, Sizes{6, 64, 20}}) {
+        Sizes{130, 300, 31}, Sizes{5, 63, 257}, Sizes{7, 95, 64},
+        Sizes{9, 80, 5}, Sizes{4, 65, 9}, Sizes{6, 64, 20}}) {
     for (const bool transposed : {false, true}) {
       for (const uint32_t percent : {0u, 7u, 40u, 100u}) {
         SCOPED_TRACE(testing::Message() << s.m << " " << s.n << " " << s.k
@@ -105,17 +105,38 @@ TEST(SkipZerosTest, ARowsBitsDoNotDependOnTheOthers) {
   }
 }
 
+TEST(SkipZerosTest, APackedFactorGivesTheSameBits) {
+  for (const Sizes& s : {Sizes{33, 131, 300}, Sizes{5, 300, 100}}) {
+    std::vector<float> left = Numbers(s.m * s.k, 30, 3);
+    for (float& v : left) v *= 0.37f;
+    std::vector<float> b = Numbers(s.k * s.n, 100, 4);
+    for (float& v : b) v *= 0.11f;
+    const Memory scratch = Allocate(SkipZerosScratch());
+    const Memory packed = Allocate(PackedFactorBytes(s.n, s.k));
+    PackFactor(b.data(), s.n, s.k, static_cast<float*>(packed.get()));
+    for (const bool transposed : {false, true}) {
+      const auto a = LeftFactor::Of(left.data(), s.m, s.k, transposed);
+      std::vector<float> want(static_cast<size_t>(s.m * s.n)), got = want;
+      MultiplySkippingZeros(a, b.data(), want.data(), s.m, s.n, s.k,
+                            scratch.get());
+      MultiplyPackedSkippingZeros(a, static_cast<float*>(packed.get()),
+                                  got.data(), s.m, s.n, s.k, scratch.get());
+      EXPECT_EQ(got, want) << s.m << " " << transposed;
+    }
+  }
+}
+
 TEST(SkipZerosTest, NotANumberIsNoZero) {
   const Memory scratch = Allocate(SkipZerosScratch());
   const std::vector<float> left = {0, kNaN, -0.0f, 2};  // [2, 2]
-  const std::vector<float> b = {1, 2, 3, 4};
-  std::vector<float> c(4);
+  constexpr int64_t n = kMinColumns;
+  std::vector<float> b(2 * n, 3), c(2 * n);
   MultiplySkippingZeros(LeftFactor::Of(left.data(), 2, 2, false), b.data(),
-                        c.data(), 2, 2, 2, scratch.get());
-  EXPECT_TRUE(std::isnan(c[0]));
-  EXPECT_TRUE(std::isnan(c[1]));
-  EXPECT_EQ(c[2], 6);
-  EXPECT_EQ(c[3], 8);
+                        c.data(), 2, n, 2, scratch.get());
+  for (size_t j = 0; j < n; ++j) {
+    EXPECT_TRUE(std::isnan(c[j]));
+    EXPECT_EQ(c[n + j], 6);
+  }
 }
 
 bool Pays(const std::vector<float>& left, const std::vector<float>& b,
