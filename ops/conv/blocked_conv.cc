@@ -4,10 +4,11 @@
 // 16 channels (blocked.h); float, and uint8 for positions of maxima.
 // _BlockedBiasAddGrad: BiasAddGrad of an image in blocks.
 // _BlockedConv2D: a convolution, or one of its gradients, of such images.
-//   operands: of kind FORWARD image, filter and perhaps bias; of INPUT filter,
-//   output's gradient; of FILTER image, output's gradient. The output and its
-//   gradient are blocked, the image where image_blocked says so, the filter is
-//   TensorFlow's [h,w,C,K]. FILTER may have the bias's gradient as well.
+//   operands: of kind FORWARD image, filter and perhaps bias and (`residual`)
+//   what is added to the output, blocked; of INPUT filter, output's gradient;
+//   of FILTER image, output's gradient. The output and its gradient are
+//   blocked, the image where image_blocked says so, the filter is TensorFlow's
+//   [h,w,C,K]. FILTER may have the bias's gradient as well.
 // Brought in by the rules of blocked_layout.cc.
 
 #include "ops/conv/blocked.h"
@@ -199,14 +200,24 @@ Status ConvShape(ShapeContext& c) {
   const Shape y = detail::BlockedShape(d.OutputShape());
   const Shape bias{d.out_channels};
   const detail::ConvKind kind = KindOf(c.Attr<std::string>("kind"));
+  const int most = kind != detail::ConvKind::kForward ? 2
+                   : c.Attr<bool>("residual")         ? 4
+                                                      : 3;
+  if (c.num_inputs() > most ||
+      (c.Attr<bool>("residual") && c.num_inputs() < 3)) {
+    return InvalidArgument("a convolution does not take ", c.num_inputs(),
+                           " operands");
+  }
   if (c.num_outputs() > (kind == detail::ConvKind::kBackwardFilter ? 2 : 1)) {
     return InvalidArgument("a gradient of a bias comes with a filter's alone");
   }
   if (c.num_outputs() > 1) LS_RETURN_IF_ERROR(c.SetOutput(1, bias));
   const auto made = [&](const Shape& first, const Shape& second,
                         const Shape& output) -> Status {
-    const Shape* wanted[] = {&first, &second, &bias};
-    for (int i = 0; i < std::min(c.num_inputs(), 3); ++i) {
+    const bool residual = c.Attr<bool>("residual");
+    const Shape* wanted[] = {&first, &second, &bias, &output};
+    if (residual) wanted[c.num_inputs() - 1] = &output;
+    for (int i = 0; i < c.num_inputs(); ++i) {
       if (c.Input(i).IsCompatibleWith(*wanted[i])) continue;
       return InvalidArgument(c.InputText(i), " has shape ", c.Input(i),
                              ", not ", *wanted[i]);
@@ -227,9 +238,11 @@ Status ConvPrepare(PrepareContext& p) {
                                              p.Attr<Shape>("filter")));
   const detail::ConvKind kind = KindOf(p.Attr<std::string>("kind"));
   const bool forward = kind == detail::ConvKind::kForward;
+  const bool residual = p.Attr<bool>("residual");
   return detail::PrepareConv<float>(
       p, kind, dims,
-      {.bias = forward ? p.num_inputs() > 2 : p.num_outputs() > 1,
+      {.bias = forward ? p.num_inputs() - residual > 2 : p.num_outputs() > 1,
+       .residual = residual,
        .relu = p.Attr<bool>("relu")},
       {.image_blocked = p.Attr<bool>("image_blocked"),
        .output_blocked = true,
@@ -248,7 +261,10 @@ LOCKSTEP_OP("_BlockedConv2D")
     .Attr("filter: shape")
     .Attr("image_blocked: bool")
     .Attr("winograd: bool = false")
-    .Attr("relu: bool = false") LS_CONV_WINDOW_ATTRS.Shape(ConvShape)
+    .Attr("residual: bool = false")
+    .Attr("relu: bool = false")
+    .InPlace(0, 3)  // the residual behind a bias
+    LS_CONV_WINDOW_ATTRS.Shape(ConvShape)
     .Kernel(kCpu, {ConvRun, ConvPrepare});
 
 double ConvWork(const Node& n, double unknown) {

@@ -39,8 +39,8 @@ constexpr int64_t kWinogradChannels = 32, kWinogradPixels = 36;
 
 struct Conv {
   detail::ConvKind kind;
-  Output a, b;  // operands in _BlockedConv2D's order
-  Output bias;  // perhaps
+  Output a, b;            // operands in _BlockedConv2D's order
+  Output bias, residual;  // perhaps
   bool relu = false;
   Shape image, filter;
   detail::ConvDims dims;
@@ -68,7 +68,9 @@ Result<Conv> ConvOf(const Node& n) {
             .image = n.input(0).shape(),
             .filter = n.input(1).shape()};
     if (n.op() == "_FusedConv2D") {
-      if (n.num_inputs() > 2) conv.bias = n.input(2);
+      const int residual = n.Attr<bool>("residual") ? 1 : 0;
+      if (n.num_inputs() - residual > 2) conv.bias = n.input(2);
+      if (residual != 0) conv.residual = n.input(n.num_inputs() - 1);
       conv.relu = n.Attr<bool>("relu");
     }
   }
@@ -100,6 +102,9 @@ bool Pays(RewriteContext& c, const Conv& conv) {
   if (work < kMinWork) return false;
   if (WinogradPays(c, d)) return true;
   if (conv.kind != detail::ConvKind::kForward) return IsBlocked(conv.b);
+  if (conv.residual.defined()) {
+    return IsBlocked(conv.residual) && IsBlocked(conv.a);
+  }
   const Output made = c.node()->output(0);
   return IsBlocked(conv.a) ? detail::AllReadBlocks(c, made)
                            : detail::StaysBlocked(c, made);
@@ -133,6 +138,10 @@ Result<bool> BlockConv(RewriteContext& c) {
     LS_ASSIGN_OR_RETURN(operands[1], ToBlocked(c, conv.b));
   }
   if (conv.bias.defined()) operands.push_back(conv.bias);
+  if (conv.residual.defined()) {
+    LS_ASSIGN_OR_RETURN(const Output residual, ToBlocked(c, conv.residual));
+    operands.push_back(residual);
+  }
   AttrMap attrs = {
       {"N", static_cast<int64_t>(operands.size())},
       {"kind",
@@ -143,6 +152,7 @@ Result<bool> BlockConv(RewriteContext& c) {
       {"filter", conv.filter},
       {"image_blocked", image_blocked},
       {"winograd", WinogradPays(c, conv.dims)},
+      {"residual", conv.residual.defined()},
       {"relu", conv.relu}};
   for (const char* name : kConvWindowAttrs) {
     attrs[name] = n->attrs().find(name)->second;

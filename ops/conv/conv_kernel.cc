@@ -126,8 +126,9 @@ Status BuildForward(ConvState& s) {
   LS_ASSIGN_OR_RETURN(
       const auto pd,
       BestOf(s, [&](const Layouts& l, const DnnlConvGeometry& g) {
-        return MakeConvForward(l.x, l.f, s.epilogue.bias ? &bias : nullptr, l.y,
-                               g, {.relu = s.epilogue.relu});
+        return MakeConvForward(
+            l.x, l.f, s.epilogue.bias ? &bias : nullptr, l.y, g,
+            {.sum = s.epilogue.residual, .relu = s.epilogue.relu});
       }));
   DnnlProgram& p = s.program;
   const auto x = p.Operand(ImageDesc(s, false)), f = p.Operand(FilterDesc(s));
@@ -135,10 +136,16 @@ Status BuildForward(ConvState& s) {
   LS_ASSIGN_OR_RETURN(const auto src, p.Reordered(x, pd.src_desc()));
   LS_ASSIGN_OR_RETURN(const auto weights, p.Reordered(f, pd.weights_desc()));
   const auto dst = p.OutputFor(y, pd.dst_desc());
+  const auto b = s.epilogue.bias ? p.Operand(bias) : 0;
+  if (s.epilogue.residual) {
+    const auto residual = p.Operand(ImageDesc(s, true));
+    s.adds_to_output = dst == y;
+    if (dst != y) LS_RETURN_IF_ERROR(p.Reorder(residual, dst));
+  }
   if (s.epilogue.bias) {
     LS_RETURN_IF_ERROR(p.Add(pd, {{DNNL_ARG_SRC, src},
                                   {DNNL_ARG_WEIGHTS, weights},
-                                  {DNNL_ARG_BIAS, p.Operand(bias)},
+                                  {DNNL_ARG_BIAS, b},
                                   {DNNL_ARG_DST, dst}}));
   } else {
     LS_RETURN_IF_ERROR(p.Add(pd, {{DNNL_ARG_SRC, src},
@@ -237,7 +244,22 @@ void ConvertAll(const From* from, To* to, int64_t n) {
   });
 }
 
-// A sum over nothing is zero; a forward one's bias and relu still apply.
+// Of a forward convolution; null when it has none.
+const float* ResidualOf(const ConvState& s, KernelContext& k) {
+  return s.epilogue.residual ? k.in<float>(s.epilogue.bias ? 3 : 2) : nullptr;
+}
+
+// Puts it where the result is added to it, if it is not there already.
+void PlaceResidual(const float* residual, KernelContext& k) {
+  float* y = k.out<float>(0);
+  if (residual == y) return;
+  ParallelFor(k.output(0).NumElements(), kCheapGrain,
+              [&](int64_t begin, int64_t end) {
+                std::copy(residual + begin, residual + end, y + begin);
+              });
+}
+
+// A sum over nothing is zero; what follows a forward one still applies.
 template <class T>
 void FillWithoutProduct(const ConvState& s, KernelContext& k) {
   if (s.epilogue.wide && !std::is_same_v<T, float>) {
@@ -251,10 +273,12 @@ void FillWithoutProduct(const ConvState& s, KernelContext& k) {
   }
   T* y = k.out<T>(0);
   const int64_t n = k.output(0).NumElements();
+  const float* residual = ResidualOf(s, k);
   const int64_t plane = s.dims.nchw ? s.dims.out_positions() : 1;
   for (int64_t i = 0; i < n; ++i) {
     const int64_t c = i / plane % s.dims.out_channels;
-    const T v = s.epilogue.bias ? k.in<T>(2)[c] : T(0);
+    T v = s.epilogue.bias ? k.in<T>(2)[c] : T(0);
+    if (residual != nullptr) v = T(float(v) + residual[i]);
     y[i] = s.epilogue.relu && v < T(0) ? T(0) : v;
   }
 }
@@ -339,8 +363,12 @@ Status RunConv(KernelContext& k, int a, int b) {
     if constexpr (kIsFloat16<T>) {
       if (s.type == DnnlType::f32) return RunWidened<T>(s, k, a, b);
     }
-    return s.program.Run(
-        k.scratch(), {k.in<T>(a), k.in<T>(b), k.out<void>(0), BiasOf(s, k)});
+    const void* bias = BiasOf(s, k);
+    const float* residual = ResidualOf(s, k);
+    if (s.adds_to_output) PlaceResidual(residual, k);
+    return s.program.Run(k.scratch(),
+                         {k.in<T>(a), k.in<T>(b), k.out<void>(0),
+                          bias != nullptr ? bias : residual, residual});
   } else {
     RunDirect(s, k.in<T>(a), k.in<T>(b), k.out<T>(0));
     return Ok();

@@ -24,6 +24,8 @@ namespace lockstep::detail {
 // filter may have that by the bias with it, of float.
 struct ConvEpilogue {
   bool bias = false;  // input 2, of the result's type; its gradient: output 1
+  // The input behind it is added, of the result's type and shape; float.
+  bool residual = false;
   bool relu = false;
   bool wide = false;  // of BFloat16: the result is float
 };
@@ -42,6 +44,7 @@ struct ConvState {
   ConvLayout layout;
   DnnlType type = DnnlType::f32;  // of the program's operands
   DnnlProgram program;
+  bool adds_to_output = false;  // the residual has to be in the result's place
   // 16-bit floats in a program of floats: where the widened operands (the bias
   // last) are in scratch, and their sizes.
   std::array<size_t, 4> wide_offset{};

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// _FusedConv2D: Conv2D, perhaps plus a bias, then perhaps Relu, in one
-// primitive.
-//   input, filter: as Conv2D's   bias: [K]   output: as Conv2D's
-// Float; or BFloat16, where the output may be float.
-// Brought in by rules for BiasAdd(Conv2D) and Relu of it, and for Cast(Conv2D)
-// from BFloat16 to float, when nothing else reads what is in between.
+// _FusedConv2D: Conv2D, perhaps plus a bias, perhaps plus a residual, then
+// perhaps Relu, in one primitive.
+//   input, filter: as Conv2D's   bias: [K]   residual, output: as Conv2D's
+// Float; or BFloat16, where the output may be float, without a residual.
+// Brought in by rules for BiasAdd(Conv2D), the sum with another image and Relu
+// of it, and for Cast(Conv2D) from BFloat16 to float, when nothing else reads
+// what is in between; fold_batch_norm.cc has another.
 
 #include "ops/conv/conv_attrs.h"
 #include "ops/conv/conv_flops.h"
@@ -20,7 +21,13 @@ Status FusedConvShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(const Shape filter, c.WithRank(1, 4));
   LS_ASSIGN_OR_RETURN(const auto dims,
                       detail::ConvDims::From(c.attrs(), input, filter));
-  return c.SetOutput(0, dims.OutputShape());
+  const Shape output = dims.OutputShape();
+  if (c.Attr<bool>("residual") &&
+      !c.Input(c.num_inputs() - 1).IsCompatibleWith(output)) {
+    return InvalidArgument("the residual has shape ",
+                           c.Input(c.num_inputs() - 1), ", not ", output);
+  }
+  return c.SetOutput(0, output);
 }
 
 template <class T>
@@ -28,9 +35,11 @@ Status FusedConvPrepare(PrepareContext& p) {
   LS_ASSIGN_OR_RETURN(
       const auto dims,
       detail::ConvDims::From(p.attrs(), p.input_shape(0), p.input_shape(1)));
+  const bool residual = p.Attr<bool>("residual");
   return detail::PrepareConv<T>(
       p, detail::ConvKind::kForward, dims,
-      {.bias = p.num_inputs() > 2,
+      {.bias = p.num_inputs() - residual > 2,
+       .residual = residual,
        .relu = p.Attr<bool>("relu"),
        .wide = p.output_dtype(0) != p.input_dtype(0)});
 }
@@ -49,10 +58,12 @@ OpBuilder FusedConvOp() {
   OpBuilder b("_FusedConv2D");
   b.Input("input: T")
       .Input("filter: T")
-      .Input("bias: num_args * Tout")
+      .Input("bias_residual: num_args * Tout")
       .Output("output: Tout") LS_CONV_ATTRS.Attr("num_args: int >= 0")
       .Attr("Tout: {float, bfloat16} = DT_FLOAT")
+      .Attr("residual: bool = false")
       .Attr("relu: bool = false")
+      .InPlace(0, 3)  // behind a bias, which may be as large
       .Shape(FusedConvShape);
   AddKernel<float, float>(b);
   AddKernel<BFloat16, BFloat16>(b);
@@ -72,9 +83,30 @@ Result<bool> FuseBias(RewriteContext& c) {
     return false;
   }
   return detail::JoinEpilogue(
-      c, kOps, *conv, {conv->input(0), conv->input(1), bias->input(1)}, false);
+      c, kOps, *conv, {conv->input(0), conv->input(1), bias->input(1)}, {});
 }
 LOCKSTEP_REWRITE("BiasAdd", FuseBias);
+
+Result<bool> FuseResidual(RewriteContext& c, Output product, Output residual) {
+  const Node* conv = detail::ProducerToJoin(c, product, kOps);
+  if (!conv || product.dtype() != kFloat || conv->output_type(0) != kFloat ||
+      conv->input(0).dtype() != kFloat || product == residual ||
+      !product.shape().IsFullyKnown() || product.shape() != residual.shape() ||
+      GetOr(conv->attrs(), "residual", false)) {
+    return false;
+  }
+  std::vector<Output> inputs(conv->inputs().begin(), conv->inputs().end());
+  inputs.push_back(residual);
+  return detail::JoinEpilogue(c, kOps, *conv, std::move(inputs),
+                              {{"residual", true}});
+}
+Result<bool> FuseAdd(RewriteContext& c) {
+  const Output a = c.node()->input(0), b = c.node()->input(1);
+  LS_ASSIGN_OR_RETURN(const bool fused, FuseResidual(c, a, b));
+  return fused ? Result<bool>(true) : FuseResidual(c, b, a);
+}
+LOCKSTEP_REWRITE("Add", FuseAdd);
+LOCKSTEP_REWRITE("AddV2", FuseAdd);
 
 Result<bool> FuseRelu(RewriteContext& c) {
   return detail::FuseReluInto(c, kOps);

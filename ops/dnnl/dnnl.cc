@@ -70,20 +70,23 @@ DnnlProgram::Slot DnnlProgram::Temporary(const dnnl::memory::desc& desc) {
   return slot;
 }
 
-Result<DnnlProgram::Slot> DnnlProgram::Reordered(
-    Slot from, const dnnl::memory::desc& wanted) {
-  Slot to = from;
-  LS_RETURN_IF_ERROR(DnnlGuard("reorder", [&] {
-    const dnnl::memory::desc have = memory(from).get_desc();
-    if (have == wanted) return Ok();
-    to = Temporary(wanted);
+Status DnnlProgram::Reorder(Slot from, Slot to) {
+  return DnnlGuard("reorder", [&] {
     const auto& engine = DnnlEngine();
     dnnl::primitive_attr attr;
     attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     return Add(
-        dnnl::reorder::primitive_desc(engine, have, engine, wanted, attr),
+        dnnl::reorder::primitive_desc(engine, memory(from).get_desc(), engine,
+                                      memory(to).get_desc(), attr),
         {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
-  }));
+  });
+}
+
+Result<DnnlProgram::Slot> DnnlProgram::Reordered(
+    Slot from, const dnnl::memory::desc& wanted) {
+  if (memory(from).get_desc() == wanted) return from;
+  const Slot to = Temporary(wanted);
+  LS_RETURN_IF_ERROR(Reorder(from, to));
   return to;
 }
 
@@ -97,16 +100,7 @@ DnnlProgram::Slot DnnlProgram::OutputFor(Slot to,
 
 Status DnnlProgram::FinishOutputs() {
   for (const auto& [made, to] : pending_outputs_) {
-    LS_RETURN_IF_ERROR(
-        DnnlGuard("reorder of a result", [&, made = made, to = to] {
-          const auto& engine = DnnlEngine();
-          dnnl::primitive_attr attr;
-          attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-          return Add(dnnl::reorder::primitive_desc(
-                         engine, memory(made).get_desc(), engine,
-                         memory(to).get_desc(), attr),
-                     {{DNNL_ARG_FROM, made}, {DNNL_ARG_TO, to}});
-        }));
+    LS_RETURN_IF_ERROR(Reorder(made, to));
   }
   pending_outputs_.clear();
   return Ok();

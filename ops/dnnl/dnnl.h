@@ -66,6 +66,8 @@ class DnnlProgram {
   // `from` itself when it is laid out as `wanted`, else a temporary that a
   // reorder, added now, fills.
   Result<Slot> Reordered(Slot from, const dnnl::memory::desc& wanted);
+  // Copies `from` to `to`, laid out as that.
+  Status Reorder(Slot from, Slot to);
   // Where a primitive that makes `made` writes what is meant for `to`: `to`
   // itself or a temporary; FinishOutputs adds the reorders.
   Slot OutputFor(Slot to, const dnnl::memory::desc& made);

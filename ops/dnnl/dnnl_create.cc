@@ -18,15 +18,16 @@ dnnl::primitive_attr MakeAttr(const DnnlPostOps& post) {
   if (GetFloatProducts() == FloatProducts::kBfloat16) {
     attr.set_fpmath_mode(dnnl::fpmath_mode::bf16);
   }
+  dnnl::post_ops ops;
+  if (post.sum) ops.append_sum(1.0f);
   if (post.relu) {
-    dnnl::post_ops ops;
 #if DNNL_VERSION_MAJOR >= 3
     ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
 #else
     ops.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
 #endif
-    attr.set_post_ops(ops);
   }
+  if (ops.len() > 0) attr.set_post_ops(ops);
   return attr;
 }
 

@@ -11,6 +11,7 @@ namespace lockstep::detail {
 
 // What is done to a result before it is written.
 struct DnnlPostOps {
+  bool sum = false;  // first: added to what is where it is written
   bool relu = false;
 };
 

@@ -16,12 +16,12 @@ Node* ProducerToJoin(RewriteContext& c, Output result, const EpilogueOps& ops) {
 
 Result<bool> JoinEpilogue(RewriteContext& c, const EpilogueOps& ops,
                           const Node& producer, std::vector<Output> inputs,
-                          bool relu) {
+                          AttrMap changed) {
   Node* n = c.node();
-  AttrMap attrs = ops.attrs(producer);
+  AttrMap attrs = std::move(changed);
+  attrs.merge(ops.attrs(producer));
   attrs["num_args"] = static_cast<int64_t>(inputs.size()) - 2;
   attrs["Tout"] = n->output_type(0);
-  attrs["relu"] = relu;
   LS_ASSIGN_OR_RETURN(Node * fused, c.Add(n->name() + "/fused", ops.fused,
                                           std::move(inputs), std::move(attrs)));
   c.Replace(n->output(0), fused->output(0));
@@ -31,7 +31,7 @@ Result<bool> JoinEpilogue(RewriteContext& c, const EpilogueOps& ops,
 Result<bool> FuseReluInto(RewriteContext& c, const EpilogueOps& ops) {
   const Node* made = ProducerToJoin(c, c.node()->input(0), ops);
   if (!made || made->op() != ops.fused) return false;
-  return JoinEpilogue(c, ops, *made, made->inputs(), true);
+  return JoinEpilogue(c, ops, *made, made->inputs(), {{"relu", true}});
 }
 
 // A result of BFloat16 that is read as float is never rounded.
@@ -41,7 +41,7 @@ Result<bool> FuseCastInto(RewriteContext& c, const EpilogueOps& ops) {
   if (!made || made->num_inputs() != 2 || made->output_type(0) != kBfloat16) {
     return false;
   }
-  return JoinEpilogue(c, ops, *made, made->inputs(), false);
+  return JoinEpilogue(c, ops, *made, made->inputs(), {});
 }
 
 }  // namespace lockstep::detail

@@ -17,7 +17,7 @@
 namespace lockstep::detail {
 
 // Both take two operands and give one output, of type T and, fused, of Tout;
-// the fused one takes num_args biases behind them and has `relu`.
+// the fused one takes num_args more behind them and has `relu`.
 struct EpilogueOps {
   const char* plain;
   const char* fused;
@@ -29,10 +29,11 @@ struct EpilogueOps {
 // where it ends in Relu, others read it, or oneDNN has no primitive for it.
 Node* ProducerToJoin(RewriteContext& c, Output result, const EpilogueOps& ops);
 
-// c.node() becomes the fused form of `producer` on these inputs. True.
+// c.node() becomes the fused form of `producer` on these inputs, with these
+// attributes instead of `producer`'s. True.
 Result<bool> JoinEpilogue(RewriteContext& c, const EpilogueOps& ops,
                           const Node& producer, std::vector<Output> inputs,
-                          bool relu);
+                          AttrMap changed);
 
 // Rules at Relu and at Cast.
 Result<bool> FuseReluInto(RewriteContext& c, const EpilogueOps& ops);

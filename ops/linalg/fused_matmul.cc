@@ -74,7 +74,7 @@ Result<bool> Fuse(RewriteContext& c, Output product, Output bias) {
     return false;
   }
   return detail::JoinEpilogue(c, kOps, *mm, {mm->input(0), mm->input(1), bias},
-                              false);
+                              {});
 }
 
 Result<bool> FuseBiasAdd(RewriteContext& c) {
