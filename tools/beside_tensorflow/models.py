@@ -117,6 +117,29 @@ def resnet():
     return [x, y], loss, v1.train.MomentumOptimizer(0.1, 0.9).minimize(loss)
 
 
+def frozen_resnet():
+    random = np.random.RandomState(1)
+
+    def numbers(low, high, *shape):
+        return tf.constant(random.uniform(low, high, shape), tf.float32)
+
+    def layer(x, size, a, b, stride=1):
+        y = tf.nn.conv2d(x, numbers(-0.1, 0.1, size, size, a, b), stride, "SAME")
+        return v1.nn.fused_batch_norm(
+            y, numbers(0.5, 1.5, b), numbers(-1, 1, b), numbers(-1, 1, b),
+            numbers(0.5, 1.5, b), is_training=False)[0]
+
+    x = images(32, 32, 32, 3)
+    h = tf.nn.relu(layer(x, 3, 3, 32))
+    for a, b, stride in [(32, 32, 1), (32, 64, 2), (64, 128, 2)]:
+        r = layer(tf.nn.relu(layer(h, 3, a, b, stride)), 3, b, b)
+        if a != b:
+            h = layer(h, 1, a, b, stride)
+        h = tf.nn.relu(h + r)
+    mean = tf.reduce_mean(h)
+    return [x], mean, mean.op
+
+
 def mobilenet():
     x, y = images(32, 32, 32, 3), labels(32)
     h = tf.nn.relu6(batch_norm(conv(x, "c", 3, 3, 32, bias=False), "n", 32))
@@ -237,4 +260,4 @@ def builders(run):
 
     return {m.__name__: lambda m=m: build(m) for m in (
         logistic, mlp_batch_norm_dropout, autoencoder, lenet, vgg, resnet,
-        mobilenet, generator, conv1d, lstm, gru_in_a_loop, transformer, word2vec)}
+        frozen_resnet, mobilenet, generator, conv1d, lstm, gru_in_a_loop, transformer, word2vec)}
