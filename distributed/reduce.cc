@@ -30,6 +30,16 @@ void AddFloats(const float* a, const float* b, float* out, int64_t n) {
 }
 
 LS_SIMD_CLONES
+void AddBothFloats(float* x, float* y, int64_t n) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    const float sum = x[i] + y[i];
+    x[i] = sum;
+    y[i] = sum;
+  }
+}
+
+LS_SIMD_CLONES
 void AddScaledFloats(const float* a, float fa, const float* b, float fb,
                      float* out, int64_t n) {
 #pragma GCC ivdep
@@ -188,13 +198,20 @@ void Scale(const void* in, double factor, void* out, int64_t count) {
   }
 }
 
+void AddBoth(void* x, void* y, int64_t count) {
+  AddBothFloats(static_cast<float*>(x), static_cast<float*>(y), count);
+}
+
 template <class T>
 const ReduceKernels* KernelsFor() {
   if constexpr (std::is_integral_v<T>) {
-    static constexpr ReduceKernels kernels{Combine<T>, nullptr};
+    static constexpr ReduceKernels kernels{Combine<T>, nullptr, nullptr};
+    return &kernels;
+  } else if constexpr (std::is_same_v<T, float>) {
+    static constexpr ReduceKernels kernels{Combine<T>, Scale<T>, AddBoth};
     return &kernels;
   } else {
-    static constexpr ReduceKernels kernels{Combine<T>, Scale<T>};
+    static constexpr ReduceKernels kernels{Combine<T>, Scale<T>, nullptr};
     return &kernels;
   }
 }

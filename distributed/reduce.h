@@ -51,6 +51,9 @@ struct ReduceKernels {
   // out[i] = factor * in[i]; zeros for factor 0, whatever `in` holds. Null for
   // integers.
   void (*scale)(const void* in, double factor, void* out, int64_t count);
+  // x[i] = y[i] = x[i] + y[i] in one pass, with combine's bits. Null where it
+  // would be no faster than combine and a copy.
+  void (*add_both)(void* x, void* y, int64_t count);
 };
 // Bytes of the widest element that can be reduced.
 inline constexpr size_t kMaxReducedBytes = 8;

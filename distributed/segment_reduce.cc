@@ -224,12 +224,15 @@ Status SegmentCommunicator::CombineInPlace(const Reduction& reduction,
   const ReduceKernels& kernels = reduction.kernels();
   const auto ranks = static_cast<size_t>(size());
   const size_t states = reduction.num_states();
+  const bool plain_sum =
+      ranks == 2 && factors.empty() && reduction.op() == ReduceOp::kSum &&
+      reduction.update == nullptr && kernels.add_both != nullptr;
   std::array<const void*, kMaxRanksInPlace> sources;
   alignas(64) std::byte block[kBlock * kMaxReducedBytes];
   std::byte* slice = reduction.slice;
   if (slice != nullptr) {
-    slice = At(slice, begin - reduction.SliceFor(rank(), size()).begin,
-               element);
+    slice =
+        At(slice, begin - reduction.SliceFor(rank(), size()).begin, element);
   }
   Status first;
   ForEachPart(reduction.pieces, begin, end, kBlock, [&](const Part& part) {
@@ -244,8 +247,15 @@ Status SegmentCommunicator::CombineInPlace(const Reduction& reduction,
                           : reduction.update != nullptr ? block
                                                         : output(rank());
     if (reduction.combines()) {
+      bool from_outputs = reduction.gives();
       for (int r = 0; r < size(); ++r) {
         sources[static_cast<size_t>(r)] = ArrayAt(r, Table(r)[number], offset);
+        from_outputs =
+            from_outputs && sources[static_cast<size_t>(r)] == output(r);
+      }
+      if (plain_sum && from_outputs) {
+        kernels.add_both(output(0), output(1), part.count);
+        return;
       }
       kernels.combine(reduction.op(), {sources.data(), ranks}, factors,
                       combined, part.count);

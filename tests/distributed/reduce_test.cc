@@ -89,6 +89,22 @@ TEST(ReduceTest, FactorsAreAppliedAsByScale) {
   }
 }
 
+TEST(ReduceTest, TwoArraysBecomeTheirSum) {
+  constexpr size_t kCount = 1003;
+  std::vector<float> x(kCount), y(kCount), want(kCount);
+  for (size_t i = 0; i < kCount; ++i) {
+    x[i] = 0.1f * static_cast<float>(i);
+    y[i] = 1.0f / static_cast<float>(i + 1);
+  }
+  const std::vector<const void*> sources = {x.data(), y.data()};
+  const ReduceKernels& kernels = *FindReduceKernels(kFloat);
+  kernels.combine(ReduceOp::kSum, sources, {}, want.data(), kCount);
+  kernels.add_both(x.data(), y.data(), kCount);
+  EXPECT_EQ(x, want);
+  EXPECT_EQ(y, want);
+  EXPECT_EQ(FindReduceKernels(kHalf)->add_both, nullptr);
+}
+
 TEST(ReduceTest, NoKernelsForWhatHasNoSum) {
   EXPECT_EQ(FindReduceKernels(kString), nullptr);
   EXPECT_EQ(FindReduceKernels(kBool), nullptr);
