@@ -4,7 +4,7 @@
 // threads do not matter, not even when they change between the two.
 //
 // LOCKSTEP_EXACT_TRIALS: kills a kind of run; LOCKSTEP_EXACT_STEPS: steps of
-// the matrices, which are whole when they are set.
+// the matrices, which are whole when they are set, and print what has passed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -177,58 +177,66 @@ TEST(MnistExact, KilledAndResumedOnOtherRanksInReproducibleMode) {
   }
 }
 
+// One model each, as a matrix may take an hour.
+class MnistExactMatrix : public testing::TestWithParam<const char*> {
+ protected:
+  // Those of the matrix that is asked for, or these.
+  std::vector<Launch> LaunchesOr(std::vector<Launch> few) const {
+    return asked_ > 0 ? Matrix() : std::move(few);
+  }
+  // 52 is not a multiple of 8, and the last batch of an epoch has 23.
+  Args TrainingFor(int steps) const {
+    return {"--data",  "digits",   "--batch",
+            "52",      "--steps",  std::to_string(asked_ > 0 ? asked_ : steps),
+            "--model", GetParam(), "--reproducible",
+            "8",       "--epochs", "1000"};
+  }
+
+ private:
+  const int asked_ = FromEnvironment("LOCKSTEP_EXACT_STEPS", 0);
+};
+
 // Each begins as one of the matrix, is killed and goes on as another one.
-TEST(MnistExact, KilledAndResumedOnOtherRanksThreadsAndBuckets) {
-  const int steps = FromEnvironment("LOCKSTEP_EXACT_STEPS", 0);
-  std::vector<Launch> launches = {{.ranks = 2, .bucket_bytes = 1000},
-                                  {.ranks = 4, .bucket_bytes = 100'000},
-                                  {.ranks = 1, .threads = 2}};
-  if (steps > 0) launches = Matrix();
+TEST_P(MnistExactMatrix, KilledAndResumedOnOtherRanksThreadsAndBuckets) {
+  const std::vector<Launch> launches =
+      LaunchesOr({{.ranks = 2, .bucket_bytes = 1000},
+                  {.ranks = 4, .bucket_bytes = 100'000},
+                  {.ranks = 1, .threads = 2}});
+  const Args args = Plus(TrainingFor(24), {"--save-every", "5"});
   std::mt19937 random(4);
   int killed = 0;
-  for (const char* model : {"mlp", "cnn"}) {
-    const Args args = {"--data",         "digits",
-                       "--batch",        "52",
-                       "--steps",        StrCat(steps > 0 ? steps : 24),
-                       "--save-every",   "5",
-                       "--epochs",       "1000",
-                       "--model",        model,
-                       "--reproducible", "8"};
-    int64_t micros = 0;
-    const State want = RunWhole(args, {}, &micros);
-    for (const Launch& first : launches) {
-      const Launch& second = launches[random() % launches.size()];
-      SCOPED_TRACE(
-          StrCat(model, ": ", first.ToString(), ", then ", second.ToString()));
-      ExpectSameState(
-          RunKilled(args, {first, second}, micros, &random, &killed), want);
-    }
+  int64_t micros = 0;
+  const State want = RunWhole(args, {}, &micros);
+  for (const Launch& first : launches) {
+    const Launch& second = launches[random() % launches.size()];
+    const std::string kind =
+        StrCat(first.ToString(), ", then ", second.ToString());
+    SCOPED_TRACE(kind);
+    ExpectSameState(RunKilled(args, {first, second}, micros, &random, &killed),
+                    want);
+    if (HasFailure()) return;
+    std::printf("%s\n", kind.c_str());
+    std::fflush(stdout);  // as far as a run came that had no more time
   }
-  std::printf("%zu kinds of runs, %d were killed\n", 2 * launches.size(),
-              killed);
+  std::printf("%zu kinds of runs, %d were killed\n", launches.size(), killed);
 }
 
-// 52 is not a multiple of 8, and the last batch of an epoch has 23.
-TEST(MnistExact, RanksAndThreadsDoNotMatterInReproducibleMode) {
-  const int steps = FromEnvironment("LOCKSTEP_EXACT_STEPS", 0);
-  std::vector<Launch> launches = {
-      {.ranks = 0, .threads = 2}, {.ranks = 2}, {.ranks = 4}};
-  if (steps > 0) launches = Matrix();
-  for (const char* model : {"mlp", "cnn"}) {
-    SCOPED_TRACE(model);
-    const Args args = {
-        "--data",  "digits",   "--batch",
-        "52",      "--steps",  std::to_string(steps > 0 ? steps : 30),
-        "--model", model,      "--reproducible",
-        "8",       "--epochs", "1000"};
-    int64_t micros = 0;
-    const State want = RunWhole(args, {}, &micros);
-    for (const Launch& launch : launches) {
-      SCOPED_TRACE(launch.ToString());
-      ExpectSameState(RunWhole(args, launch, &micros), want);
-    }
+TEST_P(MnistExactMatrix, RanksAndThreadsDoNotMatter) {
+  const Args args = TrainingFor(30);
+  int64_t micros = 0;
+  const State want = RunWhole(args, {}, &micros);
+  for (const Launch& launch :
+       LaunchesOr({{.ranks = 0, .threads = 2}, {.ranks = 2}, {.ranks = 4}})) {
+    SCOPED_TRACE(launch.ToString());
+    ExpectSameState(RunWhole(args, launch, &micros), want);
+    if (HasFailure()) return;
+    std::printf("%s\n", launch.ToString().c_str());
+    std::fflush(stdout);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(, MnistExactMatrix, testing::Values("mlp", "cnn"),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace lockstep
