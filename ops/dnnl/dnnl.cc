@@ -107,7 +107,7 @@ Status DnnlProgram::FinishOutputs() {
 }
 
 Status DnnlProgram::Add(const dnnl::primitive_desc_base& pd,
-                        std::initializer_list<std::pair<int, Slot>> args) {
+                        const std::vector<std::pair<int, Slot>>& args) {
   return DnnlGuard("primitive", [&] {
     Step step{dnnl::primitive(pd.get()), {}};
     for (const auto& [arg, slot] : args) {

@@ -74,7 +74,7 @@ class DnnlProgram {
   Status FinishOutputs();
   // A primitive with its arguments, scratchpad added.
   Status Add(const dnnl::primitive_desc_base& pd,
-             std::initializer_list<std::pair<int, Slot>> args);
+             const std::vector<std::pair<int, Slot>>& args);
 
   size_t scratch_bytes() const { return scratch_bytes_; }
   // Operands in the order of the calls of Operand; those that primitives

@@ -20,6 +20,9 @@ dnnl::primitive_attr MakeAttr(const DnnlPostOps& post) {
   }
   dnnl::post_ops ops;
   if (post.sum) ops.append_sum(1.0f);
+  if (post.added != nullptr) {
+    ops.append_binary(dnnl::algorithm::binary_add, *post.added);
+  }
   if (post.relu) {
 #if DNNL_VERSION_MAJOR >= 3
     ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
@@ -100,22 +103,20 @@ Result<dnnl::matmul::primitive_desc> MakeMatMul(const memory::desc& src,
 Result<DnnlProgram> MatMulProgram(const memory::desc& src,
                                   const memory::desc& weights,
                                   const memory::desc& dst,
-                                  const memory::desc* bias, bool relu) {
-  LS_ASSIGN_OR_RETURN(const auto pd,
-                      MakeMatMul(src, weights, bias, dst, {.relu = relu}));
+                                  const memory::desc* bias,
+                                  const DnnlPostOps& post) {
+  LS_ASSIGN_OR_RETURN(const auto pd, MakeMatMul(src, weights, bias, dst, post));
   DnnlProgram program;
-  const auto a = program.Operand(src), b = program.Operand(weights),
-             c = program.Operand(dst);
-  if (bias == nullptr) {
-    LS_RETURN_IF_ERROR(program.Add(
-        pd, {{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, c}}));
-  } else {
-    LS_RETURN_IF_ERROR(
-        program.Add(pd, {{DNNL_ARG_SRC, a},
-                         {DNNL_ARG_WEIGHTS, b},
-                         {DNNL_ARG_DST, c},
-                         {DNNL_ARG_BIAS, program.Operand(*bias)}}));
+  std::vector<std::pair<int, DnnlProgram::Slot>> args = {
+      {DNNL_ARG_SRC, program.Operand(src)},
+      {DNNL_ARG_WEIGHTS, program.Operand(weights)},
+      {DNNL_ARG_DST, program.Operand(dst)}};
+  if (bias != nullptr) args.emplace_back(DNNL_ARG_BIAS, program.Operand(*bias));
+  if (post.added != nullptr) {
+    args.emplace_back(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1,
+                      program.Operand(*post.added));
   }
+  LS_RETURN_IF_ERROR(program.Add(pd, args));
   return program;
 }
 

@@ -12,6 +12,8 @@ namespace lockstep::detail {
 // What is done to a result before it is written.
 struct DnnlPostOps {
   bool sum = false;  // first: added to what is where it is written
+  // Or to an array of the result's shape; null: none.
+  const dnnl::memory::desc* added = nullptr;
   bool relu = false;
 };
 
@@ -21,13 +23,14 @@ Result<dnnl::matmul::primitive_desc> MakeMatMul(
     const dnnl::memory::desc* bias, const dnnl::memory::desc& dst,
     const DnnlPostOps& post);
 
-// A matrix product with operands 0 and 1 (src, weights), 2 (dst) and, with
-// `bias`, 3; rows of dst are computed one sum after the other, whatever the
-// other rows and columns are.
+// A matrix product with operands 0 and 1 (src, weights), 2 (dst) and, where
+// they are, `bias` and `post.added`; rows of dst are computed one sum after the
+// other, whatever the other rows and columns are.
 Result<DnnlProgram> MatMulProgram(const dnnl::memory::desc& src,
                                   const dnnl::memory::desc& weights,
                                   const dnnl::memory::desc& dst,
-                                  const dnnl::memory::desc* bias, bool relu);
+                                  const dnnl::memory::desc* bias,
+                                  const DnnlPostOps& post);
 
 // Sizes along (depth,) height and width. `dilations` are TensorFlow's: 1 is
 // dense.

@@ -94,7 +94,7 @@ Status EinsumProduct::Prepare(const EinsumPlan& plan) {
   return detail::DnnlGuard("einsum's operands", [&]() -> Status {
     LS_ASSIGN_OR_RETURN(program_,
                         detail::MatMulProgram(all[0].Desc(), all[1].Desc(),
-                                              all[2].Desc(), nullptr, false));
+                                              all[2].Desc(), nullptr, {}));
     return Ok();
   });
 }

@@ -63,12 +63,14 @@ Status BuildProgram(MatMulState& s) {
   const DnnlType made = s.epilogue.wide ? DnnlType::f32 : type;
   return DnnlGuard("matmul's operands", [&]() -> Status {
     const auto bias = DnnlStrided({1, d.n}, {d.n, 1}, made);
+    const auto dst = Matrices(d.batch, rank, d.m, d.n, false, made);
     LS_ASSIGN_OR_RETURN(
         s.program,
         MatMulProgram(Matrices(d.batch_a, rank, d.m, d.k, d.transpose_a, type),
                       Matrices(d.batch_b, rank, d.k, d.n, d.transpose_b, type),
-                      Matrices(d.batch, rank, d.m, d.n, false, made),
-                      s.epilogue.bias ? &bias : nullptr, s.epilogue.relu));
+                      dst, s.epilogue.bias ? &bias : nullptr,
+                      {.added = s.epilogue.residual ? &dst : nullptr,
+                       .relu = s.epilogue.relu}));
     return Ok();
   });
 }
@@ -123,6 +125,22 @@ void MultiplyWidened(const MatMulState& s, KernelContext& k) {
   if (!s.epilogue.wide) Convert(c, k.out<BFloat16>(0), d.m * d.n);
 }
 
+// --- Residuals ---------------------------------------------------------------
+
+const float* ResidualOf(const MatMulState& s, KernelContext& k) {
+  return s.epilogue.residual ? k.in<float>(s.epilogue.bias ? 3 : 2) : nullptr;
+}
+// Products by loops of our own are made without it, and Relu comes after it.
+MatMulEpilogue BeforeResidual(MatMulEpilogue epilogue) {
+  epilogue.relu = epilogue.relu && !epilogue.residual;
+  return epilogue;
+}
+void AddResidual(const MatMulState& s, KernelContext& k) {
+  if (!s.epilogue.residual) return;
+  FinishProduct(s.dims, ResidualOf(s, k), nullptr, s.epilogue.relu,
+                k.out<float>(0));
+}
+
 }  // namespace
 
 Result<MatMulDims> MatMulDimsOf(const Shape& a, const Shape& b,
@@ -163,10 +181,11 @@ Status PrepareMatMul(PrepareContext& p, const MatMulDims& dims,
     return Ok();
   }
   constexpr bool kFloats = std::is_same_v<T, float>;
-  if (kFloats && SkippingMatMul::May(dims)) s.skipping.Prepare(dims, epilogue);
+  const MatMulEpilogue first = BeforeResidual(epilogue);
+  if (kFloats && SkippingMatMul::May(dims)) s.skipping.Prepare(dims, first);
   const size_t least = s.skipping.scratch_bytes();
   if (kFloats && SplitMatMul::Pays(dims)) {
-    LS_RETURN_IF_ERROR(s.split.Prepare(dims, epilogue));
+    LS_RETURN_IF_ERROR(s.split.Prepare(dims, first));
     p.RequestScratch(std::max(least, s.split.scratch_bytes()));
     return Ok();
   }
@@ -183,23 +202,27 @@ Status RunMatMul(KernelContext& k) {
     const float* bias = s.epilogue.bias ? k.in<float>(2) : nullptr;
     if (s.skipping.Pays(a, b)) {
       s.skipping.Run(a, b, bias, k.out<float>(0), k.scratch());
+      AddResidual(s, k);
       return Ok();
     }
     if (s.split.prepared()) {
-      return s.split.Run(a, b, bias, k.out<float>(0), k.scratch());
+      LS_RETURN_IF_ERROR(s.split.Run(a, b, bias, k.out<float>(0), k.scratch()));
+      AddResidual(s, k);
+      return Ok();
     }
   }
   if (!s.plain) {
-    return s.program.Run(k.scratch(),
-                         {k.in<T>(0), k.in<T>(1), k.out<void>(0),
-                          s.epilogue.bias ? k.in<void>(2) : nullptr});
+    const void* residual = ResidualOf(s, k);
+    const void* bias = s.epilogue.bias ? k.in<void>(2) : residual;
+    return s.program.Run(
+        k.scratch(), {k.in<T>(0), k.in<T>(1), k.out<void>(0), bias, residual});
   }
   if (Widens<T>(s)) {
     MultiplyWidened(s, k);
     return Ok();
   }
   using A = ArithmeticType<T>;
-  PlainEpilogue<A> epilogue{.relu = s.epilogue.relu};
+  PlainEpilogue<A> epilogue{.relu = BeforeResidual(s.epilogue).relu};
   if constexpr (std::is_same_v<A, T>) {
     if (s.epilogue.bias) epilogue.bias = k.in<T>(2);
   }
@@ -209,6 +232,7 @@ Status RunMatMul(KernelContext& k) {
     MultiplyPlain(d, k.in<T>(0) + a, k.in<T>(1) + b, c, k.scratch(), epilogue);
     c += d.m * d.n;
   }
+  AddResidual(s, k);
   return Ok();
 }
 

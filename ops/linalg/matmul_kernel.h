@@ -42,7 +42,7 @@ std::vector<std::array<int64_t, 2>> MatMulOffsets(const MatMulDims& dims);
 template <class T>
 Status PrepareMatMul(PrepareContext& p, const MatMulDims& dims,
                      const MatMulEpilogue& epilogue);
-// output 0 = input 0 * input 1 (+ input 2).
+// output 0 = input 0 * input 1 (+ input 2) (+ input 3).
 template <class T>
 Status RunMatMul(KernelContext& k);
 

@@ -75,7 +75,7 @@ Result<detail::DnnlProgram> RowsProgram(const UpdateState& s, int64_t rows) {
         type);
     const auto c = detail::DnnlStrided({rows, d.n}, {d.n, 1});
     LS_ASSIGN_OR_RETURN(program,
-                        detail::MatMulProgram(a, b, c, nullptr, false));
+                        detail::MatMulProgram(a, b, c, nullptr, {}));
     return Ok();
   }));
   return program;

@@ -69,7 +69,7 @@ Status SplitMatMul::Prepare(const MatMulDims& d,
       LS_ASSIGN_OR_RETURN(
           task.program,
           MatMulProgram(a, DnnlStrided({inner, d.n}, {d.n, 1}),
-                        DnnlStrided({d.m, d.n}, {d.n, 1}), nullptr, false));
+                        DnnlStrided({d.m, d.n}, {d.n, 1}), nullptr, {}));
       return Ok();
     }));
     scratch_bytes_ += AlignedSize(task.program.scratch_bytes());

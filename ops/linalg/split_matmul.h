@@ -21,6 +21,8 @@ namespace lockstep::detail {
 // What follows the product, of float and BFloat16.
 struct MatMulEpilogue {
   bool bias = false;  // input 2: [n], of the result's type
+  bool residual =
+      false;  // the input behind it: [m,n], of one product of floats
   bool relu = false;
   bool wide = false;  // of BFloat16: the result is float
 };

@@ -3,12 +3,15 @@
 #include "ops/linalg/linalg.h"
 #include "ops/math/math.h"
 #include "ops/nn/nn.h"
+#include "runtime/graph/gradients.h"
 #include "tests/testing/graph_run.h"
 
 namespace lockstep::testing {
 namespace {
 
+using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 BuildFn Product(bool ta = false, bool tb = false) {
   return [=](const Scope& s, const std::vector<Output>& in) {
@@ -167,6 +170,111 @@ TEST(FusedMatMulTest, WhatIsFetchedOrReadTwiceStays) {
       Numbers(kFloat, {4}, -1, 1, 3), Numbers(kFloat, {4, 1}, -1, 1, 4)};
   EXPECT_EQ(PlanOf(in, fetched).size(), 2u);
   EXPECT_EQ(PlanOf(in, column).size(), 2u);
+}
+
+// a b, perhaps a bias, plus a residual, perhaps Relu; and the gradients of
+// their squares' sum.
+struct WithResidual {
+  int64_t m, k, n;
+  bool biased = true, relu = true, transposed = false;
+  double zeros = -1;  // of a: what is below
+};
+
+BuildFn Build(const WithResidual& t) {
+  return [t](const Scope& s, const std::vector<Output>& in) {
+    Output y = ops::MatMul(s, in[0], in[1], false, t.transposed);
+    if (t.biased) y = ops::BiasAdd(s, y, in[2]);
+    y = ops::Add(s, in[3], y);
+    if (t.relu) y = ops::Relu(s, y);
+    std::vector<Output> all;
+    s.graph()->UpdateStatus(
+        AddGradients(s, {ops::Square(s, y)}, {in[0], in[1], in[3]}, &all));
+    all.push_back(y);
+    return all;
+  };
+}
+
+std::vector<Tensor> Inputs(const WithResidual& t) {
+  Tensor a = Numbers(kFloat, {t.m, t.k}, -1, 1, 1);
+  for (float& x : a.flat<float>()) x = x < t.zeros ? 0.0f : x;
+  return {a,
+          Numbers(kFloat, t.transposed ? Shape{t.n, t.k} : Shape{t.k, t.n}, -1,
+                  1, 2),
+          Numbers(kFloat, {t.n}, -1, 1, 3),
+          Numbers(kFloat, {t.m, t.n}, -9, 9, 4)};
+}
+
+// By oneDNN, in halves of a long inner dimension, and leaving out zeros.
+TEST(FusedMatMulTest, AResidualJoinsTheProduct) {
+  for (const WithResidual& t :
+       {WithResidual{64, 128, 160}, WithResidual{64, 128, 160, false},
+        WithResidual{64, 128, 160, true, false},
+        WithResidual{64, 128, 160, false, false, true},
+        WithResidual{16, 1024, 128}, WithResidual{16, 1024, 128, false, true},
+        WithResidual{.m = 128, .k = 128, .n = 160, .zeros = 0.8},
+        WithResidual{.m = 128,
+        .k = 128,
+        .n = 160,
+        .biased = false,
+        .relu = false,
+        .zeros = 0.8}}) {
+    SCOPED_TRACE(StrCat(t.m, " ", t.k, " ", t.n, t.biased, t.relu));
+    const auto in = Inputs(t);
+    const auto got = RunGraph(in, Build(t));
+    const auto want = RunGraph(in, Build(t), {.optimize = false});
+    ASSERT_TRUE(got.ok() && want.ok()) << got.status().ToString();
+    for (size_t i = 0; i < got->size(); ++i) {
+      ExpectClose((*got)[i], (*want)[i], 1e-4);
+    }
+    const auto steps = PlanOf(in, Build(t));
+    EXPECT_THAT(steps[0], HasSubstr("_FusedMatMul")) << Join(steps, "\n");
+    EXPECT_THAT(steps, Not(Contains(HasSubstr("Relu("))));
+  }
+}
+
+// 128 products of 1 are 128; with the bias 1 they are 129.
+TEST(FusedMatMulTest, AResidualIsAddedBeforeRelu) {
+  const auto build = [](const Scope& s, const std::vector<Output>& in) {
+    const Output y = ops::BiasAdd(s, ops::MatMul(s, in[0], in[1]), in[2]);
+    return std::vector<Output>{ops::Relu(s, ops::Add(s, y, in[3]))};
+  };
+  const auto ones = [](const Shape& shape) {
+    Tensor t(kFloat, shape);
+    std::ranges::fill(t.flat<float>(), 1.0f);
+    return t;
+  };
+  Tensor residual(kFloat, {64, 160});
+  std::ranges::fill(residual.flat<float>(), -129.5f);
+  residual.flat<float>()[161] = -100;
+  std::vector<double> want(64 * 160, 0);
+  want[161] = 29;
+  ExpectValues(
+      EvaluateOne({ones({64, 128}), ones({128, 160}), ones({160}), residual},
+                  build),
+      {64, 160}, want);
+}
+
+// What is fetched, what broadcasts, and small products, which should not wait
+// for what may run beside them.
+TEST(FusedMatMulTest, ResidualsThatAreAddedByThemselves) {
+  const auto steps = [](const std::vector<Tensor>& in, bool fetched) {
+    return PlanOf(in, [&](const Scope& s, const std::vector<Output>& x) {
+      const Output product = ops::MatMul(s, x[0], x[1]);
+      const Output sum = ops::Add(s, product, x[2]);
+      return fetched ? std::vector<Output>{sum, product}
+                     : std::vector<Output>{sum};
+    });
+  };
+  const Tensor a = Numbers(kFloat, {64, 128}), b = Numbers(kFloat, {128, 160});
+  const Tensor residual = Numbers(kFloat, {64, 160});
+  EXPECT_EQ(steps({a, b, residual}, false).size(), 1u);
+  EXPECT_EQ(steps({a, b, residual}, true).size(), 2u);
+  EXPECT_EQ(steps({a, b, Numbers(kFloat, {64, 1})}, false).size(), 2u);
+  EXPECT_EQ(steps({Numbers(kFloat, {8, 16}), Numbers(kFloat, {16, 8}),
+                   Numbers(kFloat, {8, 8})},
+                  false)
+                .size(),
+            2u);
 }
 
 }  // namespace
