@@ -189,6 +189,18 @@ LS_SIMD_CLONES void Pack(const float* b, int64_t n, int64_t inner,
   }
 }
 
+// to[j] = element at[j] of a and b, one behind the other.
+[[gnu::always_inline]] inline void Shuffle(const Vector& a, const Vector& b,
+                                           const Integers& at, Vector* to) {
+#if defined(__clang__)  // which knows constant places only
+  for (int j = 0; j < kLanes; ++j) {
+    (*to)[j] = at[j] < kLanes ? a[at[j]] : b[at[j] - kLanes];
+  }
+#else
+  *to = __builtin_shuffle(a, b, at);
+#endif
+}
+
 // The last vector of a row, of which only the first `count` elements are the
 // row's: it is read and written with elements of the one before.
 struct LastVector {
@@ -218,7 +230,7 @@ template <int V, bool kWhole>
     }
     if (!kWhole) {
       const Vector there = *reinterpret_cast<const Unaligned*>(end);
-      acc[V - 1] = __builtin_shuffle(there, Vector{}, last.to_front);
+      Shuffle(there, Vector{}, last.to_front, &acc[V - 1]);
     }
   }
   const int32_t *at = e.at[i], *const done = at + e.count[i];
@@ -234,8 +246,9 @@ template <int V, bool kWhole>
     *reinterpret_cast<Unaligned*>(sums + v * kLanes) = acc[v];
   }
   if (!kWhole) {
-    *reinterpret_cast<Unaligned*>(end) =
-        __builtin_shuffle(acc[V - 2], acc[V - 1], last.to_back);
+    Vector both;
+    Shuffle(acc[V - 2], acc[V - 1], last.to_back, &both);
+    *reinterpret_cast<Unaligned*>(end) = both;
   }
 }
 
