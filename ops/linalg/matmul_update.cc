@@ -16,6 +16,7 @@
 #include <memory>
 
 #include "ops/linalg/matmul_kernel.h"
+#include "ops/linalg/row_product.h"
 #include "ops/linalg/skip_zeros.h"
 #include "runtime/core/allocator.h"
 #include "runtime/core/threads.h"
@@ -36,7 +37,7 @@ constexpr int64_t kRowMultiple = 16;         // what oneDNN's kernels like
 constexpr int64_t kPieceRows = 32;
 
 struct Block {
-  detail::DnnlProgram program;
+  std::unique_ptr<RowProduct> product;
   int64_t row = 0, rows = 0;
 };
 
@@ -59,28 +60,6 @@ struct UpdateState {
   }
 };
 
-// The gradient's rows that a block makes.
-Result<detail::DnnlProgram> RowsProgram(const UpdateState& s, int64_t rows) {
-  const detail::MatMulDims& d = s.dims;
-  const detail::DnnlType type = detail::DnnlTypeOf(s.factors);
-  detail::DnnlProgram program;
-  LS_RETURN_IF_ERROR(detail::DnnlGuard("matmul's operands", [&]() -> Status {
-    const auto a = detail::DnnlStrided(
-        {rows, d.k},
-        d.transpose_a ? dnnl::memory::dims{1, d.m} : dnnl::memory::dims{d.k, 1},
-        type);
-    const auto b = detail::DnnlStrided(
-        {d.k, d.n},
-        d.transpose_b ? dnnl::memory::dims{1, d.k} : dnnl::memory::dims{d.n, 1},
-        type);
-    const auto c = detail::DnnlStrided({rows, d.n}, {d.n, 1});
-    LS_ASSIGN_OR_RETURN(program,
-                        detail::MatMulProgram(a, b, c, nullptr, {}));
-    return Ok();
-  }));
-  return program;
-}
-
 Status MakeBlocks(UpdateState& s) {
   const detail::MatMulDims& d = s.dims;
   const int64_t wanted = (d.m * d.n + kBlockElements - 1) / kBlockElements;
@@ -88,15 +67,20 @@ Status MakeBlocks(UpdateState& s) {
   const int64_t count = std::min(
       (wanted + kBlockMultiple - 1) / kBlockMultiple * kBlockMultiple, most);
   s.workers = std::min<int64_t>(Threads(), count);
-  // Parts that run beside each other have a thread each.
-  const ThreadsScope one_thread(1);
+  const ProductDims product{.m = d.m,
+                            .n = d.n,
+                            .k = d.k,
+                            .transpose_a = d.transpose_a,
+                            .transpose_b = d.transpose_b,
+                            .factors = s.factors};
   size_t scratch = 0;
   for (int64_t i = 0; i < count; ++i) {
     Block block{.row = most * i / count * kRowMultiple};
     block.rows =
         std::min(d.m, most * (i + 1) / count * kRowMultiple) - block.row;
-    LS_ASSIGN_OR_RETURN(block.program, RowsProgram(s, block.rows));
-    scratch = std::max(scratch, block.program.scratch_bytes());
+    LS_ASSIGN_OR_RETURN(block.product,
+                        detail::MakeRowProduct(product, block.rows));
+    scratch = std::max(scratch, block.product->scratch_bytes());
     s.gradient_bytes = std::max(
         s.gradient_bytes,
         AlignedSize(static_cast<size_t>(block.rows * d.n) * sizeof(float)));
@@ -136,7 +120,7 @@ Status PrepareUpdate(PrepareContext& p) {
 
 // What a run is made of.
 struct Run {
-  const char* a;
+  const void* a;
   const void* b;  // packed where zeros are left out
   bool skip_zeros;
   KernelContext update;
@@ -150,14 +134,13 @@ detail::LeftFactor LeftFloats(const detail::MatMulDims& d, const void* a) {
 // The blocks of worker `w`, one after the other; `memory` is the worker's.
 Status UpdateBlocks(UpdateState& s, Run run, int64_t w, char* memory) {
   const detail::MatMulDims& d = s.dims;
-  const auto bytes = static_cast<int64_t>(DTypeSize(s.factors));
   const auto blocks = static_cast<int64_t>(s.blocks.size());
   for (int64_t i = blocks * w / s.workers; i < blocks * (w + 1) / s.workers;
        ++i) {
     Block& block = s.blocks[static_cast<size_t>(i)];
-    const int64_t begin = d.transpose_a ? block.row : block.row * d.k;
-    LS_RETURN_IF_ERROR(block.program.Run(
-        memory + s.gradient_bytes, {run.a + begin * bytes, run.b, memory}));
+    LS_RETURN_IF_ERROR(block.product->Run(
+        run.a, run.b, block.row, /*skip_zeros=*/false,
+        reinterpret_cast<float*>(memory), memory + s.gradient_bytes));
     LS_RETURN_IF_ERROR(s.update[0].Apply(run.update, block.row * d.n,
                                          block.rows * d.n, memory));
   }
@@ -192,7 +175,7 @@ Status UpdatePieces(UpdateState& s, Run run, int64_t w, char* memory) {
 Run MakeRun(UpdateState& s, KernelContext& k) {
   const detail::MatMulDims& d = s.dims;
   const InnerUpdate& update = s.update[0];
-  Run run{.a = k.in<char>(k.num_inputs() - 1),
+  Run run{.a = k.in<void>(k.num_inputs() - 1),
           .b = k.input(update.gradient()).data(),
           .skip_zeros = false,
           .update = update.Context(k)};

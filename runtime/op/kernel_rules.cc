@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "runtime/op/element_rule.h"
+#include "runtime/op/product_rule.h"
 #include "runtime/op/reduce_rule.h"
 #include "runtime/op/source_rule.h"
 
@@ -53,6 +54,13 @@ void AddSourceRule(RunFn kernel, const SourceRule& rule) {
 }
 const SourceRule* FindSourceRule(const OpDef& def, const AttrMap& attrs) {
   return KernelRules<SourceRule>::Find(def, attrs);
+}
+
+void AddProductRule(RunFn kernel, const ProductRule& rule) {
+  KernelRules<ProductRule>::Add(kernel, rule);
+}
+const ProductRule* FindProductRule(const OpDef& def, const AttrMap& attrs) {
+  return KernelRules<ProductRule>::Find(def, attrs);
 }
 
 }  // namespace lockstep
