@@ -31,6 +31,10 @@ inline ReducedDigest& ReducedSoFar(KernelContext& k) {
   return *k.resources().Service<ReducedDigest>();
 }
 
+inline size_t& TurnsOf(PrepareContext& p) {
+  return p.resources().Service<ReducedDigest>()->Turns(p.node_name());
+}
+
 // All outputs are what the ranks have summed: the same on all.
 inline void NoteReduced(KernelContext& k) {
   for (int i = 0; i < k.num_outputs(); ++i) ReducedSoFar(k).Add(k.output(i));

@@ -145,6 +145,7 @@ struct ShareState {
   explicit ShareState(std::vector<std::string> names)
       : variables(std::move(names)) {}
   VariableDigest variables;
+  size_t* turns = nullptr;  // see ReducedDigest
   std::vector<Share> shares;
   std::vector<uint64_t> digests;
 };
@@ -153,6 +154,7 @@ Status PrepareShare(PrepareContext& p) {
   LS_RETURN_IF_ERROR(CheckCommunicator(p));
   auto& state =
       p.MakeState<ShareState>(p.Attr<std::vector<std::string>>("variables"));
+  state.turns = &TurnsOf(p);
   const auto ranks =
       static_cast<size_t>(p.resources().Service<Communicator>()->size());
   state.shares.resize(ranks);
@@ -181,10 +183,11 @@ Status ShareCpu(KernelContext& k) {
   std::vector<Share>& shares = state.shares;
   RunInfo& run = k.run();
   const Shape& batch = k.input(0).shape();
-  const Share mine{batch.rank() > 0 ? batch.dim(0) : 1, run.random_step,
-                   state.variables.names_digest(),
-                   state.variables.Next(&k.resources().variables()),
-                   ReducedSoFar(k).Take()};
+  const Share mine{
+      batch.rank() > 0 ? batch.dim(0) : 1, run.random_step,
+      state.variables.names_digest(),
+      state.variables.OfPart((*state.turns)++, &k.resources().variables()),
+      ReducedSoFar(k).Take()};
   LS_RETURN_IF_ERROR(ranks.AllGather(&mine, shares.data(), kShareWords, kInt64,
                                      CollectiveOptions(k)));
   if (TrainTheSame(shares)) {

@@ -10,22 +10,11 @@
 #include <memory>
 #include <vector>
 
-#include "distributed/collective_kernel.h"
-#include "distributed/digest.h"
-#include "distributed/slot_slices.h"
-#include "distributed/variable_digest.h"
-#include "runtime/op/inner_update.h"
+#include "distributed/update_kernel.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
 namespace {
-
-// A slot of one of the updates.
-struct SlotOf {
-  Variable* variable = nullptr;
-  SlotSlices::Slot* slot = nullptr;
-  size_t update = 0;
-};
 
 struct UpdateState {
   std::vector<InnerUpdate> updates;
@@ -34,22 +23,15 @@ struct UpdateState {
   std::vector<Piece> pieces;
   std::vector<KernelContext> contexts;
   bool weighted = false;
-  size_t digests = 0;  // so far
+  size_t* turns = nullptr;  // see ReducedDigest
 };
 
 Status PrepareUpdate(PrepareContext& p, const FunctionRef& ref, int first,
                      UpdateState* state) {
   LS_ASSIGN_OR_RETURN(InnerUpdate update, InnerUpdate::Find(ref, first));
   LS_RETURN_IF_ERROR(update.Prepare(p));
-  auto* slices = p.resources().Service<SlotSlices>();
-  if (slices == nullptr) {
-    return FailedPrecondition("the session has no SlotSlices");
-  }
-  for (int i = first + 1; i < first + update.count(); ++i) {
-    if (!update.IsVariable(i)) continue;
-    Variable* slot = p.variable(i);
-    state->slots.push_back({slot, &slices->Of(slot), state->updates.size()});
-  }
+  LS_RETURN_IF_ERROR(
+      FindSlots(p, update, state->updates.size(), &state->slots));
   state->updates.push_back(std::move(update));
   return Ok();
 }
@@ -58,6 +40,7 @@ Status PrepareUpdates(PrepareContext& p) {
   LS_RETURN_IF_ERROR(CheckCommunicator(p));
   auto& state = p.MakeState<UpdateState>();
   state.weighted = p.Attr<bool>("weighted");
+  state.turns = &TurnsOf(p);
   int first = 0;
   for (const FunctionRef& ref : p.Attr<std::vector<FunctionRef>>("updates")) {
     Status prepared = PrepareUpdate(p, ref, first, &state);
@@ -115,34 +98,12 @@ void DivideSlots(KernelContext& k, UpdateState* state) {
   }
 }
 
-// Arrays seldom move: most steps find what they know.
 void NoteSlots(KernelContext& k, const Communicator& ranks,
                const UpdateState& state) {
-  auto* slices = k.resources().Service<SlotSlices>();
-  const int size = ranks.update_size();
   for (size_t s = 0; s < state.slots.size(); ++s) {
-    const auto array = [&](int r) { return ranks.StateArrays(r)[s]; };
-    SlotSlices::Slot& slot = *state.slots[s].slot;
-    bool known = static_cast<int>(slot.arrays.size()) == size;
-    for (int r = 0; r < size && known; ++r) {
-      known = slot.arrays[static_cast<size_t>(r)] == array(r);
-    }
-    if (known) continue;
-    std::vector<const void*> arrays;
-    for (int r = 0; r < size; ++r) arrays.push_back(array(r));
-    slices->NoteArrays(state.slots[s].variable, &slot, std::move(arrays));
+    NoteSlot(k, state.slots[s], ranks.update_size(),
+             [&](int r) { return ranks.StateArrays(r)[s]; });
   }
-}
-
-// Of a part of the new values, for plans without a _BatchShare, which compares
-// them.
-uint64_t NextDigest(KernelContext& k, UpdateState* state) {
-  std::vector<ByteSpan> variables;
-  for (const InnerUpdate& u : state->updates) {
-    variables.push_back(BytesOf(k.variable(u.first()).value()));
-  }
-  return DigestPart(variables, state->digests++ % VariableDigest::kParts,
-                    VariableDigest::kParts);
 }
 
 Status UpdateCpu(KernelContext& k) {
@@ -158,7 +119,7 @@ Status UpdateCpu(KernelContext& k) {
   LS_RETURN_IF_ERROR(ranks.AllReduceUpdate(
       state.pieces, dtype, ReduceOp::kSum,
       GradientWeight(k, state.weighted, ranks), update, CollectiveOptions(k)));
-  if (!state.weighted) TellDigest(k, NextDigest(k, &state));
+  if (!state.weighted) TellNewValues(k, state.updates, (*state.turns)++);
   NoteSlots(k, ranks, state);
   return Ok();
 }

@@ -18,8 +18,7 @@ VariableDigest::VariableDigest(std::vector<std::string> names)
     : names_(std::move(names)),
       names_digest_(DigestOfText(Join(names_, " "))) {}
 
-uint64_t VariableDigest::Next(VariableStore* variables) {
-  part_ = (part_ + 1) % kParts;
+uint64_t VariableDigest::OfPart(size_t turn, VariableStore* variables) {
   std::vector<ByteSpan> arrays;
   std::vector<const std::string*> names;
   for (const std::string& name : names_) {
@@ -33,7 +32,7 @@ uint64_t VariableDigest::Next(VariableStore* variables) {
     names.push_back(&name);
   }
   std::vector<size_t> seen;
-  const uint64_t digest = DigestPart(arrays, part_, kParts, &seen);
+  const uint64_t digest = DigestPart(arrays, turn % kParts, kParts, &seen);
   seen_.clear();
   for (const size_t i : seen) seen_.push_back(*names[i]);
   return digest;

@@ -8,7 +8,7 @@
 // thread-safe.
 //
 //   VariableDigest digest({"w1", "b1"});
-//   const uint64_t mine = digest.Next(&resources.variables());
+//   const uint64_t mine = digest.OfPart(step, &resources.variables());
 //   digest.What()                                // "the variables w1"
 
 #include <cstdint>
@@ -26,8 +26,9 @@ class VariableDigest {
   // By the names that they have in the session.
   explicit VariableDigest(std::vector<std::string> names);
 
-  // Of the next part. Variables without a value, or on a GPU, are left out.
-  uint64_t Next(VariableStore* variables);
+  // Of the part whose turn it is. Variables without a value, or on a GPU, are
+  // left out.
+  uint64_t OfPart(size_t turn, VariableStore* variables);
   uint64_t names_digest() const { return names_digest_; }
   // What it was of.
   std::string What() const;
@@ -35,7 +36,6 @@ class VariableDigest {
  private:
   const std::vector<std::string> names_;
   const uint64_t names_digest_;
-  size_t part_ = kParts - 1;
   std::vector<std::string> seen_;  // variables of the part
 };
 

@@ -41,7 +41,7 @@ TEST(VariableDigestTest, EachBitCountsOnceInAllParts) {
     VariableDigest digest({"a", "b", "c", "not there"});
     std::vector<uint64_t> parts;
     for (size_t i = 0; i < VariableDigest::kParts; ++i) {
-      parts.push_back(digest.Next(&store));
+      parts.push_back(digest.OfPart(i, &store));
     }
     return parts;
   };
@@ -128,6 +128,24 @@ TEST(VariableDigestTest, AFlippedBitStopsTheRunAndItsRankIsNamed) {
       EXPECT_THAT(s.message(), HasSubstr("rank 1 differs"));
       EXPECT_THAT(s.message(), Not(HasSubstr("rank 2 differs")));
       EXPECT_THAT(s.message(), HasSubstr("w"));
+    });
+  }
+}
+
+// A rank may be in its second run of a plan where another one, with another
+// number of samples, is in the first of its.
+TEST(VariableDigestTest, RanksInDifferentPlansCompareTheSamePart) {
+  for (const char* batch : {"x:0", ""}) {
+    SpawnRanksShared(2, [&](std::shared_ptr<Communicator> comm) {
+      const Model model;
+      auto session = Open(model.graph, comm, {.batch = batch});
+      Status s = session->RunTargets({"init"});
+      const int64_t begin = 4 * comm->rank();
+      for (int i = 0; i < 5; ++i) {
+        const int64_t samples = comm->rank() == 1 && i % 2 == 1 ? 3 : 4;
+        s.Update(session->RunTargets({"train"}, Batch(begin, begin + samples)));
+      }
+      EXPECT_TRUE(s.ok()) << s.ToString();
     });
   }
 }
