@@ -12,6 +12,7 @@ std::string_view KindName(CallKind kind) {
     case CallKind::kReduceScatter: return "ReduceScatter";
     case CallKind::kReduceSlice: return "ReduceSlice";
     case CallKind::kGatherSlices: return "GatherSlices";
+    case CallKind::kWorkTogether: return "WorkTogether";
     case CallKind::kAllGather: return "AllGather";
     case CallKind::kBroadcast: return "Broadcast";
     case CallKind::kBarrier: return "Barrier";

@@ -21,6 +21,7 @@ enum class CallKind : int32_t {
   kReduceScatter,
   kReduceSlice,
   kGatherSlices,
+  kWorkTogether,
   kAllGather,
   kBroadcast,
   kBarrier,

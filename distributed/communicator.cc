@@ -221,6 +221,25 @@ Status Communicator::GatherSlices(std::span<const Piece> pieces, DType dtype,
   return Finish(call, DoGatherSlices(call, pieces));
 }
 
+Status Communicator::WorkTogether(std::span<const ShownArray> arrays,
+                                  int64_t count, DType dtype,
+                                  const std::function<Status()>& work,
+                                  const CallOptions& options) {
+  if (!works_together()) {
+    return Unimplemented("work on each other's arrays, by backend ", backend());
+  }
+  LS_RETURN_IF_ERROR(Begin());
+  const CollectiveCall call =
+      NewCall(CallKind::kWorkTogether, count, dtype, options);
+  return Finish(call, DoWorkTogether(call, arrays, work));
+}
+
+Status Communicator::DoWorkTogether(const CollectiveCall&,
+                                    std::span<const ShownArray>,
+                                    const std::function<Status()>&) {
+  return Unimplemented("WorkTogether");
+}
+
 Status Communicator::DoReduceSlice(const CollectiveCall&,
                                    std::span<const Piece>, double, void*) {
   return Unimplemented("slices, by backend ", backend());

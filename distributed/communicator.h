@@ -52,6 +52,12 @@ class Hardware;
 
 inline constexpr uint64_t kDefaultTimeoutMicros = 30'000'000;
 
+// An array that a rank shows to the others.
+struct ShownArray {
+  void* data = nullptr;
+  size_t bytes = 0;
+};
+
 struct CallOptions {
   // Who asks, e.g. a node: in messages, and compared between the ranks.
   std::string_view name = {};
@@ -123,6 +129,27 @@ class Communicator {
                      const CallOptions& options = {});
   Status GatherSlices(std::span<const Piece> pieces, DType dtype, int holders,
                       const CallOptions& options = {});
+  // Calls `work` on each rank when all have come, and returns when all have
+  // done it: meanwhile they may read what the others show and write it, each
+  // element by one rank. For sums that are made otherwise than array by array;
+  // counts as one of `count` elements. UNIMPLEMENTED, which breaks nothing,
+  // unless works_together(); FAILED_PRECONDITION unless this rank CanShow its
+  // arrays.
+  Status WorkTogether(std::span<const ShownArray> arrays, int64_t count,
+                      DType dtype, const std::function<Status()>& work,
+                      const CallOptions& options = {});
+  virtual bool works_together() const { return false; }
+  // Whether all ranks see the array; those in the memory of host() they do.
+  virtual bool CanShow(const ShownArray& array) const {
+    (void)array;
+    return false;
+  }
+  // In `work`: where this process sees the rank's i-th array.
+  virtual void* Shown(int rank, size_t i) const {
+    (void)rank;
+    (void)i;
+    return nullptr;
+  }
   // `in` has size() * count elements; rank r gets the r-th part, combined.
   Status ReduceScatter(const void* in, void* out, int64_t count, DType dtype,
                        ReduceOp op = ReduceOp::kSum,
@@ -164,9 +191,9 @@ class Communicator {
   Result<std::unique_ptr<Communicator>> Split(int color, int key,
                                               const CallOptions& options = {});
 
-  // Where this process sees the state arrays of update_rank() `rank` in the last
-  // AllReduceUpdate, all pieces' in order; none where it does not see them.
-  // They change in that call only, after all ranks have come to it.
+  // Where this process sees the state arrays of update_rank() `rank` in the
+  // last AllReduceUpdate, all pieces' in order; none where it does not see
+  // them. They change in that call only, after all ranks have come to it.
   virtual std::span<const void* const> StateArrays(int rank) const {
     (void)rank;
     return {};
@@ -228,6 +255,9 @@ class Communicator {
                                void* slice);
   virtual Status DoGatherSlices(const CollectiveCall& call,
                                 std::span<const Piece> pieces);
+  virtual Status DoWorkTogether(const CollectiveCall& call,
+                                std::span<const ShownArray> arrays,
+                                const std::function<Status()>& work);
   virtual Status DoReduceScatter(const CollectiveCall& call, const void* in,
                                  void* out) = 0;
   virtual Status DoAllGather(const CollectiveCall& call, const void* in,

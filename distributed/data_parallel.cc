@@ -12,6 +12,7 @@
 #include "distributed/gradient_buckets.h"
 #include "distributed/gradient_facts.h"
 #include "distributed/original_order.h"
+#include "distributed/product_gradients.h"
 #include "distributed/root_values.h"
 #include "distributed/row_gradients.h"
 #include "runtime/exec/schedule.h"
@@ -41,12 +42,12 @@ class Rewriter {
   Status Run() {
     LS_RETURN_IF_ERROR(CheckBatchName());
     LS_ASSIGN_OR_RETURN(found_, FindGradients(context_, order_));
-    const std::vector<Gradient>& gradients = found_.gradients;
+    std::vector<Gradient>& gradients = found_.gradients;
     const bool rows = std::ranges::any_of(
         graph_.nodes(), [](const Node* n) { return RowsOf(*n).values >= 0; });
     if (rows || !gradients.empty()) LS_RETURN_IF_ERROR(ShareBatch());
     if (rows) LS_RETURN_IF_ERROR(ExchangeRows());
-    if (!gradients.empty()) LS_RETURN_IF_ERROR(Exchange(gradients));
+    if (!gradients.empty()) LS_RETURN_IF_ERROR(Exchange());
     LS_RETURN_IF_ERROR(BroadcastFromRoot());
     if (options_.divide_updates) LS_RETURN_IF_ERROR(CompleteSlots(context_));
     ChainSynchronizing();
@@ -62,9 +63,11 @@ class Rewriter {
   Status BroadcastFromRoot();
   std::vector<std::string> TrainedVariables() const;
   Status ShareBatch();
-  Status Exchange(const std::vector<Gradient>& gradients);
+  Status Exchange();
   std::vector<std::span<const Gradient>> Compatible(
       std::span<const Gradient> gradients) const;
+  void SetProductsApart(const DividedUpdates& updates);
+  Status AddProductUpdate(const Gradient& gradient, DividedUpdates* updates);
   Status AddExchange(std::span<const Gradient> bucket, DividedUpdates* updates);
   void ChainSynchronizing();
 
@@ -96,6 +99,7 @@ class Rewriter {
   const DataParallelOptions& options_;
   OriginalOrder order_;
   FoundGradients found_;
+  std::vector<Gradient> products_;  // whose factors are exchanged
   Node* share_ = nullptr;
   std::unordered_map<const Node*, Place> places_;
 };
@@ -246,10 +250,39 @@ Status Rewriter::ShareBatch() {
   return Ok();
 }
 
-Status Rewriter::Exchange(const std::vector<Gradient>& gradients) {
-  DividedUpdates updates(context_, gradients,
+// Moves the gradients whose factors are exchanged, one by one, to products_.
+void Rewriter::SetProductsApart(const DividedUpdates& updates) {
+  if (!options_.exchange_factors || !options_.divide_updates ||
+      context_.reproducible) {
+    return;
+  }
+  std::vector<Gradient> others;
+  for (Gradient& g : found_.gradients) {
+    const bool product =
+        updates.Fit({&g, 1}) && IsLargeProduct(g, order_, ranks_);
+    (product ? products_ : others).push_back(std::move(g));
+  }
+  found_.gradients = std::move(others);
+}
+
+Status Rewriter::AddProductUpdate(const Gradient& gradient,
+                                  DividedUpdates* updates) {
+  LS_ASSIGN_OR_RETURN(
+      Node * update,
+      Add(updates->SpecByFactors(gradient, order_, share_ != nullptr),
+          {gradient.last_use}));
+  updates->Replace({&gradient, 1}, update);
+  return Ok();
+}
+
+Status Rewriter::Exchange() {
+  DividedUpdates updates(context_, found_.gradients,
                          [this](const Node* n) { return PlaceOf(n).position; });
-  for (const auto row : Compatible(gradients)) {
+  SetProductsApart(updates);
+  for (const Gradient& gradient : products_) {
+    LS_RETURN_IF_ERROR(AddProductUpdate(gradient, &updates));
+  }
+  for (const auto row : Compatible(found_.gradients)) {
     size_t begin = 0;
     for (const int end : BucketsOf(row, order_, ranks_, options_)) {
       LS_RETURN_IF_ERROR(AddExchange(
@@ -270,6 +303,7 @@ std::vector<std::span<const Gradient>> Rewriter::Compatible(
   const Consumers consumers(graph_);
   std::unordered_set<const Node*> after;
   std::vector<std::span<const Gradient>> rows;
+  if (gradients.empty()) return rows;
   size_t begin = 0;
   for (size_t i = 0; i < gradients.size(); ++i) {
     const Gradient& gradient = gradients[i];

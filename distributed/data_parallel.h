@@ -68,8 +68,12 @@ struct DataParallelOptions {
   // instead of all ranks updating all: equal values. Where ranks do not see
   // each other's arrays (Communicator::sees_arrays), it is not done.
   bool divide_updates = true;
-  // The library by which ranks exchange gradients that are on GPUs, if each rank
-  // has one of its own; null: NCCL, in builds with it.
+  // Of large gradients that are products, ranks exchange the factors and each
+  // multiplies its slice of them all: equal values. Where updates are divided
+  // among ranks that all see each other's arrays.
+  bool exchange_factors = true;
+  // The library by which ranks exchange gradients that are on GPUs, if each
+  // rank has one of its own; null: NCCL, in builds with it.
   const GpuLinks* gpu_links = nullptr;
   // What else the ranks' programs must have in common (agreement.h): settings,
   // files.

@@ -91,6 +91,9 @@ void UseDataParallel(std::shared_ptr<Communicator> communicator,
   }
   options.divide_updates = options.divide_updates && !options.compress &&
                            communicator->sees_arrays();
+  options.exchange_factors =
+      options.exchange_factors && options.divide_updates &&
+      options.overlap == Overlap::kOff && communicator->works_together();
   CheckAgreement(communicator, std::move(options.declared), session);
   const auto gpus = std::make_shared<GpuExchange>(
       communicator,

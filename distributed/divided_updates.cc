@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "distributed/gradient_facts.h"
+#include "distributed/product_gradients.h"
 #include "runtime/exec/schedule.h"
 #include "runtime/graph/control_flow.h"
 
@@ -148,6 +149,16 @@ NodeSpec DividedUpdates::Spec(std::span<const Gradient> bucket,
   return spec;
 }
 
+NodeSpec DividedUpdates::SpecByFactors(const Gradient& gradient,
+                                       const OriginalOrder& order,
+                                       bool weighted) {
+  NodeSpec spec = Spec({&gradient, 1}, weighted);
+  Node* product =
+      UseFactors(gradient, order, context_, consumers_, weighted, &spec);
+  if (product != nullptr) unused_.push_back(product);
+  return spec;
+}
+
 void DividedUpdates::Finish() {
   Graph& graph = context_.graph;
   for (const auto& [bucket, node] : replaced_) {
@@ -161,6 +172,7 @@ void DividedUpdates::Finish() {
       graph.RemoveNode(update);
     }
   }
+  for (Node* product : unused_) graph.RemoveNode(product);
 }
 
 namespace {
@@ -210,7 +222,7 @@ Status CompleteSlots(PassContext& context) {
     }
     const Consumers consumers(graph);
     for (const auto& [user, input] : consumers.Of(slot->output(0))) {
-      if (user->op() == "_GradientUpdate" ||
+      if (user->op() == "_GradientUpdate" || user->op() == "_ProductUpdate" ||
           (IsUpdate(*user) && !UpdatesInput(*user, input))) {
         continue;
       }

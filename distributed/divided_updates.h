@@ -14,6 +14,7 @@
 #include <unordered_set>
 
 #include "distributed/gradient_bucket.h"
+#include "distributed/original_order.h"
 #include "runtime/graph/passes/pass.h"
 
 namespace lockstep {
@@ -31,6 +32,9 @@ class DividedUpdates {
   bool Fit(std::span<const Gradient> bucket) const;
   // The node in place of the bucket's updates.
   NodeSpec Spec(std::span<const Gradient> bucket, bool weighted) const;
+  // The same of one update, by the factors of its gradient (IsLargeProduct).
+  NodeSpec SpecByFactors(const Gradient& gradient, const OriginalOrder& order,
+                         bool weighted);
   // What waits for the bucket's updates waits for `node`; they leave the graph
   // at the end. The gradients must live until then.
   void Replace(std::span<const Gradient> bucket, Node* node) {
@@ -45,6 +49,7 @@ class DividedUpdates {
   Consumers consumers_;
   bool independent_ = true;
   std::vector<std::pair<std::span<const Gradient>, Node*>> replaced_;
+  std::vector<Node*> unused_;  // products that are not made any more
 };
 
 // The Apply* op has variables behind the first.

@@ -18,6 +18,9 @@ namespace {
 constexpr size_t kPage = 4096;
 constexpr size_t kOutboxBytes = 64 * 1024;
 constexpr uint64_t kLivenessMicros = 50'000;
+// After a failure, for ranks that write to this one's arrays: they have the
+// processor, or are hung or dead.
+constexpr uint64_t kAwaitWritersMicros = 2'000'000;
 
 constexpr size_t RoundUp(size_t n) { return (n + kPage - 1) / kPage * kPage; }
 constexpr size_t kBlockBytes = RoundUp(sizeof(SegmentBlock));
@@ -55,6 +58,11 @@ SegmentCommunicator::~SegmentCommunicator() {
 
 std::shared_ptr<Hardware> SegmentCommunicator::host() const {
   return group_.host;
+}
+
+bool SegmentCommunicator::CanShow(const ShownArray& array) const {
+  return group_.host == nullptr || array.bytes == 0 ||
+         group_.host->Contains(array.data, array.bytes);
 }
 
 void SegmentCommunicator::ForgetState(void* data, size_t bytes) const {
@@ -156,6 +164,22 @@ Status SegmentCommunicator::CheckPeers(const CollectiveCall& call,
   const double waited = static_cast<double>(now - call.start_micros) * 1e-6;
   return DeadlineExceeded(Describe(awaited), " did not arrive within ", waited,
                           " s");
+}
+
+void SegmentCommunicator::AwaitWriters(uint64_t phase) const {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const uint64_t end = Env::Default()->SteadyMicros() + kAwaitWritersMicros;
+  Backoff backoff(0);
+  for (int r = 0; r < size(); ++r) {
+    const SegmentBlock& block = Block(r);
+    while (block.step.load(std::memory_order_acquire) >= phase &&
+           block.combined.load(std::memory_order_acquire) < phase &&
+           block.left.load(std::memory_order_acquire) == 0) {
+      if (!backoff.Pause()) continue;
+      if (Env::Default()->SteadyMicros() > end) return;
+      if (group_.processes && !ProcessIsAlive(block.process)) break;
+    }
+  }
 }
 
 std::string SegmentCommunicator::Describe(const std::vector<int>& ranks) const {

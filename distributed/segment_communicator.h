@@ -112,6 +112,11 @@ class SegmentCommunicator : public Communicator {
   }
   std::shared_ptr<Hardware> host() const override;
   bool sees_arrays() const override { return !group_.bases.empty(); }
+  bool works_together() const override { return sees_arrays(); }
+  bool CanShow(const ShownArray& array) const override;
+  void* Shown(int rank, size_t i) const override {
+    return ArrayAt(rank, Table(rank)[i], 0);
+  }
   void ForgetState(void* data, size_t bytes) const override;
   uint64_t OpenOwner() override;
   void CloseOwner(uint64_t number, std::vector<Tensor> arrays) override;
@@ -129,6 +134,9 @@ class SegmentCommunicator : public Communicator {
                        void* slice) override;
   Status DoGatherSlices(const CollectiveCall& call,
                         std::span<const Piece> pieces) override;
+  Status DoWorkTogether(const CollectiveCall& call,
+                        std::span<const ShownArray> arrays,
+                        const std::function<Status()>& work) override;
   Status DoReduceScatter(const CollectiveCall& call, const void* in,
                          void* out) override;
   Status DoAllGather(const CollectiveCall& call, const void* in,
@@ -158,6 +166,8 @@ class SegmentCommunicator : public Communicator {
   void LearnStateArrays(size_t count);
   bool AllInPlace() const;
   std::byte* ArrayAt(int rank, ArrayPlace place, size_t offset) const;
+  template <class Work>
+  Status OnSharedArrays(const CollectiveCall& call, const Work& work);
   Status TryInPlace(const Reduction& reduction, bool* done);
   void AwaitWriters(uint64_t phase) const;
   Status CombineMine(const Reduction& reduction);

@@ -5,12 +5,8 @@
 #include <cstring>
 #include <mutex>
 
-#include "distributed/backoff.h"
-#include "distributed/process_state.h"
 #include "distributed/segment_communicator.h"
-#include "runtime/core/env.h"
 #include "runtime/core/threads.h"
-#include "runtime/device/shared_host.h"
 
 namespace lockstep {
 namespace {
@@ -25,9 +21,6 @@ constexpr int64_t kBlock = 2048;
 // Elements that are worth a thread.
 constexpr int64_t kGrain = 8 * kBlock;
 constexpr size_t kMaxRanksInPlace = 256;
-// After a failure, for ranks that write to this one's arrays: they have the
-// processor, or are hung or dead.
-constexpr uint64_t kAwaitWritersMicros = 2'000'000;
 
 }  // namespace
 
@@ -109,8 +102,7 @@ Status SegmentCommunicator::PublishPlaces(const Reduction& reduction) {
   size_t arrays = 0;
   const auto publish = [&](const void* data, const Piece& piece) {
     const size_t bytes = static_cast<size_t>(piece.count) * reduction.element();
-    if (arrays == kMaxArrays || (group_.host != nullptr && bytes > 0 &&
-                                 !group_.host->Contains(data, bytes))) {
+    if (arrays == kMaxArrays || !CanShow({const_cast<void*>(data), bytes})) {
       return false;
     }
     table[arrays++] = reinterpret_cast<std::uintptr_t>(data) - base;
@@ -154,44 +146,54 @@ bool SegmentCommunicator::AllInPlace() const {
   return true;
 }
 
-// `done` when all ranks' arrays are shared. However it ends, no rank leaves
-// while another one still writes to its arrays.
-Status SegmentCommunicator::TryInPlace(const Reduction& reduction, bool* done) {
-  LS_RETURN_IF_ERROR(PublishPlaces(reduction));
+// Calls work(&wrote) when all ranks have said where their arrays are. However
+// it ends, no rank leaves while another one still writes to its arrays.
+template <class Work>
+Status SegmentCommunicator::OnSharedArrays(const CollectiveCall& call,
+                                           const Work& work) {
   const uint64_t phase = step_ + 1;
-  Status result = Sync(reduction.call);
+  Status result = Sync(call);
   if (result.ok()) {
     // A rank that gave up has said so before it looked who had arrived.
     std::atomic_thread_fence(std::memory_order_seq_cst);
     result = CheckFailure();
   }
-  *done = result.ok() && AllInPlace();
-  if (result.ok() && reduction.combines()) {
-    LearnStateArrays(reduction.num_states());
-  }
-  if (*done) result = CombineMine(reduction);
+  bool wrote = false;
+  if (result.ok()) result = work(&wrote);
   Block(rank()).combined.store(phase, std::memory_order_release);
-  if (result.ok() && *done) result = Sync(reduction.call);
+  if (result.ok() && wrote) result = Sync(call);
   if (result.ok()) return Ok();
-  result = Finish(reduction.call, result);
+  result = Finish(call, result);
   AwaitWriters(phase);
   return result;
 }
 
-void SegmentCommunicator::AwaitWriters(uint64_t phase) const {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  const uint64_t end = Env::Default()->SteadyMicros() + kAwaitWritersMicros;
-  Backoff backoff(0);
-  for (int r = 0; r < size(); ++r) {
-    const SegmentBlock& block = Block(r);
-    while (block.step.load(std::memory_order_acquire) >= phase &&
-           block.combined.load(std::memory_order_acquire) < phase &&
-           block.left.load(std::memory_order_acquire) == 0) {
-      if (!backoff.Pause()) continue;
-      if (Env::Default()->SteadyMicros() > end) return;
-      if (group_.processes && !ProcessIsAlive(block.process)) break;
-    }
+// `done` when all ranks' arrays are shared.
+Status SegmentCommunicator::TryInPlace(const Reduction& reduction, bool* done) {
+  LS_RETURN_IF_ERROR(PublishPlaces(reduction));
+  return OnSharedArrays(reduction.call, [&](bool* wrote) {
+    *done = *wrote = AllInPlace();
+    if (reduction.combines()) LearnStateArrays(reduction.num_states());
+    return *done ? CombineMine(reduction) : Ok();
+  });
+}
+
+Status SegmentCommunicator::DoWorkTogether(
+    const CollectiveCall& call, std::span<const ShownArray> arrays,
+    const std::function<Status()>& work) {
+  const std::uintptr_t base = group_.bases[static_cast<size_t>(rank())];
+  ArrayPlace* table = Table(rank());
+  if (arrays.size() > kMaxArrays ||
+      !std::ranges::all_of(arrays, [&](auto& a) { return CanShow(a); })) {
+    return FailedPrecondition("an array that the ranks do not see");
   }
+  for (const ShownArray& array : arrays) {
+    *table++ = reinterpret_cast<std::uintptr_t>(array.data) - base;
+  }
+  return OnSharedArrays(call, [&](bool* wrote) {
+    *wrote = true;
+    return work();
+  });
 }
 
 Status SegmentCommunicator::CombineMine(const Reduction& reduction) {

@@ -217,6 +217,72 @@ TEST_P(CommunicatorUpdateTest, AnUpdateByTheMeanGetsTheMeanOfAllRanks) {
   });
 }
 
+// Each rank adds up its slice of what all show, and gives it to all.
+TEST_P(CommunicatorUpdateTest, RanksWorkOnWhatTheyShow) {
+  Run([](Communicator& comm) {
+    constexpr int64_t kCount = 10'007;
+    constexpr size_t kBytes = kCount * sizeof(float);
+    Arrays arrays(comm, /*shared=*/true);
+    float *x = arrays.Make(kCount), *sums = arrays.Make(kCount);
+    const ShownArray shown[] = {{x, kBytes}, {sums, kBytes}};
+    const auto of = [&](int r, size_t i) {
+      return static_cast<float*>(comm.Shown(r, i));
+    };
+    const auto work = [&] {
+      const Slice mine = SliceOf(kCount, comm.rank(), comm.size());
+      for (int64_t i = mine.begin; i < mine.end; ++i) {
+        float sum = 0;
+        for (int r = 0; r < comm.size(); ++r) sum += of(r, 0)[i];
+        for (int r = 0; r < comm.size(); ++r) of(r, 1)[i] = sum;
+      }
+      return Ok();
+    };
+    for (int t = 0; t < kTimes; ++t) {
+      for (int64_t i = 0; i < kCount; ++i) {
+        x[i] = Contribution(comm.rank(), 0, i + t);
+      }
+      const Status s = comm.WorkTogether(shown, kCount, kFloat, work);
+      if (!comm.works_together()) {
+        EXPECT_EQ(s.code(), Code::kUnimplemented);
+        break;
+      }
+      EXPECT_OK(s);
+      for (int64_t i = 0; i < kCount; ++i) {
+        float sum = 0;
+        for (int r = 0; r < comm.size(); ++r) sum += Contribution(r, 0, i + t);
+        ASSERT_EQ(sums[i], sum) << i;
+      }
+    }
+    EXPECT_OK(comm.Barrier());
+  });
+}
+
+TEST_P(CommunicatorUpdateTest, ArraysThatOthersDoNotSeeAreRefused) {
+  Run([](Communicator& comm) {
+    if (!comm.works_together() || comm.host() == nullptr) return;
+    float own[16] = {};
+    const ShownArray shown{own, sizeof(own)};
+    EXPECT_FALSE(comm.CanShow(shown));
+    const Status s = comm.WorkTogether({&shown, 1}, 16, kFloat, [&] {
+      ADD_FAILURE() << "works";
+      return Ok();
+    });
+    EXPECT_EQ(s.code(), Code::kFailedPrecondition) << s.ToString();
+  });
+}
+
+TEST_P(CommunicatorUpdateTest, WorkThatFailsEndsTheCallEverywhere) {
+  Run([](Communicator& comm) {
+    if (!comm.works_together()) return;
+    const int failing = comm.size() - 1;
+    const Status s = comm.WorkTogether({}, 1, kFloat, [&] {
+      return comm.rank() == failing ? DataLoss("no disk") : Ok();
+    });
+    EXPECT_EQ(s.code(), Code::kDataLoss) << s.ToString();
+    EXPECT_THAT(s.message(), ::testing::HasSubstr("no disk"));
+  });
+}
+
 TEST_P(CommunicatorUpdateTest, AFailingUpdateEndsTheCallEverywhere) {
   Run([](Communicator& comm) {
     if (comm.size() == 1) return;

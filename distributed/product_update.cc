@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+// _ProductUpdate: an update of a large variable (an Apply* op) by a gradient
+// that is a product a b on each rank, and is summed over the ranks, weighted as
+// by _GradientExchange. Ranks show each other the factors, which are small
+// beside the gradient. Each makes its slice of all ranks' products, some rows
+// at a time, adds them up and applies them while they are in its cache, and
+// gives the new values to the others. The bits are those of _GradientUpdate.
+//   inputs: those of the update, b in the gradient's place; then a. Of a rank
+//   whose plan has the gradient `whole`: those of the update, a is missing
+//   update, product: the ops and attributes
+// A rank's slots are up to date in its own slice only: see slot_slices.h.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "distributed/update_kernel.h"
+#include "runtime/core/allocator.h"
+#include "runtime/core/threads.h"
+#include "runtime/graph/node_work.h"
+#include "runtime/op/product_rule.h"
+#include "runtime/op/shape_context.h"
+
+namespace lockstep {
+namespace {
+
+// Of one rank's rows that are made at a time, and of all ranks': these stay in
+// the second-level cache.
+constexpr int64_t kBlockElements = 1 << 15, kAllElements = 1 << 17;
+constexpr int64_t kRowMultiple = 16;  // what oneDNN's kernels like
+// Elements that are added up, applied and given away at a time.
+constexpr int64_t kFirstCache = 1 << 11;
+
+// The arrays that a rank shows; the slots follow.
+enum Array : size_t { kVariable, kLeft, kRight, kContribution, kSlots };
+
+// What a rank says of its gradient, in memory that all see.
+struct Contribution {
+  ProductDims dims;
+  double weight = 0;
+  bool whole = false;  // the right array is the gradient itself
+  bool skip_zeros = false;
+};
+
+struct Rows {
+  ProductDims dims;
+  int64_t rows = 0;
+  std::unique_ptr<RowProduct> product;
+};
+
+struct Worker {
+  std::vector<Rows> products;
+  std::vector<const void*> sources;  // by rank
+  Tensor scratch;  // where the plan's is too small, see MakeProducts
+  Status done;
+};
+
+struct UpdateState {
+  std::vector<InnerUpdate> update;  // one
+  std::vector<SlotOf> slots;
+  const ProductRule* rule = nullptr;
+  Contribution mine;
+  bool weighted = false;
+  Slice slice;                               // this rank's elements
+  int64_t row = 0, rows = 0, most_rows = 0;  // its rows; those of a block
+  std::vector<Worker> workers;
+  // Scratch memory: the contribution, copies of a and b, then each worker's,
+  // a block of each rank and what products take.
+  size_t left_at = 0, right_at = 0, workers_at = 0;
+  size_t block_bytes = 0, product_bytes = 0;
+  size_t* turns = nullptr;  // see ReducedDigest
+  // Of a run.
+  std::vector<ShownArray> shown;
+  std::vector<Contribution> contributions;  // by rank
+  std::vector<double> weights;              // none: all are 1
+  std::vector<std::vector<const void*>> slot_arrays;
+
+  const ProductDims& dims() const { return mine.dims; }
+  size_t WorkerBytes() const {
+    return contributions.size() * block_bytes + product_bytes;
+  }
+  int64_t RowsAt(int64_t block) const {
+    return std::min(most_rows, rows - block * most_rows);
+  }
+  int64_t blocks() const { return (rows + most_rows - 1) / most_rows; }
+};
+
+// --- Prepare ----------------------------------------------------------------
+
+void CutRows(const Communicator& ranks, UpdateState* s) {
+  const ProductDims& d = s->dims();
+  s->slice = SliceOf(d.m * d.n, ranks.rank(), ranks.size());
+  s->row = s->slice.begin / d.n;
+  s->rows = s->slice.begin == s->slice.end
+                ? 0
+                : (s->slice.end + d.n - 1) / d.n - s->row;
+  const int64_t elements =
+      std::min(kBlockElements, kAllElements / ranks.size());
+  s->most_rows =
+      std::max<int64_t>(elements / d.n / kRowMultiple, 1) * kRowMultiple;
+  s->block_bytes =
+      AlignedSize(static_cast<size_t>(s->most_rows * d.n) * sizeof(float));
+  s->workers.resize(
+      static_cast<size_t>(std::clamp<int64_t>(s->blocks(), 1, Threads())));
+  for (Worker& w : s->workers) {
+    w.sources.resize(static_cast<size_t>(ranks.size()));
+  }
+}
+
+// The worker's products of `rows` rows; makes them where there are none.
+Result<RowProduct*> ProductOf(const ProductRule& rule, Worker* worker,
+                              const ProductDims& dims, int64_t rows) {
+  for (const Rows& r : worker->products) {
+    if (r.rows == rows && r.dims == dims) return r.product.get();
+  }
+  LS_ASSIGN_OR_RETURN(auto product, rule.make(dims, rows));
+  worker->products.push_back({dims, rows, std::move(product)});
+  return worker->products.back().product.get();
+}
+
+// All that a run with a contribution of this size needs. Ranks have batches of
+// one size as a rule: another rank's other size is met in a run only, and its
+// products take memory of their own where they need more than this rank's.
+Status MakeProducts(UpdateState* s, const ProductDims& dims, bool planning) {
+  for (Worker& worker : s->workers) {
+    for (const int64_t block : {int64_t{0}, s->blocks() - 1}) {
+      if (s->rows == 0) continue;
+      LS_ASSIGN_OR_RETURN(const RowProduct* product,
+                          ProductOf(*s->rule, &worker, dims, s->RowsAt(block)));
+      const size_t bytes = AlignedSize(product->scratch_bytes());
+      if (planning) s->product_bytes = std::max(s->product_bytes, bytes);
+      if (bytes > s->product_bytes &&
+          static_cast<int64_t>(bytes) > worker.scratch.NumElements()) {
+        worker.scratch = Tensor(kUint8, Shape{static_cast<int64_t>(bytes)});
+      }
+    }
+  }
+  return Ok();
+}
+
+Status FindDims(PrepareContext& p, UpdateState* s) {
+  const auto& ref = p.Attr<FunctionRef>("product");
+  const OpDef* def = OpRegistry::Global().Find(ref.name);
+  s->rule = def == nullptr ? nullptr : FindProductRule(*def, *ref.attrs);
+  if (s->rule == nullptr) return NotFound(ref.name, " makes no rows");
+  const Shape& b = p.input_shape(s->update[0].gradient());
+  s->mine.whole = p.Attr<bool>("whole");
+  s->mine.dims =
+      s->mine.whole
+          ? ProductDims{.m = b.dim(0), .n = b.dim(1)}
+          : s->rule->dims(*ref.attrs, p.input_shape(p.num_inputs() - 1), b);
+  return Ok();
+}
+
+void RequestScratch(PrepareContext& p, UpdateState* s) {
+  const auto bytes = [&](int input) {
+    return AlignedSize(static_cast<size_t>(p.input_shape(input).NumElements()) *
+                       sizeof(float));
+  };
+  s->left_at = AlignedSize(sizeof(Contribution));
+  s->right_at = s->left_at + (s->mine.whole ? 0 : bytes(p.num_inputs() - 1));
+  s->workers_at = s->right_at + bytes(s->update[0].gradient());
+  p.RequestScratch(s->workers_at + s->workers.size() * s->WorkerBytes());
+}
+
+Status PrepareProductUpdate(PrepareContext& p) {
+  LS_RETURN_IF_ERROR(CheckCommunicator(p));
+  const Communicator& ranks = *p.resources().Service<Communicator>();
+  auto& s = p.MakeState<UpdateState>();
+  s.weighted = p.Attr<bool>("weighted");
+  s.turns = &TurnsOf(p);
+  const auto& ref = p.Attr<FunctionRef>("update");
+  LS_ASSIGN_OR_RETURN(InnerUpdate update, InnerUpdate::Find(ref, 0));
+  LS_RETURN_IF_ERROR(update.Prepare(p).WithContext(ref.name));
+  LS_RETURN_IF_ERROR(FindSlots(p, update, 0, &s.slots));
+  s.update.push_back(std::move(update));
+  LS_RETURN_IF_ERROR(FindDims(p, &s));
+  const auto size = static_cast<size_t>(ranks.size());
+  s.contributions.resize(size);
+  s.weights.reserve(size);
+  s.slot_arrays.assign(s.slots.size(), std::vector<const void*>(size));
+  s.shown.resize(kSlots + s.slots.size());
+  CutRows(ranks, &s);
+  if (!s.mine.whole) {
+    LS_RETURN_IF_ERROR(MakeProducts(&s, s.dims(), /*planning=*/true));
+  }
+  RequestScratch(p, &s);
+  return Ok();
+}
+
+// --- Run --------------------------------------------------------------------
+
+// The tensor's array, or a copy at `place` where other ranks do not see it:
+// what is fed, for one.
+ShownArray Show(const Communicator& ranks, const Tensor& tensor, void* place) {
+  const size_t bytes = tensor.bytes();
+  const ShownArray array{const_cast<void*>(tensor.data()), bytes};
+  if (ranks.CanShow(array)) return array;
+  std::memcpy(place, tensor.data(), bytes);
+  return {place, bytes};
+}
+
+Status ShowArrays(KernelContext& k, const Communicator& ranks, UpdateState* s) {
+  char* const scratch = static_cast<char*>(k.scratch());
+  const Shape shape{s->dims().m, s->dims().n};
+  const auto of_variable = [&](Variable* variable,
+                               ShownArray* shown) -> Status {
+    Tensor& value = variable->value();
+    if (value.shape() != shape) {
+      return InvalidArgument("variable '", variable->name(), "' has shape ",
+                             value.shape(), ", its gradient ", shape);
+    }
+    *shown = {value.data(), value.bytes()};
+    return Ok();
+  };
+  LS_RETURN_IF_ERROR(of_variable(&k.variable(0), &s->shown[kVariable]));
+  for (size_t i = 0; i < s->slots.size(); ++i) {
+    LS_RETURN_IF_ERROR(
+        of_variable(s->slots[i].variable, &s->shown[kSlots + i]));
+  }
+  const Tensor& b = k.input(s->update[0].gradient());
+  s->shown[kRight] = Show(ranks, b, scratch + s->right_at);
+  s->mine.weight = GradientWeight(k, s->weighted, ranks);
+  if (!s->mine.whole) {
+    const Tensor& a = k.input(k.num_inputs() - 1);
+    s->shown[kLeft] = Show(ranks, a, scratch + s->left_at);
+    s->mine.skip_zeros = s->mine.weight != 0 &&
+                         s->rule->skips_zeros(s->dims(), a.data(), b.data());
+  }
+  s->shown[kContribution] = {new (scratch) Contribution(s->mine),
+                             sizeof(Contribution)};
+  return Ok();
+}
+
+// When all ranks have come: what they show.
+Status LearnContributions(const Communicator& ranks, UpdateState* s) {
+  s->weights.clear();
+  bool weighted = false;
+  for (int r = 0; r < ranks.size(); ++r) {
+    auto& theirs = s->contributions[static_cast<size_t>(r)];
+    theirs = *static_cast<const Contribution*>(ranks.Shown(r, kContribution));
+    if (theirs.dims.m != s->dims().m || theirs.dims.n != s->dims().n) {
+      return InvalidArgument("a gradient of shape ",
+                             Shape{theirs.dims.m, theirs.dims.n}, " on rank ",
+                             ranks.label(r), ", of shape ",
+                             Shape{s->dims().m, s->dims().n}, " on rank ",
+                             ranks.label(ranks.rank()));
+    }
+    s->weights.push_back(theirs.weight);
+    weighted = weighted || theirs.weight != 1.0;
+    for (size_t i = 0; i < s->slots.size(); ++i) {
+      s->slot_arrays[i][static_cast<size_t>(r)] = ranks.Shown(r, kSlots + i);
+    }
+    if (theirs.whole || theirs.weight == 0) continue;
+    LS_RETURN_IF_ERROR(MakeProducts(s, theirs.dims, /*planning=*/false));
+  }
+  if (!weighted) s->weights.clear();
+  return Ok();
+}
+
+// Each rank's rows [row, row + rows) to its block of `memory`, or where they
+// are already.
+Status MakeSources(const Communicator& ranks, const UpdateState& s,
+                   Worker* worker, int64_t row, int64_t rows, char* memory) {
+  void* const scratch = worker->scratch.NumElements() > 0
+                            ? worker->scratch.data()
+                            : memory + s.contributions.size() * s.block_bytes;
+  for (int r = 0; r < ranks.size(); ++r) {
+    const auto index = static_cast<size_t>(r);
+    const Contribution& theirs = s.contributions[index];
+    const void* right = ranks.Shown(r, kRight);
+    auto* block = reinterpret_cast<float*>(memory + index * s.block_bytes);
+    worker->sources[index] =
+        theirs.whole ? static_cast<const float*>(right) + row * s.dims().n
+                     : block;
+    if (theirs.whole || theirs.weight == 0) continue;
+    LS_ASSIGN_OR_RETURN(RowProduct * product,
+                        ProductOf(*s.rule, worker, theirs.dims, rows));
+    LS_RETURN_IF_ERROR(product->Run(ranks.Shown(r, kLeft), right, row,
+                                    theirs.skip_zeros, block, scratch));
+  }
+  return Ok();
+}
+
+// Adds up elements [begin, begin + count) of all ranks' products, which begin
+// at the sources, applies them and gives the new values to all.
+Status UpdateElements(const Communicator& ranks, const UpdateState& s,
+                      KernelContext& inner, std::span<const void*> sources,
+                      int64_t begin, int64_t count, float* sum) {
+  FindReduceKernels(kFloat)->combine(ReduceOp::kSum, sources, s.weights, sum,
+                                     count);
+  LS_RETURN_IF_ERROR(s.update[0].Apply(inner, begin, count, sum));
+  const auto values = [&](int r) {
+    return static_cast<float*>(ranks.Shown(r, kVariable)) + begin;
+  };
+  for (int r = 0; r < ranks.size(); ++r) {
+    if (r == ranks.rank()) continue;
+    std::memcpy(values(r), values(ranks.rank()),
+                static_cast<size_t>(count) * sizeof(float));
+  }
+  return Ok();
+}
+
+// The block's elements of this rank's slice.
+Status UpdateBlock(const Communicator& ranks, const UpdateState& s,
+                   KernelContext& inner, Worker* worker, int64_t block,
+                   char* memory) {
+  const int64_t row = s.row + block * s.most_rows, rows = s.RowsAt(block);
+  const int64_t first = row * s.dims().n, last = first + rows * s.dims().n;
+  LS_RETURN_IF_ERROR(MakeSources(ranks, s, worker, row, rows, memory));
+  const int64_t end = std::min(s.slice.end, last);
+  int64_t count = 0, before = first;
+  for (int64_t at = std::max(s.slice.begin, first); at < end; at += count) {
+    count = std::min(kFirstCache, end - at);
+    for (const void*& source : worker->sources) {
+      source = static_cast<const float*>(source) + (at - before);
+    }
+    before = at;
+    LS_RETURN_IF_ERROR(
+        UpdateElements(ranks, s, inner, worker->sources, at, count,
+                       reinterpret_cast<float*>(memory) + (at - first)));
+  }
+  return Ok();
+}
+
+Status UpdateSlice(KernelContext& k, UpdateState* s) {
+  const Communicator& ranks = *k.resources().Service<Communicator>();
+  LS_RETURN_IF_ERROR(LearnContributions(ranks, s));
+  const auto workers = static_cast<int64_t>(s->workers.size());
+  const KernelContext inner = s->update[0].Context(k);
+  ParallelFor(workers, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t w = begin; w < end; ++w) {
+      Worker& worker = s->workers[static_cast<size_t>(w)];
+      worker.done = Ok();
+      KernelContext own(inner);
+      char* memory = static_cast<char*>(k.scratch()) + s->workers_at +
+                     static_cast<size_t>(w) * s->WorkerBytes();
+      for (int64_t b = s->blocks() * w / workers;
+           b < s->blocks() * (w + 1) / workers && worker.done.ok(); ++b) {
+        worker.done = UpdateBlock(ranks, *s, own, &worker, b, memory);
+      }
+    }
+  });
+  for (const Worker& worker : s->workers) LS_RETURN_IF_ERROR(worker.done);
+  return Ok();
+}
+
+Status UpdateCpu(KernelContext& k) {
+  auto& s = k.state<UpdateState>();
+  Communicator& ranks = *k.resources().Service<Communicator>();
+  const int64_t count = s.dims().m * s.dims().n;
+  auto* slices = k.resources().Service<SlotSlices>();
+  for (const SlotOf& slot : s.slots) {
+    slices->Divide(slot.variable, slot.slot, {.first = 0, .total = count});
+  }
+  LS_RETURN_IF_ERROR(ShowArrays(k, ranks, &s));
+  // The two references fit into a std::function without an allocation.
+  LS_RETURN_IF_ERROR(ranks.WorkTogether(
+      s.shown, count, kFloat, [&k, &s] { return UpdateSlice(k, &s); },
+      CollectiveOptions(k)));
+  if (!s.weighted) TellNewValues(k, s.update, (*s.turns)++);
+  for (size_t i = 0; i < s.slots.size(); ++i) {
+    NoteSlot(k, s.slots[i], ranks.size(),
+             [&](int r) { return s.slot_arrays[i][static_cast<size_t>(r)]; });
+  }
+  return Ok();
+}
+
+LOCKSTEP_OP("_ProductUpdate")
+    .Input("inputs: Tin")
+    .Attr("Tin: list(type) >= 1")
+    .Attr("update: func")
+    .Attr("product: func")
+    .Attr("whole: bool")
+    .Attr("weighted: bool")
+    .Shape(NoOutputs)
+    .NoGradient()
+    .Stateful()
+    .With([](OpTraits& t) { t.synchronizes = true; })
+    .Kernel(kCpu, {UpdateCpu, PrepareProductUpdate});
+
+// As many as this rank's own product has: its slice of all ranks'.
+double UpdateFlops(const Node& node, double unknown) {
+  if (node.Attr<bool>("whole")) return 0;
+  const OpDef* update =
+      OpRegistry::Global().Find(node.Attr<FunctionRef>("update").name);
+  if (update == nullptr) return 0;
+  const Output b = node.input(update->traits.applies_gradient);
+  return 2 * KnownElements(b.shape(), unknown) *
+         KnownDim(node.input(0).shape(), 0, unknown);
+}
+LOCKSTEP_FLOPS("_ProductUpdate", UpdateFlops);
+
+}  // namespace
+}  // namespace lockstep
