@@ -4,7 +4,8 @@
 // with an error, and the right rank is named.
 // LOCKSTEP_FAULT_TRIALS sets how many there are in all (default 200),
 // LOCKSTEP_FAULT_SEED from where, LOCKSTEP_FAULT_JOBS how many run at once
-// (default 2), LOCKSTEP_FAULT_KIND takes one kind only.
+// (default 2), LOCKSTEP_FAULT_KIND takes one kind only, LOCKSTEP_FAULT_MODEL
+// the cnn instead of the mlp.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -170,7 +171,13 @@ std::string Mistake(const Trial& trial, const Finished& run) {
 const std::vector<std::string> kMnist = {
     FAULTY_MNIST, "--data", "digits", "--batch", "80", "--threads", "1"};
 
+std::string Model() {
+  const char* model = std::getenv("LOCKSTEP_FAULT_MODEL");
+  return model == nullptr ? "mlp" : model;
+}
+
 std::vector<std::string> MnistWith(std::vector<std::string> more) {
+  more.insert(more.begin(), {"--model", Model()});
   more.insert(more.begin(), kMnist.begin(), kMnist.end());
   return more;
 }
@@ -283,9 +290,9 @@ Outcome RunCut(const Kind& kind, int victim, uint64_t instant) {
     std::ofstream(fifo) << line << "\n" << std::flush;
   };
   const std::string rank = StrCat(
-      "exec ", FAULTY_MNIST, " --data digits --batch 80 --threads 1 --epochs ",
-      "100000 --log-every 1 2>", folder / "rank", "$OMPI_COMM_WORLD_RANK >",
-      folder / "out", "$OMPI_COMM_WORLD_RANK");
+      "exec ", FAULTY_MNIST, " --data digits --batch 80 --threads 1 --model ",
+      Model(), " --epochs 100000 --log-every 1 2>", folder / "rank",
+      "$OMPI_COMM_WORLD_RANK >", folder / "out", "$OMPI_COMM_WORLD_RANK");
   Finished run;
   std::thread job([&] {
     run = RunProgram({WITH_DEADLINE, kDeadline, HOSTS_PROGRAM, "--hosts",
