@@ -18,8 +18,7 @@ constexpr size_t kSmallBytesInPlace = 2 * 1024;
 // Elements handled at a time: all ranks' and the result stay in the first-level
 // cache.
 constexpr int64_t kBlock = 2048;
-// Elements that are worth a thread.
-constexpr int64_t kGrain = 8 * kBlock;
+constexpr int64_t kGrain = 8 * kBlock;  // elements worth a thread
 constexpr size_t kMaxRanksInPlace = 256;
 
 }  // namespace
