@@ -185,6 +185,8 @@ LOCKSTEP_LATE_REWRITE("EluGrad", MoveGradient);
 // Not to read more operands into blocks than results out of them.
 Result<bool> MoveElements(RewriteContext& c) {
   Node* n = c.node();
+  // Before the walk of StaysBlocked, which ops that see no image need not take.
+  if (std::ranges::none_of(n->inputs(), IsBlocked)) return false;
   return std::ranges::all_of(n->inputs(), IsBlocked) ||
                  StaysBlocked(c, n->output(0))
              ? MoveGradient(c)
