@@ -4,12 +4,14 @@
 # compares them with an upper bound. Only what runs inside Callable::Run is
 # counted, and the difference of two runs is divided by the difference of their
 # steps: planning, start and end drop out, and the count is the same each time.
+# What is left of a run is the plan, which must not grow faster than the graph.
 # Skipped, with exit status 77, where valgrind is missing or BUILD, as
 # "type/compiler/processor/sanitizers", is not what the bounds hold for.
-#   instructions_test.sh LOCKSTEP BUILD MODEL OPS BOUND
+#   instructions_test.sh LOCKSTEP BUILD MODEL OPS BOUND [PLANNED]
 # OPS: what the count of a step is divided by; BOUND: for each of these.
+# PLANNED: how many the plan, which the first run makes, may take for each.
 set -eu
-lockstep=$1 build=$2 model=$3 ops=$4 bound=$5
+lockstep=$1 build=$2 model=$3 ops=$4 bound=$5 planned=${6:-}
 few=50
 many=150
 
@@ -46,3 +48,8 @@ if [ "$step" -lt "$ops" ]; then
   exit 1
 fi
 [ "$each" -le "$bound" ]
+if [ -n "$planned" ]; then
+  plan=$(((first - few * step) / ops))
+  echo "$model: planned by $plan instructions each; at most $planned"
+  [ "$plan" -le "$planned" ]
+fi
