@@ -12,7 +12,7 @@
 #include "ops/nn/nn.h"
 #include "ops/reduce/reduce.h"
 #include "runtime/graph/gradients.h"
-#include "tests/testing/graph_run.h"
+#include "tests/ops/conv/rewritten.h"
 
 namespace lockstep::testing {
 namespace {
@@ -67,26 +67,7 @@ std::vector<Tensor> Inputs(const Network& net) {
 
 // The plan's steps of the rewritten network, after comparing its values.
 std::vector<std::string> Compare(const Network& net) {
-  const auto inputs = Inputs(net);
-  const auto got = RunGraph(inputs, Build(net));
-  const auto want = RunGraph(inputs, Build(net), {.optimize = false});
-  EXPECT_TRUE(got.ok()) << got.status().ToString();
-  EXPECT_TRUE(want.ok()) << want.status().ToString();
-  if (!got.ok() || !want.ok()) return {};
-  EXPECT_EQ(got->size(), want->size());
-  for (size_t i = 0; i < got->size(); ++i) {
-    SCOPED_TRACE(i);
-    ExpectClose((*got)[i], (*want)[i], 2e-4);
-  }
-  return PlanOf(inputs, Build(net));
-}
-
-int Count(const std::vector<std::string>& steps, const std::string& op) {
-  int count = 0;
-  for (const std::string& s : steps) {
-    count += s.find(" = " + op + "(") != std::string::npos;
-  }
-  return count;
+  return CompareRewritten(Inputs(net), Build(net), 2e-4);
 }
 
 TEST(BlockedLayoutTest, ATrainedNetworkStaysInBlocks) {
@@ -94,12 +75,12 @@ TEST(BlockedLayoutTest, ATrainedNetworkStaysInBlocks) {
                               .filters = {{3, 3, 1, 32}, {3, 3, 32, 64}},
                               .pooled = {true, true}});
   // Two forward, two by filter, one by image.
-  EXPECT_EQ(Count(steps, "_BlockedConv2D"), 5);
-  EXPECT_EQ(Count(steps, "_BlockedBiasAddGrad"), 2);
+  EXPECT_EQ(CountSteps(steps, "_BlockedConv2D"), 5);
+  EXPECT_EQ(CountSteps(steps, "_BlockedBiasAddGrad"), 2);
   EXPECT_THAT(steps, Not(Contains(HasSubstr("= Conv2D"))));
   // In and out once, where the network ends.
-  EXPECT_EQ(Count(steps, "_FromBlocked"), 1);
-  EXPECT_EQ(Count(steps, "_ToBlocked"), 1);
+  EXPECT_EQ(CountSteps(steps, "_FromBlocked"), 1);
+  EXPECT_EQ(CountSteps(steps, "_ToBlocked"), 1);
 }
 
 TEST(BlockedLayoutTest, FirstLayersOfColourAndOddSizes) {
@@ -107,7 +88,7 @@ TEST(BlockedLayoutTest, FirstLayersOfColourAndOddSizes) {
                               .filters = {{5, 3, 3, 16}, {3, 3, 16, 48}},
                               .pooled = {true, false}});
   // The first layer alone: what reads the second one's output knows no blocks.
-  EXPECT_EQ(Count(steps, "_BlockedConv2D"), 2);
+  EXPECT_EQ(CountSteps(steps, "_BlockedConv2D"), 2);
 }
 
 TEST(BlockedLayoutTest, WhatIsFetchedIsAsEver) {
@@ -115,7 +96,7 @@ TEST(BlockedLayoutTest, WhatIsFetchedIsAsEver) {
                               .filters = {{3, 3, 32, 64}, {3, 3, 64, 32}},
                               .pooled = {false, true},
                               .see_inside = true});
-  EXPECT_GE(Count(steps, "_BlockedConv2D"), 4);
+  EXPECT_GE(CountSteps(steps, "_BlockedConv2D"), 4);
 }
 
 TEST(BlockedLayoutTest, ResidualsAndLayersInARow) {
@@ -137,7 +118,7 @@ TEST(BlockedLayoutTest, AFiltersGradientBringsItsBiases) {
   int both = 0;
   for (const std::string& s : steps) both += s.find("/bias = ") != s.npos;
   EXPECT_EQ(both, 3) << Join(steps, "\n");
-  EXPECT_LE(Count(steps, "_BlockedBiasAddGrad"), 1);
+  EXPECT_LE(CountSteps(steps, "_BlockedBiasAddGrad"), 1);
   const auto few = Compare({.image = {5, 19, 23, 3},
                             .filters = {{5, 3, 3, 16}, {3, 3, 16, 48}},
                             .pooled = {false, true}});
@@ -145,15 +126,15 @@ TEST(BlockedLayoutTest, AFiltersGradientBringsItsBiases) {
 }
 
 TEST(BlockedLayoutTest, SmallAndUnevenChannelsAreLeftAsTheyAre) {
-  EXPECT_EQ(Count(Compare({.image = {2, 8, 8, 4},
-                           .filters = {{3, 3, 4, 16}},
-                           .pooled = {true}}),
-                  "_BlockedConv2D"),
+  EXPECT_EQ(CountSteps(Compare({.image = {2, 8, 8, 4},
+                                .filters = {{3, 3, 4, 16}},
+                                .pooled = {true}}),
+                       "_BlockedConv2D"),
             0);
-  EXPECT_EQ(Count(Compare({.image = {8, 28, 28, 24},
-                           .filters = {{3, 3, 24, 40}},
-                           .pooled = {true}}),
-                  "_BlockedConv2D"),
+  EXPECT_EQ(CountSteps(Compare({.image = {8, 28, 28, 24},
+                                .filters = {{3, 3, 24, 40}},
+                                .pooled = {true}}),
+                       "_BlockedConv2D"),
             0);
 }
 

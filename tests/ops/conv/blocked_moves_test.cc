@@ -10,7 +10,7 @@
 #include "ops/nn/nn.h"
 #include "ops/reduce/reduce.h"
 #include "runtime/graph/gradients.h"
-#include "tests/testing/graph_run.h"
+#include "tests/ops/conv/rewritten.h"
 
 namespace lockstep::testing {
 namespace {
@@ -19,28 +19,10 @@ using Outputs = std::vector<Output>;
 
 const std::vector<int64_t> kOne = {1, 1, 1, 1}, kTwo = {1, 2, 2, 1};
 
-int Count(const std::vector<std::string>& steps, const std::string& op) {
-  int count = 0;
-  for (const std::string& s : steps) {
-    count += s.find(" = " + op + "(") != std::string::npos;
-  }
-  return count;
-}
-
 // The plan's steps of the rewritten network, after comparing its values.
 std::vector<std::string> Compare(const std::vector<Tensor>& inputs,
                                  const BuildFn& build) {
-  const auto got = RunGraph(inputs, build);
-  const auto want = RunGraph(inputs, build, {.optimize = false});
-  EXPECT_TRUE(got.ok()) << got.status().ToString();
-  EXPECT_TRUE(want.ok()) << want.status().ToString();
-  if (!got.ok() || !want.ok()) return {};
-  EXPECT_EQ(got->size(), want->size());
-  for (size_t i = 0; i < got->size(); ++i) {
-    SCOPED_TRACE(i);
-    ExpectClose((*got)[i], (*want)[i], 1e-3);
-  }
-  return PlanOf(inputs, build);
+  return CompareRewritten(inputs, build, 1e-3);
 }
 
 struct Residual {
@@ -95,12 +77,12 @@ std::vector<Tensor> Inputs() {
 
 TEST(BlockedMovesTest, ATrainedResidualStaysInBlocks) {
   const auto steps = Compare(Inputs(), Build({}));
-  EXPECT_EQ(Count(steps, "_BlockedConv2D"), 11) << Join(steps, "\n");
-  EXPECT_EQ(Count(steps, "_BatchNorm"), 4);
-  EXPECT_EQ(Count(steps, "_BatchNormGrad"), 4);
+  EXPECT_EQ(CountSteps(steps, "_BlockedConv2D"), 11) << Join(steps, "\n");
+  EXPECT_EQ(CountSteps(steps, "_BatchNorm"), 4);
+  EXPECT_EQ(CountSteps(steps, "_BatchNormGrad"), 4);
   // The mean's gradient, and what is fetched.
-  EXPECT_EQ(Count(steps, "_ToBlocked"), 1);
-  EXPECT_EQ(Count(steps, "_FromBlocked"), 1);
+  EXPECT_EQ(CountSteps(steps, "_ToBlocked"), 1);
+  EXPECT_EQ(CountSteps(steps, "_FromBlocked"), 1);
 }
 
 TEST(BlockedMovesTest, GivenMomentsAndWhatIsFetched) {
@@ -125,11 +107,11 @@ TEST(BlockedMovesTest, AveragePools) {
     all.push_back(loss);
     return all;
   });
-  EXPECT_EQ(Count(steps, "_BlockedConv2D"), 6) << Join(steps, "\n");
-  EXPECT_EQ(Count(steps, "AvgPool"), 2);
+  EXPECT_EQ(CountSteps(steps, "_BlockedConv2D"), 6) << Join(steps, "\n");
+  EXPECT_EQ(CountSteps(steps, "AvgPool"), 2);
   // The image and the mean's gradient, and the image's.
-  EXPECT_EQ(Count(steps, "_ToBlocked"), 2);
-  EXPECT_EQ(Count(steps, "_FromBlocked"), 1);
+  EXPECT_EQ(CountSteps(steps, "_ToBlocked"), 2);
+  EXPECT_EQ(CountSteps(steps, "_FromBlocked"), 1);
 }
 
 // A sum with what is not in blocks would only read that into them.
@@ -140,8 +122,8 @@ TEST(BlockedMovesTest, ASumWithOtherImagesStaysWhereItIs) {
     return Outputs{ops::Exp(
         s, ops::Mul(s, ops::Conv2D(s, x[0], x[1], kOne, "SAME"), x[0]))};
   });
-  EXPECT_EQ(Count(steps, "_ToBlocked"), 1) << Join(steps, "\n");
-  EXPECT_EQ(Count(steps, "_FromBlocked"), 1);
+  EXPECT_EQ(CountSteps(steps, "_ToBlocked"), 1) << Join(steps, "\n");
+  EXPECT_EQ(CountSteps(steps, "_FromBlocked"), 1);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include "ops/nn/nn.h"
 #include "ops/reduce/reduce.h"
 #include "runtime/graph/gradients.h"
-#include "tests/testing/graph_run.h"
+#include "tests/ops/conv/rewritten.h"
 
 namespace lockstep::testing {
 namespace {
@@ -22,27 +22,10 @@ using Outputs = std::vector<Output>;
 
 const std::vector<int64_t> kOne = {1, 1, 1, 1}, kTwo = {1, 2, 2, 1};
 
-int Count(const std::vector<std::string>& steps, const std::string& op) {
-  int count = 0;
-  for (const std::string& s : steps) {
-    count += s.find(" = " + op + "(") != std::string::npos;
-  }
-  return count;
-}
-
-// The plan's steps of the rewritten graph, after comparing its values.
+// The plan's steps of the rewritten network, after comparing its values.
 std::vector<std::string> Compare(const std::vector<Tensor>& inputs,
                                  const BuildFn& build) {
-  const auto got = RunGraph(inputs, build);
-  const auto want = RunGraph(inputs, build, {.optimize = false});
-  EXPECT_TRUE(got.ok()) << got.status().ToString();
-  EXPECT_TRUE(want.ok()) << want.status().ToString();
-  if (!got.ok() || !want.ok()) return {};
-  for (size_t i = 0; i < got->size(); ++i) {
-    SCOPED_TRACE(i);
-    ExpectClose((*got)[i], (*want)[i], 2e-4);
-  }
-  return PlanOf(inputs, build);
+  return CompareRewritten(inputs, build, 2e-4);
 }
 
 // x: [1,1,2,2]; the filter adds both channels, and takes the first.
@@ -63,7 +46,7 @@ TEST(ResidualTest, IsAddedBeforeRelu) {
                         : std::vector<double>{13, 0, 37, 0});
     const auto steps = PlanOf({x, filter, residual}, build);
     ASSERT_EQ(steps.size(), 1u) << Join(steps, "\n");
-    EXPECT_EQ(Count(steps, "_FusedConv2D"), 1);
+    EXPECT_EQ(CountSteps(steps, "_FusedConv2D"), 1);
   }
 }
 
@@ -106,8 +89,8 @@ TEST(ResidualTest, OfAllLayouts) {
           y = ops::Add(s, y, in[2]);
           return Outputs{t.relu ? ops::Relu(s, y) : y};
         });
-    EXPECT_EQ(Count(steps, t.blocked), 1) << Join(steps, "\n");
-    EXPECT_EQ(Count(steps, "AddV2") + Count(steps, "Relu"), 0);
+    EXPECT_EQ(CountSteps(steps, t.blocked), 1) << Join(steps, "\n");
+    EXPECT_EQ(CountSteps(steps, "AddV2") + CountSteps(steps, "Relu"), 0);
   }
 }
 
@@ -145,7 +128,7 @@ TEST(ResidualTest, GradientsAndWhatIsFetched) {
   const std::string by_itself = " of AddV2, Relu";
   const auto steps = Compare(in, Network(false));
   EXPECT_THAT(steps, Not(Contains(HasSubstr(by_itself))));
-  EXPECT_EQ(Count(steps, "Relu"), 0) << Join(steps, "\n");
+  EXPECT_EQ(CountSteps(steps, "Relu"), 0) << Join(steps, "\n");
   EXPECT_THAT(Compare(in, Network(true)), Contains(HasSubstr(by_itself)));
 }
 
@@ -156,12 +139,12 @@ TEST(ResidualTest, WhatIsNoImageOfItsSizeOrReadTwiceIsAddedByItself) {
   const auto broadcast = Compare(in, [](const Scope& s, const Outputs& x) {
     return Outputs{ops::Add(s, ops::Conv2D(s, x[0], x[1], kOne, "SAME"), x[2])};
   });
-  EXPECT_EQ(Count(broadcast, "Conv2D"), 1) << Join(broadcast, "\n");
+  EXPECT_EQ(CountSteps(broadcast, "Conv2D"), 1) << Join(broadcast, "\n");
   const auto twice = Compare(in, [](const Scope& s, const Outputs& x) {
     const Output y = ops::Conv2D(s, x[0], x[1], kOne, "SAME");
     return Outputs{ops::Add(s, y, y)};
   });
-  EXPECT_EQ(Count(twice, "Conv2D"), 1) << Join(twice, "\n");
+  EXPECT_EQ(CountSteps(twice, "Conv2D"), 1) << Join(twice, "\n");
 }
 
 // --- Batch normalisation by constants ---------------------------------------
@@ -195,12 +178,12 @@ TEST(FoldBatchNormTest, BecomesWeightsAndBias) {
   for (const bool biased : {false, true}) {
     const auto steps = Compare(in, Build({.biased = biased}));
     ASSERT_EQ(steps.size(), 1u) << Join(steps, "\n");
-    EXPECT_EQ(Count(steps, "_FusedConv2D"), 1);
+    EXPECT_EQ(CountSteps(steps, "_FusedConv2D"), 1);
   }
   for (const Frozen& other :
        {Frozen{.training = true}, Frozen{.variable = true},
         Frozen{.moments = true}}) {
-    EXPECT_EQ(Count(Compare(in, Build(other)), "_BatchNorm"), 1);
+    EXPECT_EQ(CountSteps(Compare(in, Build(other)), "_BatchNorm"), 1);
   }
 }
 
