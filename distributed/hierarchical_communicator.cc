@@ -157,12 +157,10 @@ Status HierarchicalCommunicator::DoAllReduce(const CollectiveCall& call,
     own_states_.insert(own_states_.end(), piece.state.begin(),
                        piece.state.end());
   }
-  const Slice mine =
-      SliceOf(call.header.count, machine_->rank(), holders_);
+  const Slice mine = SliceOf(call.header.count, machine_->rank(), holders_);
   slice_.resize(static_cast<size_t>(mine.end - mine.begin) * element);
-  LS_RETURN_IF_ERROR(
-      machine_->ReduceSlice(pieces, dtype, PartialOp(op), factor, holders_,
-                            slice_.data(), For(call)));
+  LS_RETURN_IF_ERROR(machine_->ReduceSlice(pieces, dtype, PartialOp(op), factor,
+                                           holders_, slice_.data(), For(call)));
   if (across_ != nullptr) {
     LS_RETURN_IF_ERROR(SumAcross(call, pieces, mine, update));
   }

@@ -102,14 +102,14 @@ Result<Machines> MachinesOf(MpiRuntime& runtime,
                             const CommunicatorOptions& options) {
   int here = static_cast<int>(runtime.node_masks().size());
   if (options.ranks_per_machine > 0) {
-    const int first = runtime.rank() / options.ranks_per_machine *
-                      options.ranks_per_machine;
+    const int first =
+        runtime.rank() / options.ranks_per_machine * options.ranks_per_machine;
     here = std::min(options.ranks_per_machine, runtime.size() - first);
   }
   int most_and_minus_least[2] = {here, -here};
   const std::lock_guard<std::mutex> lock(runtime.mutex());
-  LS_MPI(MPI_Allreduce, MPI_IN_PLACE, most_and_minus_least, 2, MPI_INT,
-         MPI_MAX, runtime.world());
+  LS_MPI(MPI_Allreduce, MPI_IN_PLACE, most_and_minus_least, 2, MPI_INT, MPI_MAX,
+         runtime.world());
   return Machines{-most_and_minus_least[1], most_and_minus_least[0]};
 }
 
@@ -195,8 +195,7 @@ Result<std::unique_ptr<Communicator>> MpiContext::MakeCommunicator(
     const std::lock_guard<std::mutex> lock(runtime_->mutex());
     LS_MPI(MPI_Comm_dup, runtime_->world(), &comm);
   }
-  LS_ASSIGN_OR_RETURN(const Machines machines,
-                      MachinesOf(*runtime_, options));
+  LS_ASSIGN_OR_RETURN(const Machines machines, MachinesOf(*runtime_, options));
   const bool hierarchical = machines.most > 1 && machines.most < size_;
   if (*backend == kHierarchical && !hierarchical) {
     return InvalidArgument(

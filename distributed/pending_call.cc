@@ -68,9 +68,8 @@ void CallQueue::Drain() {
     return;
   std::unique_lock<std::mutex> lock(mutex_);
   if (thread_.get_id() == std::this_thread::get_id()) return;
-  changed_.wait(lock, [this] {
-    return pending_.load(std::memory_order_relaxed) == 0;
-  });
+  changed_.wait(
+      lock, [this] { return pending_.load(std::memory_order_relaxed) == 0; });
 }
 
 void CallQueue::Serve() {

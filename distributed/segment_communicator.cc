@@ -226,8 +226,9 @@ Status SegmentCommunicator::CheckHeaders(const CollectiveCall& call) {
   checked_sequence_ = call.header.sequence;
   for (int r = 0; r < size(); ++r) {
     if (r == rank()) continue;
-    LS_RETURN_IF_ERROR(CheckAgreement(
-        label(rank()), call.header, label(r), Block(r).headers[call.header.sequence % 2]));
+    LS_RETURN_IF_ERROR(
+        CheckAgreement(label(rank()), call.header, label(r),
+                       Block(r).headers[call.header.sequence % 2]));
   }
   return Ok();
 }

@@ -35,8 +35,8 @@ class Communicator;
 Result<std::shared_ptr<TaskChannel>> MakeTaskChannel(Communicator& ranks);
 
 // Makes sessions with these options tasks of the job: sets the task, hands them
-// a channel, and makes the ranks compare their programs, options and graphs, and
-// `declared`, when a session is made (agreement.h). Called by all ranks.
+// a channel, and makes the ranks compare their programs, options and graphs,
+// and `declared`, when a session is made (agreement.h). Called by all ranks.
 Status UseTasks(Communicator& ranks, SessionOptions* session,
                 std::vector<Fact> declared = {});
 

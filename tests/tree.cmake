@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The tree itself, and the installed package.
 add_test(NAME Tree.KeepsItsRules COMMAND ${PROJECT_SOURCE_DIR}/tools/check_layers)
+add_test(NAME Tree.IsFormatted COMMAND ${PROJECT_SOURCE_DIR}/tools/format --check)
 add_test(NAME CheckLayers.FindsEveryBreach
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/check_layers_test.sh
                  ${PROJECT_SOURCE_DIR}/tools/check_layers
@@ -39,3 +40,5 @@ set_tests_properties(
   Setup.InstallsWhatIsMissingAndNothingElse
   Package.OutsideProgramBuildsAgainstTheInstalledLibrary
   PROPERTIES LABELS cpu TIMEOUT 300)
+set_tests_properties(Tree.IsFormatted PROPERTIES LABELS cpu TIMEOUT 300
+                                                 SKIP_RETURN_CODE 77)

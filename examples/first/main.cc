@@ -18,7 +18,8 @@ int main() {
   Output b = ops::InitializedVariable(root.WithName("b"), 0.0f);
   Output error = ops::Sub(root, ops::Add(root, ops::Mul(root, x, w), b), y);
   Output loss = ops::Mean(root, ops::Square(root, error), {0});
-  Node* train = ops::GradientDescentOptimizer(0.1f).Minimize(root, loss, {w, b});
+  Node* train =
+      ops::GradientDescentOptimizer(0.1f).Minimize(root, loss, {w, b});
   Node* init = ops::VariablesInitializer(root);
 
   auto session = Session::Create(graph).value();
@@ -27,6 +28,8 @@ int main() {
   const Tensor xs = Tensor::Of<float>({4}, {0, 1, 2, 3});
   const Tensor ys = Tensor::Of<float>({4}, {1, 3, 5, 7});
   std::vector<Tensor> out;
-  for (int i = 0; i < 500; ++i) ThrowIfError(step->Run(std::vector{xs, ys}, &out));
-  std::printf("w %.3f  b %.3f\n", out[1].scalar<float>(), out[2].scalar<float>());
+  for (int i = 0; i < 500; ++i)
+    ThrowIfError(step->Run(std::vector{xs, ys}, &out));
+  std::printf("w %.3f  b %.3f\n", out[1].scalar<float>(),
+              out[2].scalar<float>());
 }

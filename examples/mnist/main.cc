@@ -83,11 +83,10 @@ int Run(Job& job, const std::vector<std::string>& args) {
   }
   if (parsed.ok() && !options->help && options->pipeline > 1 &&
       options->pipeline != job.size()) {
-    parsed = InvalidArgument("--pipeline ", options->pipeline, " needs ",
-                             options->pipeline, " ranks, there ",
-                             job.size() == 1 ? "is 1" : StrCat("are ",
-                                                              job.size()),
-                             "; see mpirun -np");
+    parsed = InvalidArgument(
+        "--pipeline ", options->pipeline, " needs ", options->pipeline,
+        " ranks, there ", job.size() == 1 ? "is 1" : StrCat("are ", job.size()),
+        "; see mpirun -np");
   }
   parsed = job.Agree(parsed);
   if (!parsed.ok()) return Fail(parsed, kBadInput);

@@ -24,8 +24,8 @@ std::vector<Output> ResultsOf(const Scope& scope, const std::string& name) {
 
 // Fails unless the branches give the same dtypes; what is known of their
 // results' shapes.
-std::vector<lockstep::Shape> CommonShapes(const Scope& scope,
-                                const std::vector<std::string>& branches) {
+std::vector<lockstep::Shape> CommonShapes(
+    const Scope& scope, const std::vector<std::string>& branches) {
   std::vector<lockstep::Shape> shapes;
   if (!scope.ok()) return shapes;
   const std::vector<Output> first = ResultsOf(scope, branches[0]);
@@ -33,9 +33,9 @@ std::vector<lockstep::Shape> CommonShapes(const Scope& scope,
   for (const std::string& name : branches) {
     const std::vector<Output> results = ResultsOf(scope, name);
     if (TypesOf(results) != TypesOf(first)) {
-      scope.graph()->UpdateStatus(InvalidArgument(
-          "branches '", branches[0], "' and '", name,
-          "' give results of different numbers or dtypes"));
+      scope.graph()->UpdateStatus(
+          InvalidArgument("branches '", branches[0], "' and '", name,
+                          "' give results of different numbers or dtypes"));
       return {};
     }
     for (size_t i = 0; i < results.size(); ++i) {
@@ -46,7 +46,7 @@ std::vector<lockstep::Shape> CommonShapes(const Scope& scope,
 }
 
 struct Made {
-  std::string name;   // empty after an error
+  std::string name;    // empty after an error
   size_t results = 0;  // also then, so that callers may index what they get
 };
 
@@ -63,10 +63,12 @@ Made DefineWithShapes(const Scope& scope, const std::string& name,
   Scope s(&f.body);
   std::vector<Output> args;
   for (size_t i = 0; i < types.size(); ++i) {
-    args.push_back(s.WithName(StrCat("arg", i)).Op("_Arg")
+    args.push_back(s.WithName(StrCat("arg", i))
+                       .Op("_Arg")
                        .Attr("T", types[i])
                        .Attr("index", static_cast<int64_t>(i))
-                       .Attr("_shape", shapes[i]).Out());
+                       .Attr("_shape", shapes[i])
+                       .Out());
     if (args.back().defined()) f.args.push_back(args.back().node);
   }
   f.results = body(s, args);
@@ -116,7 +118,8 @@ std::string DefineFunction(const Scope& scope, const std::string& name,
 std::vector<Output> Call(const Scope& scope, const std::string& function,
                          const std::vector<Output>& args) {
   const std::vector<Output> results = ResultsOf(scope, function);
-  if (!scope.ok()) return std::vector<Output>(std::max<size_t>(results.size(), 1));
+  if (!scope.ok())
+    return std::vector<Output>(std::max<size_t>(results.size(), 1));
   return scope.Op("StatefulPartitionedCall")
       .In(args)
       .Attr("Tin", TypesOf(args))
@@ -179,8 +182,9 @@ Status CheckNext(const std::vector<Output>& vars,
                  const std::vector<Output>& next,
                  const std::vector<lockstep::Shape>& shapes) {
   if (TypesOf(next) != TypesOf(vars)) {
-    return InvalidArgument("the body of a While must give its variables' next "
-                           "values, of their dtypes");
+    return InvalidArgument(
+        "the body of a While must give its variables' next "
+        "values, of their dtypes");
   }
   for (size_t i = 0; i < next.size(); ++i) {
     if (next[i].dtype() == kResource ||
@@ -200,9 +204,9 @@ std::vector<Output> While(const Scope& scope, const std::vector<Output>& vars,
                           const FunctionBody& cond, const FunctionBody& body,
                           const std::vector<lockstep::Shape>& shapes) {
   if (!shapes.empty() && shapes.size() != vars.size()) {
-    scope.graph()->UpdateStatus(
-        InvalidArgument("While of ", vars.size(), " variables is given ",
-                        shapes.size(), " shapes"));
+    scope.graph()->UpdateStatus(InvalidArgument("While of ", vars.size(),
+                                                " variables is given ",
+                                                shapes.size(), " shapes"));
   }
   std::vector<lockstep::Shape> fixed;
   for (const Output& o : vars) {

@@ -18,10 +18,10 @@ void CopyElements(const Tensor& from, int64_t first, int64_t count, Tensor* to,
   }
   const size_t size = DTypeSize(from.dtype());
   if (count == 0) return;
-  std::memcpy(static_cast<char*>(to->data()) + static_cast<size_t>(at) * size,
-              static_cast<const char*>(from.data()) +
-                  static_cast<size_t>(first) * size,
-              static_cast<size_t>(count) * size);
+  std::memcpy(
+      static_cast<char*>(to->data()) + static_cast<size_t>(at) * size,
+      static_cast<const char*>(from.data()) + static_cast<size_t>(first) * size,
+      static_cast<size_t>(count) * size);
 }
 
 Status CheckMovable(DType dtype) {
@@ -74,10 +74,9 @@ Result<Tensor> StackTensors(DType dtype, const Shape& element,
   int64_t at = 0;
   for (const Tensor& part : parts) {
     if (!(part.shape() == element)) {
-      return InvalidArgument("elements have inconsistent shapes: Index 0 has ",
-                             "shape: ", element, " but index ",
-                             &part - parts.data(), " has shape: ",
-                             part.shape());
+      return InvalidArgument(
+          "elements have inconsistent shapes: Index 0 has ", "shape: ", element,
+          " but index ", &part - parts.data(), " has shape: ", part.shape());
     }
     CopyElements(part, 0, part.NumElements(), &all, at);
     at += part.NumElements();

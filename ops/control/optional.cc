@@ -79,8 +79,7 @@ Status GetValue(KernelContext& k) {
     return InvalidArgument("the optional has ", optional->components.size(),
                            " components, ", count, " are wanted");
   }
-  const auto& types =
-      *GetIf<std::vector<DType>>(k.attrs(), "output_types");
+  const auto& types = *GetIf<std::vector<DType>>(k.attrs(), "output_types");
   for (size_t i = 0; i < count; ++i) {
     const Tensor& component = optional->components[i];
     if (component.dtype() != types[i]) {

@@ -63,8 +63,7 @@ Status NewStack(KernelContext& k) {
   SetObject(k, 0, kResource,
             std::make_shared<Stack>(
                 name.empty() ? std::string(k.node_name()) : name,
-                *GetIf<DType>(k.attrs(), "elem_type"),
-                size.scalar<int32_t>()));
+                *GetIf<DType>(k.attrs(), "elem_type"), size.scalar<int32_t>()));
   return Ok();
 }
 

@@ -113,43 +113,42 @@ LOCKSTEP_OP("TensorArrayV3")
     .Kernel(kCpu, {NewArray});
 
 const OpRegistrar kGrad = ArrayOp("TensorArrayGradV3")
-    .Input("flow_in: float")
-    .Output("grad_handle: resource")
-    .Output("flow_out: float")
-    .Attr("source: string")
-    .Shape(ScalarShape)
-    .Kernel(kCpu, {GradientArray});
+                              .Input("flow_in: float")
+                              .Output("grad_handle: resource")
+                              .Output("flow_out: float")
+                              .Attr("source: string")
+                              .Shape(ScalarShape)
+                              .Kernel(kCpu, {GradientArray});
 const OpRegistrar kGradWithShape = ArrayOp("TensorArrayGradWithShape")
-    .Input("flow_in: float")
-    .Input("shape_to_prepend: int32")
-    .Output("grad_handle: resource")
-    .Output("flow_out: float")
-    .Attr("source: string")
-    .Shape(ScalarShape)
-    .Kernel(kCpu, {GradientArray});
+                                       .Input("flow_in: float")
+                                       .Input("shape_to_prepend: int32")
+                                       .Output("grad_handle: resource")
+                                       .Output("flow_out: float")
+                                       .Attr("source: string")
+                                       .Shape(ScalarShape)
+                                       .Kernel(kCpu, {GradientArray});
 const OpRegistrar kWrite = ArrayOp("TensorArrayWriteV3")
-    .Input("index: int32")
-    .Input("value: T")
-    .Input("flow_in: float")
-    .Output("flow_out: float")
-    .Attr("T: type")
-    .Shape(ScalarShape)
-    .Kernel(kCpu, {Write});
+                               .Input("index: int32")
+                               .Input("value: T")
+                               .Input("flow_in: float")
+                               .Output("flow_out: float")
+                               .Attr("T: type")
+                               .Shape(ScalarShape)
+                               .Kernel(kCpu, {Write});
 const OpRegistrar kRead = ArrayOp("TensorArrayReadV3")
-    .Input("index: int32")
-    .Input("flow_in: float")
-    .Output("value: dtype")
-    .Attr("dtype: type")
-    .Shape(UnknownShape)
-    .Kernel(kCpu, {Read});
+                              .Input("index: int32")
+                              .Input("flow_in: float")
+                              .Output("value: dtype")
+                              .Attr("dtype: type")
+                              .Shape(UnknownShape)
+                              .Kernel(kCpu, {Read});
 const OpRegistrar kSize = ArrayOp("TensorArraySizeV3")
-    .Input("flow_in: float")
-    .Output("size: int32")
-    .Shape(ScalarShape)
-    .Kernel(kCpu, {Size});
-const OpRegistrar kClose = ArrayOp("TensorArrayCloseV3")
-    .Shape(NoOutputs)
-    .Kernel(kCpu, {Close});
+                              .Input("flow_in: float")
+                              .Output("size: int32")
+                              .Shape(ScalarShape)
+                              .Kernel(kCpu, {Size});
+const OpRegistrar kClose =
+    ArrayOp("TensorArrayCloseV3").Shape(NoOutputs).Kernel(kCpu, {Close});
 
 }  // namespace
 }  // namespace lockstep

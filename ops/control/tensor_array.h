@@ -26,7 +26,7 @@ class TensorArray final : public Object {
     bool dynamic_size = false;
     bool clear_after_read = true;
     bool identical_shapes = false;  // the first written tells element_shape
-    bool adds = false;  // a gradient
+    bool adds = false;              // a gradient
   };
   TensorArray(Options options, int64_t size)
       : options_(std::move(options)), elements_(static_cast<size_t>(size)) {}
@@ -44,10 +44,9 @@ class TensorArray final : public Object {
                              DTypeName(value.dtype()));
     }
     if (!options_.element_shape.IsCompatibleWith(value.shape())) {
-      return InvalidArgument("TensorArray ", options_.name,
-                             " holds elements of shape ",
-                             options_.element_shape, ", the value has ",
-                             value.shape());
+      return InvalidArgument(
+          "TensorArray ", options_.name, " holds elements of shape ",
+          options_.element_shape, ", the value has ", value.shape());
     }
     LS_RETURN_IF_ERROR(Reach(index));
     Element& e = elements_[static_cast<size_t>(index)];
@@ -79,8 +78,8 @@ class TensorArray final : public Object {
                              "false?).");
     }
     if (!e.value.defined()) {
-      const Shape& shape = e.shape.IsFullyKnown() ? e.shape
-                                                  : options_.element_shape;
+      const Shape& shape =
+          e.shape.IsFullyKnown() ? e.shape : options_.element_shape;
       if (!shape.IsFullyKnown()) {
         return InvalidArgument("TensorArray ", options_.name,
                                ": Could not read from TensorArray index ",

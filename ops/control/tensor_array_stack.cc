@@ -20,12 +20,12 @@ Status Gather(KernelContext& k) {
   if (!parts.empty()) element = parts[0].shape();
   if (!element.IsFullyKnown()) {
     return Unimplemented("TensorArray has size zero, but element shape ",
-                         element, " is not fully defined. Currently only "
+                         element,
+                         " is not fully defined. Currently only "
                          "static shapes are supported when packing zero-size "
                          "TensorArrays.");
   }
-  LS_ASSIGN_OR_RETURN(Tensor all,
-                      StackTensors(array->dtype(), element, parts));
+  LS_ASSIGN_OR_RETURN(Tensor all, StackTensors(array->dtype(), element, parts));
   k.SetOutput(0, std::move(all));
   return Ok();
 }
@@ -36,8 +36,10 @@ Status Scatter(KernelContext& k) {
   const auto indices = k.input(1).flat<int32_t>();
   if (value.shape().rank() < 1 ||
       value.shape().dim(0) != static_cast<int64_t>(indices.size())) {
-    return InvalidArgument("value of shape ", value.shape(), " has not one row "
-                           "for each of ", indices.size(), " indices");
+    return InvalidArgument("value of shape ", value.shape(),
+                           " has not one row "
+                           "for each of ",
+                           indices.size(), " indices");
   }
   for (size_t i = 0; i < indices.size(); ++i) {
     LS_ASSIGN_OR_RETURN(Tensor row,
@@ -71,8 +73,9 @@ Status Concat(KernelContext& k) {
     LS_ASSIGN_OR_RETURN(inner, Shape::Make(dims));
   }
   if (!inner.IsFullyKnown()) {
-    return Unimplemented("an empty tensor array of unknown element shape "
-                         "cannot be concatenated");
+    return Unimplemented(
+        "an empty tensor array of unknown element shape "
+        "cannot be concatenated");
   }
   LS_ASSIGN_OR_RETURN(Tensor all, ConcatTensors(array->dtype(), inner, parts));
   k.SetOutput(0, std::move(all));
@@ -90,9 +93,10 @@ Status Split(KernelContext& k) {
     rows += n;
   }
   if (value.shape().rank() < 1 || value.shape().dim(0) != rows) {
-    return InvalidArgument("Expected sum of lengths to be equal to "
-                           "values.shape[0], but sum of lengths is ", rows,
-                           " and value's shape is: ", value.shape());
+    return InvalidArgument(
+        "Expected sum of lengths to be equal to "
+        "values.shape[0], but sum of lengths is ",
+        rows, " and value's shape is: ", value.shape());
   }
   int64_t at = 0;
   for (size_t i = 0; i < lengths.size(); ++i) {
@@ -105,37 +109,37 @@ Status Split(KernelContext& k) {
 }
 
 const OpRegistrar kGather = ArrayOp("TensorArrayGatherV3")
-    .Input("indices: int32")
-    .Input("flow_in: float")
-    .Output("value: dtype")
-    .Attr("dtype: type")
-    .Attr("element_shape: shape = unknown")
-    .Shape(UnknownShape)
-    .Kernel(kCpu, {Gather});
+                                .Input("indices: int32")
+                                .Input("flow_in: float")
+                                .Output("value: dtype")
+                                .Attr("dtype: type")
+                                .Attr("element_shape: shape = unknown")
+                                .Shape(UnknownShape)
+                                .Kernel(kCpu, {Gather});
 const OpRegistrar kScatter = ArrayOp("TensorArrayScatterV3")
-    .Input("indices: int32")
-    .Input("value: T")
-    .Input("flow_in: float")
-    .Output("flow_out: float")
-    .Attr("T: type")
-    .Shape(ScalarShape)
-    .Kernel(kCpu, {Scatter});
+                                 .Input("indices: int32")
+                                 .Input("value: T")
+                                 .Input("flow_in: float")
+                                 .Output("flow_out: float")
+                                 .Attr("T: type")
+                                 .Shape(ScalarShape)
+                                 .Kernel(kCpu, {Scatter});
 const OpRegistrar kConcat = ArrayOp("TensorArrayConcatV3")
-    .Input("flow_in: float")
-    .Output("value: dtype")
-    .Output("lengths: int64")
-    .Attr("dtype: type")
-    .Attr("element_shape_except0: shape = unknown")
-    .Shape(UnknownShape)
-    .Kernel(kCpu, {Concat});
+                                .Input("flow_in: float")
+                                .Output("value: dtype")
+                                .Output("lengths: int64")
+                                .Attr("dtype: type")
+                                .Attr("element_shape_except0: shape = unknown")
+                                .Shape(UnknownShape)
+                                .Kernel(kCpu, {Concat});
 const OpRegistrar kSplit = ArrayOp("TensorArraySplitV3")
-    .Input("value: T")
-    .Input("lengths: int64")
-    .Input("flow_in: float")
-    .Output("flow_out: float")
-    .Attr("T: type")
-    .Shape(ScalarShape)
-    .Kernel(kCpu, {Split});
+                               .Input("value: T")
+                               .Input("lengths: int64")
+                               .Input("flow_in: float")
+                               .Output("flow_out: float")
+                               .Attr("T: type")
+                               .Shape(ScalarShape)
+                               .Kernel(kCpu, {Split});
 
 }  // namespace
 }  // namespace lockstep

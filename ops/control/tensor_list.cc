@@ -54,7 +54,8 @@ Result<Shape> ListShape(const Tensor& t) {
   return Shape::Make(dims);
 }
 
-std::shared_ptr<TensorList> NewList(const KernelContext& k, const Shape& shape) {
+std::shared_ptr<TensorList> NewList(const KernelContext& k,
+                                    const Shape& shape) {
   auto list = std::make_shared<TensorList>();
   list->dtype = *GetIf<DType>(k.attrs(), "element_dtype");
   list->element_shape = shape;
@@ -68,9 +69,10 @@ Status TensorList::CheckElement(const Tensor& value) const {
                            DTypeName(dtype));
   }
   if (!element_shape.IsCompatibleWith(value.shape())) {
-    return InvalidArgument("Tried to append a tensor with incompatible shape "
-                           "to a  Op element shape: ", value.shape(),
-                           " list shape: ", element_shape);
+    return InvalidArgument(
+        "Tried to append a tensor with incompatible shape "
+        "to a  Op element shape: ",
+        value.shape(), " list shape: ", element_shape);
   }
   return Ok();
 }
@@ -78,8 +80,7 @@ Status TensorList::CheckElement(const Tensor& value) const {
 Result<Tensor> TensorList::Element(int64_t index, const Shape& hint) const {
   if (index < 0 || index >= static_cast<int64_t>(elements.size())) {
     return InvalidArgument("Trying to access element ", index,
-                           " in a list with ", elements.size(),
-                           " elements.");
+                           " in a list with ", elements.size(), " elements.");
   }
   const Tensor& e = elements[static_cast<size_t>(index)];
   if (e.defined()) return e;
@@ -89,8 +90,10 @@ Result<Tensor> TensorList::Element(int64_t index, const Shape& hint) const {
     if (!shape->IsFullyKnown() && other.defined()) *shape = other.shape();
   }
   if (!shape->IsFullyKnown()) {
-    return InvalidArgument("Trying to read an uninitialized tensor but "
-                           "element_shape is not fully defined: ", *shape);
+    return InvalidArgument(
+        "Trying to read an uninitialized tensor but "
+        "element_shape is not fully defined: ",
+        *shape);
   }
   return ZeroTensor(dtype, *shape);
 }
@@ -124,8 +127,10 @@ Status Reserve(KernelContext& k) {
   LS_ASSIGN_OR_RETURN(Shape shape, ListShape(k.input(0)));
   LS_ASSIGN_OR_RETURN(int64_t length, ScalarInt(k.input(1), "num_elements"));
   if (length < 0 || length > kMaxListLength) {
-    return InvalidArgument("The num_elements to reserve must be a non negative "
-                           "number, but got ", length);
+    return InvalidArgument(
+        "The num_elements to reserve must be a non negative "
+        "number, but got ",
+        length);
   }
   auto list = NewList(k, shape);
   list->elements.resize(static_cast<size_t>(length));
@@ -177,8 +182,7 @@ Status SetItem(KernelContext& k) {
   LS_ASSIGN_OR_RETURN(int64_t index, ScalarInt(k.input(1), "index"));
   LS_RETURN_IF_ERROR(list->CheckElement(k.input(2)));
   auto changed = std::make_shared<TensorList>(*list);
-  const bool grows =
-      *GetIf<bool>(k.attrs(), "resize_if_index_out_of_bounds");
+  const bool grows = *GetIf<bool>(k.attrs(), "resize_if_index_out_of_bounds");
   const auto length = static_cast<int64_t>(list->elements.size());
   if (index < 0 || index >= (grows ? kMaxListLength : length)) {
     return InvalidArgument("Trying to modify element ", index,
@@ -201,8 +205,10 @@ Status Resize(KernelContext& k) {
   LS_ASSIGN_OR_RETURN(TensorList * list, ListOf(k, 0));
   LS_ASSIGN_OR_RETURN(int64_t size, ScalarInt(k.input(1), "size"));
   if (size < 0 || size > kMaxListLength) {
-    return InvalidArgument("TensorListSlice expects size to be non-negative. "
-                           "Got: ", size);
+    return InvalidArgument(
+        "TensorListSlice expects size to be non-negative. "
+        "Got: ",
+        size);
   }
   auto changed = std::make_shared<TensorList>(*list);
   changed->elements.resize(static_cast<size_t>(size));
@@ -251,48 +257,50 @@ OpBuilder ReserveOp() {
 const OpRegistrar kEmpty = EmptyOp();
 const OpRegistrar kReserve = ReserveOp();
 const OpRegistrar kPush = FromList("TensorListPushBack")
-    .Input("tensor: element_dtype")
-    .Output("output_handle: variant")
-    .Attr("element_dtype: type")
-    .Shape(ScalarShape)
-    .Kernel(kCpu, {PushBack});
-const OpRegistrar kPop = FromList("TensorListPopBack")
-    .Input("element_shape: int32")
-    .Output("output_handle: variant")
-    .Output("tensor: element_dtype")
-    .Attr("element_dtype: type")
-    .Shape([](ShapeContext& c) { return c.SetOutput(0, Shape{}); })
-    .Kernel(kCpu, {PopBack});
+                              .Input("tensor: element_dtype")
+                              .Output("output_handle: variant")
+                              .Attr("element_dtype: type")
+                              .Shape(ScalarShape)
+                              .Kernel(kCpu, {PushBack});
+const OpRegistrar kPop =
+    FromList("TensorListPopBack")
+        .Input("element_shape: int32")
+        .Output("output_handle: variant")
+        .Output("tensor: element_dtype")
+        .Attr("element_dtype: type")
+        .Shape([](ShapeContext& c) { return c.SetOutput(0, Shape{}); })
+        .Kernel(kCpu, {PopBack});
 const OpRegistrar kLength = FromList("TensorListLength")
-    .Output("length: int32")
-    .Shape(ScalarShape)
-    .Kernel(kCpu, {Length});
+                                .Output("length: int32")
+                                .Shape(ScalarShape)
+                                .Kernel(kCpu, {Length});
 const OpRegistrar kElementShape = FromList("TensorListElementShape")
-    .Output("element_shape: shape_type")
-    .Attr("shape_type: {int32, int64}")
-    .Shape(UnknownShape)
-    .Kernel(kCpu, {ElementShape});
+                                      .Output("element_shape: shape_type")
+                                      .Attr("shape_type: {int32, int64}")
+                                      .Shape(UnknownShape)
+                                      .Kernel(kCpu, {ElementShape});
 const OpRegistrar kResize = FromList("TensorListResize")
-    .Input("size: int32")
-    .Output("output_handle: variant")
-    .Shape(ScalarShape)
-    .Kernel(kCpu, {Resize});
+                                .Input("size: int32")
+                                .Output("output_handle: variant")
+                                .Shape(ScalarShape)
+                                .Kernel(kCpu, {Resize});
 const OpRegistrar kGetItem = FromList("TensorListGetItem")
-    .Input("index: int32")
-    .Input("element_shape: Tshape")
-    .Output("item: element_dtype")
-    .Attr("Tshape: {int32, int64} = DT_INT32")
-    .Attr("element_dtype: type")
-    .Shape(UnknownShape)
-    .Kernel(kCpu, {GetItem});
-const OpRegistrar kSetItem = FromList("TensorListSetItem")
-    .Input("index: int32")
-    .Input("item: element_dtype")
-    .Output("output_handle: variant")
-    .Attr("element_dtype: type")
-    .Attr("resize_if_index_out_of_bounds: bool = false")
-    .Shape(ScalarShape)
-    .Kernel(kCpu, {SetItem});
+                                 .Input("index: int32")
+                                 .Input("element_shape: Tshape")
+                                 .Output("item: element_dtype")
+                                 .Attr("Tshape: {int32, int64} = DT_INT32")
+                                 .Attr("element_dtype: type")
+                                 .Shape(UnknownShape)
+                                 .Kernel(kCpu, {GetItem});
+const OpRegistrar kSetItem =
+    FromList("TensorListSetItem")
+        .Input("index: int32")
+        .Input("item: element_dtype")
+        .Output("output_handle: variant")
+        .Attr("element_dtype: type")
+        .Attr("resize_if_index_out_of_bounds: bool = false")
+        .Shape(ScalarShape)
+        .Kernel(kCpu, {SetItem});
 
 }  // namespace
 }  // namespace lockstep

@@ -20,8 +20,10 @@ Status StackElements(KernelContext& k, const TensorList& list,
   LS_ASSIGN_OR_RETURN(Shape element, Shape::Merge(hint, list.element_shape));
   if (!parts.empty()) element = parts[0].shape();
   if (!element.IsFullyKnown()) {
-    return InvalidArgument("Tried to stack elements of an empty list with "
-                           "non-fully-defined element_shape: ", element);
+    return InvalidArgument(
+        "Tried to stack elements of an empty list with "
+        "non-fully-defined element_shape: ",
+        element);
   }
   LS_ASSIGN_OR_RETURN(Tensor all, StackTensors(list.dtype, element, parts));
   k.SetOutput(0, std::move(all));
@@ -53,8 +55,10 @@ Status Unstack(KernelContext& k, TensorList* list, const Tensor& value,
                std::span<const int32_t> indices) {
   for (size_t i = 0; i < indices.size(); ++i) {
     if (indices[i] < 0 || indices[i] >= kMaxListLength) {
-      return InvalidArgument("Indices in TensorListScatter must all be "
-                             "non-negative, one is ", indices[i]);
+      return InvalidArgument(
+          "Indices in TensorListScatter must all be "
+          "non-negative, one is ",
+          indices[i]);
     }
     const auto at = static_cast<size_t>(indices[i]);
     if (at >= list->elements.size()) list->elements.resize(at + 1);
@@ -123,7 +127,7 @@ Status ConcatList(KernelContext& k) {
   std::vector<int64_t> lengths;
   for (size_t i = 0; i < list->elements.size(); ++i) {
     LS_ASSIGN_OR_RETURN(Tensor part, list->Element(static_cast<int64_t>(i),
-                                             list->element_shape));
+                                                   list->element_shape));
     if (part.shape().rank() < 1) {
       return InvalidArgument("Concat saw a scalar shape at index ", i,
                              " but requires at least vectors.");
@@ -138,9 +142,11 @@ Status ConcatList(KernelContext& k) {
   }
   LS_ASSIGN_OR_RETURN(Shape inner, Shape::Make(dims));
   if (!from.HasRank() || !inner.IsFullyKnown()) {
-    return InvalidArgument("All except the first dimension must be fully "
-                           "defined when concating an empty tensor list. "
-                           "element_shape: ", from);
+    return InvalidArgument(
+        "All except the first dimension must be fully "
+        "defined when concating an empty tensor list. "
+        "element_shape: ",
+        from);
   }
   LS_ASSIGN_OR_RETURN(Tensor all, ConcatTensors(list->dtype, inner, parts));
   k.SetOutput(0, std::move(all));
@@ -184,7 +190,8 @@ OpBuilder FromTensorOp() {
 
 OpBuilder SplitOp() {
   OpBuilder b = ListOp("TensorListSplit");
-  b.Input("tensor: element_dtype").Input("element_shape: shape_type")
+  b.Input("tensor: element_dtype")
+      .Input("element_shape: shape_type")
       .Input("lengths: int64");
   ShapeTyped(ToList(b)).Kernel(kCpu, {SplitList});
   return b;
@@ -192,7 +199,8 @@ OpBuilder SplitOp() {
 
 OpBuilder ScatterOp(const char* name, bool v2) {
   OpBuilder b = ListOp(name);
-  b.Input("tensor: element_dtype").Input("indices: int32")
+  b.Input("tensor: element_dtype")
+      .Input("indices: int32")
       .Input("element_shape: shape_type");
   if (v2) b.Input("num_elements: int32");
   ShapeTyped(ToList(b)).Kernel(kCpu, {ScatterList});
@@ -204,42 +212,42 @@ const OpRegistrar kSplit = SplitOp();
 const OpRegistrar kScatter = ScatterOp("TensorListScatter", false);
 const OpRegistrar kScatterV2 = ScatterOp("TensorListScatterV2", true);
 const OpRegistrar kStack = FromList("TensorListStack")
-    .Input("element_shape: int32")
-    .Output("tensor: element_dtype")
-    .Attr("element_dtype: type")
-    .Attr("num_elements: int = -1")
-    .Shape(UnknownShape)
-    .Kernel(kCpu, {StackList});
+                               .Input("element_shape: int32")
+                               .Output("tensor: element_dtype")
+                               .Attr("element_dtype: type")
+                               .Attr("num_elements: int = -1")
+                               .Shape(UnknownShape)
+                               .Kernel(kCpu, {StackList});
 const OpRegistrar kGather = FromList("TensorListGather")
-    .Input("indices: int32")
-    .Input("element_shape: int32")
-    .Output("values: element_dtype")
-    .Attr("element_dtype: type")
-    .Shape(UnknownShape)
-    .Kernel(kCpu, {GatherList});
+                                .Input("indices: int32")
+                                .Input("element_shape: int32")
+                                .Output("values: element_dtype")
+                                .Attr("element_dtype: type")
+                                .Shape(UnknownShape)
+                                .Kernel(kCpu, {GatherList});
 const OpRegistrar kScatterInto = FromList("TensorListScatterIntoExistingList")
-    .Input("tensor: element_dtype")
-    .Input("indices: int32")
-    .Output("output_handle: variant")
-    .Attr("element_dtype: type")
-    .Shape(ScalarShape)
-    .Kernel(kCpu, {ScatterIntoList});
+                                     .Input("tensor: element_dtype")
+                                     .Input("indices: int32")
+                                     .Output("output_handle: variant")
+                                     .Attr("element_dtype: type")
+                                     .Shape(ScalarShape)
+                                     .Kernel(kCpu, {ScatterIntoList});
 const OpRegistrar kConcat = FromList("TensorListConcat")
-    .Output("tensor: element_dtype")
-    .Output("lengths: int64")
-    .Attr("element_dtype: type")
-    .Attr("element_shape: shape = unknown")
-    .Shape(UnknownShape)
-    .Kernel(kCpu, {ConcatList});
+                                .Output("tensor: element_dtype")
+                                .Output("lengths: int64")
+                                .Attr("element_dtype: type")
+                                .Attr("element_shape: shape = unknown")
+                                .Shape(UnknownShape)
+                                .Kernel(kCpu, {ConcatList});
 const OpRegistrar kConcatV2 = FromList("TensorListConcatV2")
-    .Input("element_shape: shape_type")
-    .Input("leading_dims: int64")
-    .Output("tensor: element_dtype")
-    .Output("lengths: int64")
-    .Attr("element_dtype: type")
-    .Attr("shape_type: {int32, int64}")
-    .Shape(UnknownShape)
-    .Kernel(kCpu, {ConcatList});
+                                  .Input("element_shape: shape_type")
+                                  .Input("leading_dims: int64")
+                                  .Output("tensor: element_dtype")
+                                  .Output("lengths: int64")
+                                  .Attr("element_dtype: type")
+                                  .Attr("shape_type: {int32, int64}")
+                                  .Shape(UnknownShape)
+                                  .Kernel(kCpu, {ConcatList});
 
 }  // namespace
 }  // namespace lockstep

@@ -47,7 +47,8 @@ Result<ConvDims> PreparedConvDims(const PrepareContext& p,
                                   const ConvRoles& roles);
 
 // Roles are template arguments by value: of references to constants alike in
-// name, in two files' unnamed namespaces, GCC 14 makes one and the same function.
+// name, in two files' unnamed namespaces, GCC 14 makes one and the same
+// function.
 template <ConvRoles kRoles>
 Status ConvShape(ShapeContext& c) {
   return ConvShapeOf(c, kRoles);

@@ -62,8 +62,8 @@ LS_SIMD_CLONES void SpreadBlocks(const float* dy, const uint8_t* index,
   constexpr int64_t n = detail::kChannelBlock;
   const Floats none = {};
   for (int64_t i = 0; i < windows; ++i, dx += 2 * n, dy += n, index += n) {
-    const Ints at = __builtin_convertvector(
-        *reinterpret_cast<const BytesAt*>(index), Ints);
+    const Ints at =
+        __builtin_convertvector(*reinterpret_cast<const BytesAt*>(index), Ints);
     const Floats g = *reinterpret_cast<const FloatsAt*>(dy);
     *reinterpret_cast<FloatsAt*>(dx) = at == 0 ? g : none;
     *reinterpret_cast<FloatsAt*>(dx + n) = at == 1 ? g : none;

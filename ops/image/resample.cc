@@ -21,7 +21,7 @@ namespace {
 
 // Sums of neighbouring sources along one dimension, one for each target.
 struct Sums {
-  std::vector<int64_t> first;  // source of each target
+  std::vector<int64_t> first;       // source of each target
   std::vector<size_t> begin = {0};  // of its weights, and the end of the last
   std::vector<float> weights;
   void End(int64_t source) {
@@ -51,8 +51,7 @@ Sums CubicSums(const AttrMap& attrs, int64_t in, int64_t out) {
   Sums sums;
   for (int64_t target = 0; target < out; ++target) {
     const auto t = static_cast<float>(target);
-    const float at =
-        s.half_pixel ? (t + 0.5f) * s.scale - 0.5f : t * s.scale;
+    const float at = s.half_pixel ? (t + 0.5f) * s.scale - 0.5f : t * s.scale;
     const float floor = std::floor(at);
     const float x = std::nearbyint((at - floor) * kSteps) / kSteps;
     const float a = s.half_pixel ? -0.5f : -0.75f;
@@ -87,8 +86,8 @@ Sums AreaSums(const AttrMap& attrs, int64_t in, int64_t out) {
     for (int64_t i = from; i < to; ++i) {
       const auto x = static_cast<float>(i);
       const float part = std::min(x + 1, high) - std::max(x, low);
-      const size_t at = begin + static_cast<size_t>(
-                                    std::min(i, in - 1) - first);
+      const size_t at =
+          begin + static_cast<size_t>(std::min(i, in - 1) - first);
       if (at >= sums.weights.size()) sums.weights.resize(at + 1);
       sums.weights[at] += (low > x && x + 1 > high ? scale : part) / scale;
     }
@@ -122,11 +121,14 @@ struct Kernel {
   float radius;
   float (*at)(float x);  // x >= 0
 };
-constexpr Kernel kKernels[] = {
-    {"lanczos1", 1, Lanczos1},   {"lanczos3", 3, Lanczos3},
-    {"lanczos5", 5, Lanczos5},   {"gaussian", 1.5f, Gaussian},
-    {"box", 1, Box},             {"triangle", 1, Triangle},
-    {"keyscubic", 2, KeysCubic}, {"mitchellcubic", 2, MitchellCubic}};
+constexpr Kernel kKernels[] = {{"lanczos1", 1, Lanczos1},
+                               {"lanczos3", 3, Lanczos3},
+                               {"lanczos5", 5, Lanczos5},
+                               {"gaussian", 1.5f, Gaussian},
+                               {"box", 1, Box},
+                               {"triangle", 1, Triangle},
+                               {"keyscubic", 2, KeysCubic},
+                               {"mitchellcubic", 2, MitchellCubic}};
 
 Result<const Kernel*> KernelOf(const AttrMap& attrs) {
   const auto& name = *GetIf<std::string>(attrs, "kernel_type");
@@ -146,8 +148,8 @@ Sums KernelSums(const Kernel& kernel, bool antialias, float scale,
   };
   Sums sums;
   for (int64_t target = 0; target < out; ++target) {
-    const float at = (static_cast<float>(target) + 0.5f) * inverse -
-                     inverse * translation;
+    const float at =
+        (static_cast<float>(target) + 0.5f) * inverse - inverse * translation;
     if (!(at >= 0 && at <= static_cast<float>(in))) {
       sums.End(0);
       continue;
@@ -183,8 +185,8 @@ void ForWeights(const Plane& p, const F& f) {
         const int64_t y =
             p.rows.first[r] + static_cast<int64_t>(i - p.rows.begin[r]);
         for (size_t j = p.columns.begin[c]; j < p.columns.begin[c + 1]; ++j) {
-          const int64_t x = p.columns.first[c] +
-                            static_cast<int64_t>(j - p.columns.begin[c]);
+          const int64_t x =
+              p.columns.first[c] + static_cast<int64_t>(j - p.columns.begin[c]);
           f((y * p.width + x) * p.channels, to,
             p.rows.weights[i] * p.columns.weights[j]);
         }

@@ -322,8 +322,7 @@ LOCKSTEP_OP("ResizeBilinearGrad")
     .Input("grads: float")
     .Input("original_image: T")
     .Output("output: T")
-    .Attr("T: {float, bfloat16, half, double}") LS_RESIZE_ATTRS
-    .Shape(GradShape)
+    .Attr("T: {float, bfloat16, half, double}") LS_RESIZE_ATTRS.Shape(GradShape)
     .Gradient(BilinearGradGradient)
     .Kernels<LS_FLOAT_TYPES>(kCpu, []<class T>() {
       return KernelDef{BilinearGradRun<T>, PrepareGrad<false>};

@@ -108,8 +108,9 @@ Status DiagPartShape(ShapeContext& c) {
   Result<Shape> y =
       Shape::Merge(Shape(x.dims().first(half)), Shape(x.dims().subspan(half)));
   if (!y.ok()) {
-    return InvalidArgument("Invalid shape ", x,
-                           ": dimensions do not match, both halves of it should be equal");
+    return InvalidArgument(
+        "Invalid shape ", x,
+        ": dimensions do not match, both halves of it should be equal");
   }
   return c.SetOutput(0, *y);
 }

@@ -15,11 +15,13 @@
 #include "runtime/core/shape.h"
 
 // M(type) for every dtype that products are made of.
-#define LS_MATMUL_TYPES(M)                                                    \
-  M(float)                                                                    \
-  M(double) M(int8_t) M(int16_t) M(int32_t) M(int64_t) M(uint8_t) M(uint16_t) \
-      M(uint32_t) M(uint64_t) M(Half) M(BFloat16) M(std::complex<float>)      \
-          M(std::complex<double>)
+// clang-format off
+#define LS_MATMUL_TYPES(M)                                               \
+  M(float) M(double)                                                     \
+  M(int8_t) M(int16_t) M(int32_t) M(int64_t)                             \
+  M(uint8_t) M(uint16_t) M(uint32_t) M(uint64_t)                         \
+  M(Half) M(BFloat16) M(std::complex<float>) M(std::complex<double>)
+// clang-format on
 
 namespace lockstep::detail {
 

@@ -2,7 +2,8 @@
 
 // Qr: input: float, double [..., m, n] = q r, q's columns orthonormal, r upper
 // triangular; p = min(m, n)
-//   q: [..., m, p]   r: [..., p, n]; with full_matrices [..., m, m], [..., m, n]
+//   q: [..., m, p]   r: [..., p, n]; with full_matrices [..., m, m], [..., m,
+//   n]
 // By Householder reflections in double; signs are LAPACK's and TensorFlow's.
 // Gradient: TensorFlow's; none for full_matrices unless m = n.
 
@@ -138,10 +139,9 @@ Output DeepGradient(const Scope& s, Output q, Output r, Output dq, Output dr) {
                               ops::Sub(s, rdr, Turned(s, rdr)));
   const Output lower = ops::MatrixBandPart(s, odd, int64_t{-1}, int64_t{0});
   const Output rest = ops::Sub(s, dq, ops::BatchMatMul(s, q, qdq));
-  return ops::Add(s,
-                  ops::BatchMatMul(
-                      s, q, ops::Add(s, dr, BehindInverse(s, lower, r))),
-                  BehindInverse(s, rest, r));
+  return ops::Add(
+      s, ops::BatchMatMul(s, q, ops::Add(s, dr, BehindInverse(s, lower, r))),
+      BehindInverse(s, rest, r));
 }
 
 Status QrGradient(GradContext& g) {
@@ -151,8 +151,10 @@ Status QrGradient(GradContext& g) {
   const int64_t n = x.HasRank() ? x.dim(x.rank() - 1) : kUnknownDim;
   if (m == kUnknownDim || n == kUnknownDim ||
       (m != n && g.Attr<bool>("full_matrices"))) {
-    return Unimplemented("the gradient of Qr needs a matrix of known size, "
-                         "square for full_matrices; it has shape ", x);
+    return Unimplemented(
+        "the gradient of Qr needs a matrix of known size, "
+        "square for full_matrices; it has shape ",
+        x);
   }
   const Output q = g.y(0), r = g.y(1), dq = g.dy(0), dr = g.dy(1);
   if (m >= n) return g.SetDx(0, DeepGradient(s, q, r, dq, dr));
@@ -178,9 +180,8 @@ LOCKSTEP_OP("Qr")
     .Attr("T: {double, float, half, complex64, complex128}")
     .Shape(QrShape)
     .Gradient(QrGradient)
-    .Kernels<float, double>(kCpu, []<class T>() {
-      return KernelDef{QrCpu<T>};
-    });
+    .Kernels<float, double>(kCpu,
+                            []<class T>() { return KernelDef{QrCpu<T>}; });
 
 }  // namespace
 }  // namespace lockstep

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // SelfAdjointEigV2: input: float, double [..., n, n], of which the lower
-// triangle is read -> e: [..., n], ascending, and with compute_v v: [..., n, n],
-// whose columns are the vectors (their signs are not TensorFlow's); else v is
-// empty. By Jacobi's rotations in double.
+// triangle is read -> e: [..., n], ascending, and with compute_v v: [..., n,
+// n], whose columns are the vectors (their signs are not TensorFlow's); else v
+// is empty. By Jacobi's rotations in double.
 
 #include <algorithm>
 #include <cmath>
@@ -92,8 +92,7 @@ Status EigCpu(KernelContext& k) {
     const Jacobi found(m);
     std::vector<int64_t> order(static_cast<size_t>(n));
     std::iota(order.begin(), order.end(), 0);
-    std::ranges::sort(order, {},
-                      [&](int64_t i) { return found.a.at(i, i); });
+    std::ranges::sort(order, {}, [&](int64_t i) { return found.a.at(i, i); });
     for (int64_t j = 0; j < n; ++j) {
       const int64_t from = order[static_cast<size_t>(j)];
       k.out<T>(0)[at * n + j] = static_cast<T>(found.a.at(from, from));
@@ -117,13 +116,13 @@ Status EigGradient(GradContext& g) {
   const Output e = both[0], v = both[1];
   Output inner = ops::MatrixDiag(s, g.dy(0));
   if (given && g.has_dy(1)) {
-    const Output gaps = ops::Sub(s, ops::ExpandDims(s, e, -2),
-                                 ops::ExpandDims(s, e, -1));
-    const Output f = ops::MatrixSetDiag(
-        s, ops::DivNoNan(s, ops::OnesLike(s, gaps), gaps),
-        ops::ZerosLike(s, e));
-    inner = ops::Add(
-        s, inner, ops::Mul(s, f, ops::BatchMatMul(s, v, g.dy(1), true)));
+    const Output gaps =
+        ops::Sub(s, ops::ExpandDims(s, e, -2), ops::ExpandDims(s, e, -1));
+    const Output f =
+        ops::MatrixSetDiag(s, ops::DivNoNan(s, ops::OnesLike(s, gaps), gaps),
+                           ops::ZerosLike(s, e));
+    inner = ops::Add(s, inner,
+                     ops::Mul(s, f, ops::BatchMatMul(s, v, g.dy(1), true)));
   }
   const Output whole =
       ops::BatchMatMul(s, v, ops::BatchMatMul(s, inner, v, false, true));
@@ -131,9 +130,9 @@ Status EigGradient(GradContext& g) {
       ops::Add(s, whole, ops::Einsum(s, {whole}, "...ij->...ji"));
   const Output lower =
       ops::MatrixBandPart(s, both_sides, int64_t{-1}, int64_t{0});
-  return g.SetDx(0, ops::MatrixSetDiag(
-                        s, lower,
-                        ops::Mul(s, 0.5f, ops::MatrixDiagPart(s, lower))));
+  return g.SetDx(
+      0, ops::MatrixSetDiag(s, lower,
+                            ops::Mul(s, 0.5f, ops::MatrixDiagPart(s, lower))));
 }
 
 LOCKSTEP_OP("SelfAdjointEigV2")
@@ -144,9 +143,8 @@ LOCKSTEP_OP("SelfAdjointEigV2")
     .Attr("T: {double, float, half, complex64, complex128}")
     .Shape(EigShape)
     .Gradient(EigGradient)
-    .Kernels<float, double>(kCpu, []<class T>() {
-      return KernelDef{EigCpu<T>};
-    });
+    .Kernels<float, double>(kCpu,
+                            []<class T>() { return KernelDef{EigCpu<T>}; });
 
 }  // namespace
 }  // namespace lockstep

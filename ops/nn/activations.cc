@@ -14,7 +14,6 @@
 namespace lockstep {
 namespace {
 
-
 // Gradient rule of f whose gradient op `kOp` reads dy and f's output.
 template <const char* kOp>
 Status ByOutput(GradContext& g) {

@@ -229,8 +229,7 @@ LOCKSTEP_OP("BiasAdd")
     .Shape(BiasAddShape)
     .Gradient(BiasAddGradient)
     .InPlace(0, 0)
-    .Kernels<LS_REAL_TYPES>(kCpu,
-                            []<class T>() { return BiasAddKernel<T>(); });
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return BiasAddKernel<T>(); });
 
 // Without data_format: channels are last.
 LOCKSTEP_OP("BiasAddV1")
@@ -241,8 +240,7 @@ LOCKSTEP_OP("BiasAddV1")
     .Shape(BiasAddShape)
     .Gradient(BiasAddGradient)
     .InPlace(0, 0)
-    .Kernels<LS_REAL_TYPES>(kCpu,
-                            []<class T>() { return BiasAddKernel<T>(); });
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() { return BiasAddKernel<T>(); });
 
 LOCKSTEP_OP("BiasAddGrad")
     .Input("out_backprop: T")

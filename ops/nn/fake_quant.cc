@@ -167,7 +167,9 @@ struct FakeQuant {
     OpBuilder forward(name);
     forward.Input("inputs: float");
     Range(forward).Output("outputs: float");
-    Attrs(forward).Shape(QuantShape<kKind, false>).Gradient(QuantGradient)
+    Attrs(forward)
+        .Shape(QuantShape<kKind, false>)
+        .Gradient(QuantGradient)
         .Kernel(kCpu, {QuantCpu<kArgs>});
     OpRegistrar registered(forward);
     OpBuilder back(name + "Gradient");
@@ -180,7 +182,9 @@ struct FakeQuant {
           .Output("backprop_wrt_min: float")
           .Output("backprop_wrt_max: float");
     }
-    Attrs(back).Shape(QuantShape<kKind, true>).NoGradient()
+    Attrs(back)
+        .Shape(QuantShape<kKind, true>)
+        .NoGradient()
         .Kernel(kCpu, {QuantGradCpu<kArgs>});
     OpRegistrar registered_back(back);
   }

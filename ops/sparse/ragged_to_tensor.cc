@@ -62,8 +62,8 @@ Status RaggedShape(ShapeContext& c) {
     for (int d = 1; fits && d <= filler.rank(); ++d) {
       const int64_t own = filler.dim(filler.rank() - d);
       const int64_t wide = values.dim(values.rank() - d);
-      fits = own == 1 || own == wide || own == kUnknownDim ||
-             wide == kUnknownDim;
+      fits =
+          own == 1 || own == wide || own == kUnknownDim || wide == kUnknownDim;
     }
     if (!fits) {
       return InvalidArgument("default_value of shape ", filler,
@@ -71,8 +71,9 @@ Status RaggedShape(ShapeContext& c) {
     }
   }
   for (int i = kFirstPartition; i < c.num_inputs(); ++i) {
-    const bool size = TypesOf(c.attrs())[static_cast<size_t>(
-                          i - kFirstPartition)] == "FIRST_DIM_SIZE";
+    const bool size =
+        TypesOf(c.attrs())[static_cast<size_t>(i - kFirstPartition)] ==
+        "FIRST_DIM_SIZE";
     LS_RETURN_IF_ERROR(c.WithRank(i, size ? 0 : 1).status());
   }
   if (!values.HasRank()) return c.SetOutput(0, Shape::Unknown());
@@ -103,8 +104,8 @@ Status RaggedShape(ShapeContext& c) {
 struct Partition {
   Indices at;
   bool splits;
-  int64_t rows;   // that it has
-  int64_t items;  // that there are to be in them
+  int64_t rows;                // that it has
+  int64_t items;               // that there are to be in them
   std::vector<int64_t> first;  // item of each row, and the end of the last
   int64_t longest = 0;
 
@@ -125,8 +126,9 @@ struct Partition {
       if (!splits) first[i] = std::max(first[i], first[i - 1]);
       if (first[0] != 0 || first[i] < first[i - 1] || first[i] > kMaxRows) {
         return InvalidArgument("Invalid row split size: splits begin with 0 ",
-                               "and do not fall, splits[", i - 1, "] = ",
-                               first[i - 1], ", splits[", i, "] = ", first[i]);
+                               "and do not fall, splits[", i - 1,
+                               "] = ", first[i - 1], ", splits[", i,
+                               "] = ", first[i]);
       }
       longest = std::max(longest, first[i] - first[i - 1]);
     }
@@ -252,9 +254,9 @@ Status RaggedCpu(KernelContext& k) {
 // The op on the values' numbers tells where each went, and -1 what filled.
 Status RaggedGradient(GradContext& g) {
   const Scope& s = g.scope();
-  LS_ASSIGN_OR_RETURN(const int ragged,
-                      RaggedRank(g.node()->attrs(),
-                                 g.num_inputs() - kFirstPartition));
+  LS_ASSIGN_OR_RETURN(
+      const int ragged,
+      RaggedRank(g.node()->attrs(), g.num_inputs() - kFirstPartition));
   const Output count = ops::Slice(s, ops::Shape(s, g.x(1)), {0}, {1});
   const Output n = ops::Reshape(s, count, Tensor::Of<int32_t>({0}, {}));
   const Output rows = ops::Slice(s, ops::Shape(s, g.y(0)), {0}, {ragged + 1});
@@ -268,13 +270,12 @@ Status RaggedGradient(GradContext& g) {
           .In(partitions)
           .Attr("row_partition_types", TypesOf(g.node()->attrs()))
           .Out();
-  LS_RETURN_IF_ERROR(
-      g.SetDx(1, ops::UnsortedSegmentSum(s, g.dy(0), from, n)));
+  LS_RETURN_IF_ERROR(g.SetDx(1, ops::UnsortedSegmentSum(s, g.dy(0), from, n)));
   // Segment 0 for what filled, none for values.
   const Output none = ops::Sub(s, ops::Neg(s, from), 1);
-  const Output rest = ops::Reshape(
-      s, ops::UnsortedSegmentSum(s, g.dy(0), none, 1),
-      ops::Slice(s, ops::Shape(s, g.y(0)), {ragged + 1}, {-1}));
+  const Output rest =
+      ops::Reshape(s, ops::UnsortedSegmentSum(s, g.dy(0), none, 1),
+                   ops::Slice(s, ops::Shape(s, g.y(0)), {ragged + 1}, {-1}));
   return g.SetDx(2, SumToShapeOf(s, rest, g.x(2), rest, true));
 }
 

@@ -54,9 +54,9 @@ template <class F, class T>
 Status UpdateCpu(KernelContext& k) {
   Tensor& ref = k.variable(0).value();
   if (ref.shape() != k.input(1).shape()) {
-    return InvalidArgument("Parameters and update must be the same size: ",
-                           "variable has shape ", ref.shape(), ", value has ",
-                           k.input(1).shape());
+    return InvalidArgument(
+        "Parameters and update must be the same size: ", "variable has shape ",
+        ref.shape(), ", value has ", k.input(1).shape());
   }
   T* y = k.variable(0).data<T>();
   const T* x = k.in<T>(1);

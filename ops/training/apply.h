@@ -128,7 +128,7 @@ Status ApplyRun(KernelContext& k) {
   if (in.indices < 0) {
     ParallelFor(k.input(in.grad).NumElements(), kApplyGrain,
                 [&](int64_t begin, int64_t end) {
-                                  UpdateAt<Rule, T>(rule, values, grad + begin, begin,
+                  UpdateAt<Rule, T>(rule, values, grad + begin, begin,
                                     end - begin);
                 });
     return Ok();

@@ -65,7 +65,7 @@ bool IsPod(DType t);
 bool IsObject(DType t);
 bool IsFloating(DType t);  // half, bfloat16, float, double
 bool IsComplex(DType t);
-bool IsInteger(DType t);   // signed and unsigned, not bool
+bool IsInteger(DType t);  // signed and unsigned, not bool
 
 template <class T>
 struct DTypeOf;

@@ -82,7 +82,7 @@ class Env {
 
 // "a/b" + "c" = "a/b/c"; an absolute second part wins.
 std::string JoinPath(std::string_view dir, std::string_view name);
-std::string DirName(std::string_view path);   // "." when there is none
+std::string DirName(std::string_view path);  // "." when there is none
 std::string BaseName(std::string_view path);
 
 }  // namespace lockstep

@@ -30,9 +30,9 @@ struct Half {
   uint16_t bits = 0;
 
   Half() = default;
-  Half(float value) : bits(static_cast<uint16_t>(  // NOLINT: implicit
-                          std::bit_cast<uint16_t>(
-                              static_cast<_Float16>(value)))) {}
+  Half(float value)
+      : bits(static_cast<uint16_t>(  // NOLINT: implicit
+            std::bit_cast<uint16_t>(static_cast<_Float16>(value)))) {}
   operator float() const {  // NOLINT: implicit
     return static_cast<float>(std::bit_cast<_Float16>(bits));
   }

@@ -15,8 +15,7 @@
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
     !defined(LOCKSTEP_TSAN) && !defined(__CUDACC__)
 #define LS_SIMD_CLONES \
-  __attribute__((      \
-      target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define LS_SIMD_CLONES
 #endif

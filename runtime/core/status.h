@@ -139,10 +139,10 @@ class [[nodiscard]] Result {
 };
 
 // Builders: InvalidArgument("node '", name, "': want ", a, ", got ", b).
-#define LS_DEFINE_ERROR(Name)                          \
-  template <class... A>                                \
-  Status Name(const A&... parts) {                     \
-    return Status(Code::k##Name, StrCat(parts...));    \
+#define LS_DEFINE_ERROR(Name)                       \
+  template <class... A>                             \
+  Status Name(const A&... parts) {                  \
+    return Status(Code::k##Name, StrCat(parts...)); \
   }
 LS_DEFINE_ERROR(Cancelled)
 LS_DEFINE_ERROR(Unknown)
@@ -166,15 +166,17 @@ LS_DEFINE_ERROR(DataLoss)
 #define LS_CONCAT_INNER(a, b) a##b
 #define LS_CONCAT(a, b) LS_CONCAT_INNER(a, b)
 
-#define LS_RETURN_IF_ERROR(expr)                              \
-  do {                                                        \
-    ::lockstep::Status ls_status = (expr);                    \
-    if (!ls_status.ok()) [[unlikely]] return ls_status;       \
+#define LS_RETURN_IF_ERROR(expr)           \
+  do {                                     \
+    ::lockstep::Status ls_status = (expr); \
+    if (!ls_status.ok()) [[unlikely]]      \
+      return ls_status;                    \
   } while (0)
 
 #define LS_ASSIGN_OR_RETURN(lhs, expr) \
   LS_ASSIGN_OR_RETURN_IMPL(LS_CONCAT(ls_result_, __LINE__), lhs, expr)
-#define LS_ASSIGN_OR_RETURN_IMPL(tmp, lhs, expr)                  \
-  auto tmp = (expr);                                              \
-  if (!tmp.ok()) [[unlikely]] return std::move(tmp).status();     \
+#define LS_ASSIGN_OR_RETURN_IMPL(tmp, lhs, expr) \
+  auto tmp = (expr);                             \
+  if (!tmp.ok()) [[unlikely]]                    \
+    return std::move(tmp).status();              \
   lhs = *std::move(tmp)

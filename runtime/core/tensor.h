@@ -36,11 +36,11 @@ class Tensor {
   // uninitialised.
   Tensor(DType dtype, const Shape& shape);
   // A scalar.
-  Tensor(float v) : Tensor(Scalar(v)) {}               // NOLINT: implicit
-  Tensor(double v) : Tensor(Scalar(v)) {}              // NOLINT: implicit
-  Tensor(int32_t v) : Tensor(Scalar(v)) {}             // NOLINT: implicit
-  Tensor(int64_t v) : Tensor(Scalar(v)) {}             // NOLINT: implicit
-  Tensor(bool v) : Tensor(Scalar(v)) {}                // NOLINT: implicit
+  Tensor(float v) : Tensor(Scalar(v)) {}                   // NOLINT: implicit
+  Tensor(double v) : Tensor(Scalar(v)) {}                  // NOLINT: implicit
+  Tensor(int32_t v) : Tensor(Scalar(v)) {}                 // NOLINT: implicit
+  Tensor(int64_t v) : Tensor(Scalar(v)) {}                 // NOLINT: implicit
+  Tensor(bool v) : Tensor(Scalar(v)) {}                    // NOLINT: implicit
   Tensor(std::string v) : Tensor(Scalar(std::move(v))) {}  // NOLINT: implicit
   Tensor(const char* v) : Tensor(std::string(v)) {}        // NOLINT: implicit
 
@@ -58,7 +58,8 @@ class Tensor {
   // Requires as many values as the shape has elements.
   template <class T>
   static Tensor Of(const Shape& shape, std::initializer_list<T> values) {
-    return FromSpan<T>(shape, std::span<const T>(values.begin(), values.size()));
+    return FromSpan<T>(shape,
+                       std::span<const T>(values.begin(), values.size()));
   }
   template <class T>
   static Tensor FromSpan(const Shape& shape, std::span<const T> values) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a record of a run (TraceKind::kRun) has for bytes: whether the ops of the
-// run are recorded too, and how many runs of the same name came before it since
-// the last one that was recorded. It stands for them.
+// What a record of a run (TraceKind::kRun) has for bytes: whether the ops of
+// the run are recorded too, and how many runs of the same name came before it
+// since the last one that was recorded. It stands for them.
 
 #include <cstdint>
 

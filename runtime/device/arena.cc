@@ -59,8 +59,8 @@ Result<std::unique_ptr<Arena>> MakeHostArena(size_t limit) {
   void* base = mmap(nullptr, bytes, PROT_NONE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) {
-    return ResourceExhausted("cannot reserve addresses for ",
-                             HumanBytes(bytes), ": ", strerror(errno));
+    return ResourceExhausted("cannot reserve addresses for ", HumanBytes(bytes),
+                             ": ", strerror(errno));
   }
   return std::unique_ptr<Arena>(std::make_unique<HostArena>(
       static_cast<char*>(base), limit ? limit : bytes));

@@ -20,7 +20,8 @@ Result<std::shared_ptr<DeviceMemory>> DeviceMemory::Create(
 
 DeviceMemory::DeviceMemory(std::shared_ptr<Hardware> hardware,
                            std::string device, Options options)
-    : hardware_(std::move(hardware)), device_(std::move(device)),
+    : hardware_(std::move(hardware)),
+      device_(std::move(device)),
       options_(std::move(options)) {}
 
 DeviceMemory::~DeviceMemory() {

@@ -24,8 +24,8 @@ namespace lockstep {
 class DeviceMemory final : public Allocator {
  public:
   struct Options {
-    uint64_t session = 0;       // see Hardware::SetShare
-    std::string session_name;   // for messages
+    uint64_t session = 0;      // see Hardware::SetShare
+    std::string session_name;  // for messages
     // Bytes that the session may use; 0: as many as the hardware has.
     size_t limit = 0;
     // Whether the limit is taken out of the hardware's ledger now, rather than

@@ -73,7 +73,8 @@ Result<DeviceName> DeviceName::Parse(std::string_view text) {
   while (!rest.empty()) {
     const size_t end = std::min(rest.find('/', 1), rest.size());
     if (rest[0] != '/' || !ParsePart(rest.substr(1, end - 1), &name)) {
-      return InvalidArgument("'", text, "' is not a device name: want '/gpu:0' "
+      return InvalidArgument("'", text,
+                             "' is not a device name: want '/gpu:0' "
                              "or '/job:worker/task:0/device:GPU:0'");
     }
     rest.remove_prefix(end);

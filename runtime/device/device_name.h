@@ -7,7 +7,8 @@
 // partial names; a missing part stands for "any". The type is upper case.
 //
 //   LS_ASSIGN_OR_RETURN(DeviceName want, DeviceName::Parse("/gpu:1"));
-//   want.Covers(*DeviceName::Parse("/job:worker/task:0/device:GPU:1"));  // true
+//   want.Covers(*DeviceName::Parse("/job:worker/task:0/device:GPU:1"));  //
+//   true
 
 #include <optional>
 #include <string>

@@ -8,8 +8,11 @@ namespace lockstep {
 DeviceSet DeviceSet::Local(int task, int cpus) {
   DeviceSet set;
   for (int i = 0; i < cpus; ++i) {
-    set.Add({.name = {.job = "worker", .replica = {}, .task = task,
-                      .type = "CPU", .index = i}});
+    set.Add({.name = {.job = "worker",
+                      .replica = {},
+                      .task = task,
+                      .type = "CPU",
+                      .index = i}});
   }
   return set;
 }

@@ -36,11 +36,10 @@ bool Fits(const PlanRequest& request, const std::vector<size_t>& feeds,
                  .signature = request.signature,
                  .feeds = specs,
                  .environment = environment});
-  return plan.ok() &&
-         std::ranges::all_of((*plan)->info().devices,
-                             [](const DeviceNeed& need) {
-                               return need.total_bytes <= need.limit_bytes;
-                             });
+  return plan.ok() && std::ranges::all_of(
+                          (*plan)->info().devices, [](const DeviceNeed& need) {
+                            return need.total_bytes <= need.limit_bytes;
+                          });
 }
 
 }  // namespace

@@ -26,7 +26,9 @@ class StepPrepare final : public PrepareContext {
   // All must outlive the object.
   StepPrepare(const Node& node, const StepOperands& operands,
               SessionResources& resources, const Device& device)
-      : node_(node), operands_(operands), resources_(resources),
+      : node_(node),
+        operands_(operands),
+        resources_(resources),
         device_(device) {}
 
   std::string_view node_name() const override { return node_.name(); }

@@ -29,7 +29,8 @@ Status MakeRoom(const Tensor& like, Tensor* out, Allocator* allocator) {
   const bool fits =
       out->dtype() == like.dtype() && out->shape() == like.shape();
   if (fits && (borrowed || out->unique())) return Ok();
-  LS_ASSIGN_OR_RETURN(*out, Tensor::Make(like.dtype(), like.shape(), allocator));
+  LS_ASSIGN_OR_RETURN(*out,
+                      Tensor::Make(like.dtype(), like.shape(), allocator));
   return Ok();
 }
 

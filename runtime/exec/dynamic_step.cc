@@ -11,7 +11,10 @@ namespace lockstep {
 DynamicStep::DynamicStep(const Node& node, StepHome home,
                          std::vector<Variable*> variables, RunInfo* run,
                          SessionResources* resources, bool copy_alias)
-    : node_(node), home_(std::move(home)), run_(run), resources_(resources),
+    : node_(node),
+      home_(std::move(home)),
+      run_(run),
+      resources_(resources),
       copy_alias_(copy_alias) {
   operands_.variables = std::move(variables);
   operands_.variables.resize(static_cast<size_t>(node.num_inputs()), nullptr);
@@ -126,8 +129,7 @@ std::string WhereIs(const Node& node, int task, int tasks, int input) {
   const size_t at = device.find("/device:");
   std::string where = tasks > 1 ? StrCat("[rank ", task, "] ") : std::string();
   if (at != std::string::npos) {
-    const std::string_view kind_index =
-        std::string_view(device).substr(at + 8);
+    const std::string_view kind_index = std::string_view(device).substr(at + 8);
     std::string small(kind_index);
     std::ranges::transform(small, small.begin(), [](unsigned char c) {
       return static_cast<char>(std::tolower(c));

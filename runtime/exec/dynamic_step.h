@@ -29,9 +29,9 @@ class DynamicStep final : public StepRunner {
  public:
   // `node` must outlive the step. An alias node copies its input to each output
   // if `copy_alias` says so, else they share it.
-  DynamicStep(const Node& node, StepHome home,
-              std::vector<Variable*> variables, RunInfo* run,
-              SessionResources* resources, bool copy_alias = false);
+  DynamicStep(const Node& node, StepHome home, std::vector<Variable*> variables,
+              RunInfo* run, SessionResources* resources,
+              bool copy_alias = false);
 
   Status Run(std::span<Tensor* const> inputs,
              std::span<Tensor* const> outputs) override;
@@ -53,7 +53,7 @@ class DynamicStep final : public StepRunner {
   RunInfo* run_;
   SessionResources* resources_;
   StepOperands operands_;
-  std::vector<Tensor> decided_by_;   // copies of the needs_value operands
+  std::vector<Tensor> decided_by_;  // copies of the needs_value operands
   bool prepared_ = false;
   bool copy_alias_;
   std::shared_ptr<void> state_;

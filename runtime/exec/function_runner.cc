@@ -65,10 +65,9 @@ Status FunctionRunner::MakeBody(
       continue;
     }
     LS_ASSIGN_OR_RETURN(
-        Node* here,
-        body_.AddNode({.name = body_.UniqueName(variable->name()),
-                       .op = variable->op(),
-                       .attrs = variable->attrs()}));
+        Node * here, body_.AddNode({.name = body_.UniqueName(variable->name()),
+                                    .op = variable->op(),
+                                    .attrs = variable->attrs()}));
     here->mutable_attrs()["shared_name"] = VariableName(*variable);
     body_.ReplaceUses(arg->output(0), here->output(0));
     copy[function_->args[i]] = here;

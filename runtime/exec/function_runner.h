@@ -61,7 +61,7 @@ class FunctionRunner {
   std::vector<size_t> fed_;      // arguments that are values
   std::vector<size_t> fetched_;  // results that are values
   std::vector<std::unique_ptr<Plan>> plans_;
-  std::vector<Tensor> feeds_;    // of the run at hand
+  std::vector<Tensor> feeds_;  // of the run at hand
   std::vector<Tensor> fetches_;
 };
 

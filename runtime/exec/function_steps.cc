@@ -83,7 +83,9 @@ class LoopStep final : public StepRunner {
   LoopStep(std::unique_ptr<FunctionRunner> cond,
            std::unique_ptr<FunctionRunner> body, size_t vars,
            const RunInfo* run)
-      : cond_(std::move(cond)), body_(std::move(body)), vars_(vars),
+      : cond_(std::move(cond)),
+        body_(std::move(body)),
+        vars_(vars),
         run_(run) {}
 
   Status Run(std::span<Tensor* const> inputs,
@@ -153,8 +155,7 @@ Status CheckResults(const Node& node, const FunctionRunner& runner) {
     if (got == node.output_type(i)) continue;
     return InvalidArgument("result ", i, " of function '",
                            runner.function().name, "' is ", DTypeName(got),
-                           ", ", DTypeName(node.output_type(i)),
-                           " is wanted");
+                           ", ", DTypeName(node.output_type(i)), " is wanted");
   }
   return Ok();
 }
@@ -200,7 +201,8 @@ Result<std::vector<Shape>> BranchShapes(const Node& node,
 }
 
 // The shapes that the variables have in every iteration.
-Result<std::vector<Shape>> LoopShapes(const Node& node, const Runners& runners) {
+Result<std::vector<Shape>> LoopShapes(const Node& node,
+                                      const Runners& runners) {
   std::vector<Shape> args = InputShapes(node);
   const auto vars = static_cast<size_t>(node.num_outputs());
   const FunctionRunner& body = *runners[1];
@@ -229,8 +231,7 @@ Result<std::vector<Shape>> LoopShapes(const Node& node, const Runners& runners) 
 Result<std::unique_ptr<StepRunner>> MakeFunctionStep(
     const Node& node, const PlanEnvironment& environment,
     const Library& library, const RunInfo* run) {
-  LS_ASSIGN_OR_RETURN(Runners runners,
-                      MakeRunners(node, environment, library));
+  LS_ASSIGN_OR_RETURN(Runners runners, MakeRunners(node, environment, library));
   LS_RETURN_IF_ERROR(CheckFunctions(node, runners));
   if (IsLoop(node)) {
     return std::unique_ptr<StepRunner>(std::make_unique<LoopStep>(
@@ -248,10 +249,9 @@ Status InferFunctionNode(Node* node, const PlanEnvironment& environment,
   LS_ASSIGN_OR_RETURN(Runners runners,
                       MakeRunners(*node, environment, library));
   LS_RETURN_IF_ERROR(CheckFunctions(*node, runners));
-  LS_ASSIGN_OR_RETURN(
-      std::vector<Shape> shapes,
-      IsLoop(*node) ? LoopShapes(*node, runners)
-                    : BranchShapes(*node, runners));
+  LS_ASSIGN_OR_RETURN(std::vector<Shape> shapes,
+                      IsLoop(*node) ? LoopShapes(*node, runners)
+                                    : BranchShapes(*node, runners));
   for (int i = 0; i < node->num_outputs(); ++i) {
     node->set_output_shape(i, shapes[static_cast<size_t>(i)]);
   }

@@ -42,8 +42,8 @@ std::vector<std::vector<LaneStep>> MakeWaits(
   for (auto& part : parts) {
     for (LaneStep& step : part) {
       for (LaneWait& w : step.waits) {
-        LaneStep& last = parts[static_cast<size_t>(w.lane)]
-                              [static_cast<size_t>(w.done - 1)];
+        LaneStep& last =
+            parts[static_cast<size_t>(w.lane)][static_cast<size_t>(w.done - 1)];
         if (last.event < 0) last.event = 0;
       }
     }
@@ -57,8 +57,9 @@ std::vector<std::vector<LaneStep>> MakeWaits(
   for (auto& part : parts) {
     for (LaneStep& step : part) {
       for (LaneWait& w : step.waits) {
-        w.event = parts[static_cast<size_t>(w.lane)]
-                       [static_cast<size_t>(w.done - 1)].event;
+        w.event =
+            parts[static_cast<size_t>(w.lane)][static_cast<size_t>(w.done - 1)]
+                .event;
       }
     }
   }
@@ -68,8 +69,7 @@ std::vector<std::vector<LaneStep>> MakeWaits(
 void FindRecordable(const std::vector<bool>& can_record,
                     std::vector<LaneStep>* lane) {
   const auto can = [&](size_t i) {
-    return i < lane->size() &&
-           can_record[static_cast<size_t>((*lane)[i].step)];
+    return i < lane->size() && can_record[static_cast<size_t>((*lane)[i].step)];
   };
   for (size_t i = 0; i < lane->size(); ++i) {
     if (!can(i)) continue;

@@ -5,7 +5,8 @@
 // the thread that calls Run, for all CPU devices; each GPU has a lane that
 // computes and one that copies, each a thread with a queue of the device; one
 // is a second thread of the CPU, for branches beside lane 0; one more waits for
-// other ranks. They are made when a plan first needs them. One run at a time. Internal to runtime/exec.
+// other ranks. They are made when a plan first needs them. One run at a time.
+// Internal to runtime/exec.
 //
 //   Lanes lanes(&devices);
 //   LS_RETURN_IF_ERROR(lanes.Open({0, lanes.Compute(gpu), lanes.Copy(gpu)}));

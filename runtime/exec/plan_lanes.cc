@@ -62,9 +62,8 @@ int PlanBuilder::LaneOf(const PendingStep& step) const {
   // The GPU at either end does the copy; between two it is the receiver.
   const int to = environment_.lanes->Copy(DeviceOf(n));
   if (to != 0) return to;
-  return environment_.lanes->Copy(
-      std::max(0, environment_.devices->IndexOf(
-                      n.Attr<std::string>("send_device"))));
+  return environment_.lanes->Copy(std::max(
+      0, environment_.devices->IndexOf(n.Attr<std::string>("send_device"))));
 }
 
 // Leaves needs_ empty when one lane is all there is.
@@ -75,9 +74,9 @@ void PlanBuilder::AssignLanes() {
     several = several || step.lane != 0;
   }
   if (!several) return;
-  needs_.assign(pending_.size(),
-                LaneClock(static_cast<size_t>(environment_.lanes->count()),
-                          -1));
+  needs_.assign(
+      pending_.size(),
+      LaneClock(static_cast<size_t>(environment_.lanes->count()), -1));
 }
 
 LaneClock PlanBuilder::NeedsOf(const Node& n) const {
@@ -132,14 +131,14 @@ void PlanBuilder::FindNeeds() {
 bool PlanBuilder::CanRecord(const PendingStep& step) {
   const Node& n = *step.node;
   if (step.kind != StepKind::kKernel || step.lane == 0 || !IsOnGpu(n) ||
-      n.traits().random || n.traits().synchronizes || !conditions_->Of(&n).empty()) {
+      n.traits().random || n.traits().synchronizes ||
+      !conditions_->Of(&n).empty()) {
     return false;
   }
   const OperandMemory memory = OperandMemoryOf(n);
   for (size_t i = 0; i < n.inputs().size(); ++i) {
     const Output& in = n.inputs()[i];
-    if (!memory.input_on_gpu[i] &&
-        !in.node->output_value(in.index).defined()) {
+    if (!memory.input_on_gpu[i] && !in.node->output_value(in.index).defined()) {
       return false;
     }
     if (values_.StorageOf(in) == Storage::kHeap) return false;

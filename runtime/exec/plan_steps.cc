@@ -231,8 +231,8 @@ void PlanBuilder::BindEnds() {
     }
     Buffer& b = values_.BufferOf(f);
     if (b.storage == Storage::kResult) fetch.views = std::move(b.views);
-    fetch.on_heap = b.storage == Storage::kHeap && b.variable == nullptr &&
-                    b.device == 0;
+    fetch.on_heap =
+        b.storage == Storage::kHeap && b.variable == nullptr && b.device == 0;
     const auto fed = std::ranges::find(work_.feeds, f);
     if (fed != work_.feeds.end()) {
       fetch.feed = static_cast<int>(fed - work_.feeds.begin());

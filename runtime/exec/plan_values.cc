@@ -16,8 +16,8 @@ Buffer& PlanValues::BufferOf(Output o) {
   return buffers_[static_cast<size_t>(Root(values_.at(o).buffer))];
 }
 
-int PlanValues::NewBuffer(Storage storage, int device,
-                          const std::string& owner, int step, size_t bytes) {
+int PlanValues::NewBuffer(Storage storage, int device, const std::string& owner,
+                          int step, size_t bytes) {
   Buffer b;
   b.storage = storage;
   b.device = device;

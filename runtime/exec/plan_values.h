@@ -29,9 +29,9 @@ enum class Storage {
 // A value or a group of aliases that share memory.
 struct Buffer {
   Storage storage = Storage::kNone;
-  int device = 0;        // whose memory it is in, by its number in the set
+  int device = 0;  // whose memory it is in, by its number in the set
   size_t bytes = 0;
-  size_t offset = 0;     // in the arena, once planned
+  size_t offset = 0;  // in the arena, once planned
   char* address = nullptr;
   int merged_into = -1;  // the buffer whose memory it shares, when in place
   int first_step = 0;
@@ -61,8 +61,8 @@ class PlanValues {
   Storage StorageOf(Output o) { return BufferOf(o).storage; }
 
   // A buffer first written in step `step`.
-  int NewBuffer(Storage storage, int device, const std::string& owner,
-                int step, size_t bytes = 0);
+  int NewBuffer(Storage storage, int device, const std::string& owner, int step,
+                size_t bytes = 0);
   Buffer& buffer(int number) { return buffers_[static_cast<size_t>(number)]; }
   std::deque<Buffer>& buffers() { return buffers_; }
   // A tensor of the output's dtype and, if known, shape; without memory until

@@ -11,8 +11,9 @@
 //   LS_RETURN_IF_ERROR(session->RunTargets({"init"}));
 //   LS_ASSIGN_OR_RETURN(std::vector<Tensor> out,
 //       session->Run({{"x:0", x}, {"y:0", y}}, {"loss:0"}, {"train"}));
-//   LS_ASSIGN_OR_RETURN(auto step, session->MakeCallable({x, y}, {loss}, {train}));
-//   LS_RETURN_IF_ERROR(step->Run({batch_x, batch_y}, &out));   // no look-ups
+//   LS_ASSIGN_OR_RETURN(auto step, session->MakeCallable({x, y}, {loss},
+//   {train})); LS_RETURN_IF_ERROR(step->Run({batch_x, batch_y}, &out));   // no
+//   look-ups
 
 #include <memory>
 #include <span>
@@ -75,7 +76,7 @@ struct StepWork {
 // What one plan needs and does, for tools and tests.
 struct PlanInfo {
   std::vector<DeviceNeed> devices;  // those that the plan uses; /cpu:0 first
-  size_t arena_bytes = 0;        // on all devices
+  size_t arena_bytes = 0;           // on all devices
   size_t lower_bound_bytes = 0;
   size_t variable_bytes = 0;
   int num_steps = 0;

@@ -17,8 +17,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/device/virtual_gpu.h"
 #include "runtime/core/status.h"
+#include "runtime/device/virtual_gpu.h"
 #include "runtime/graph/graph.h"
 #include "runtime/graph/passes/pass.h"
 #include "runtime/op/resource.h"

@@ -26,9 +26,8 @@ bool ReadsSwitch(const Node& n) {
 
 bool Foldable(const Node& n) {
   const OpTraits& t = n.traits();
-  if (t.stateful || t.variable || t.placeholder || t.constant ||
-      IsSwitch(n) || IsMerge(n) || n.num_inputs() == 0 ||
-      n.num_outputs() == 0) {
+  if (t.stateful || t.variable || t.placeholder || t.constant || IsSwitch(n) ||
+      IsMerge(n) || n.num_inputs() == 0 || n.num_outputs() == 0) {
     return false;
   }
   int64_t bytes = 0;
@@ -37,8 +36,8 @@ bool Foldable(const Node& n) {
     if (IsRef(dtype) || !(IsPod(dtype) || dtype == kString)) return false;
     const int64_t elements = n.output_shape(i).NumElements();
     if (elements > kMaxFoldedBytes) return false;
-    bytes += std::max<int64_t>(elements, 0) *
-             static_cast<int64_t>(DTypeSize(dtype));
+    bytes +=
+        std::max<int64_t>(elements, 0) * static_cast<int64_t>(DTypeSize(dtype));
   }
   if (bytes > kMaxFoldedBytes) return false;
   return std::ranges::all_of(n.inputs(), [](const Output& in) {
@@ -92,8 +91,9 @@ class Specializer {
     }
     if (RunsFunctions(*n)) {
       const Status s = InferFunctionNode(n, environment_, graph_.functions());
-      return s.ok() ? s : s.WithContext(StrCat("node '", n->name(), "' (",
-                                               n->op(), ")"));
+      return s.ok() ? s
+                    : s.WithContext(
+                          StrCat("node '", n->name(), "' (", n->op(), ")"));
     }
     if (!environment_.options->optimize || n->traits().stateful ||
         n->traits().constant || ReadsSwitch(*n)) {
@@ -117,8 +117,7 @@ class Specializer {
   }
 
   static bool CanForward(const Node& n, int input) {
-    return n.num_outputs() == 1 &&
-           n.output_type(0) == n.input(input).dtype() &&
+    return n.num_outputs() == 1 && n.output_type(0) == n.input(input).dtype() &&
            n.output_shape(0).IsFullyKnown() &&
            n.output_shape(0) == n.input(input).shape();
   }
@@ -164,7 +163,7 @@ class Specializer {
       Tensor& value = values[static_cast<size_t>(i)];
       const DType dtype = value.dtype();
       LS_ASSIGN_OR_RETURN(
-          Node* constant,
+          Node * constant,
           graph_.AddNode(
               {.name = graph_.UniqueName(StrCat(n->name(), "/_folded")),
                .op = "Const",
@@ -192,7 +191,8 @@ Result<std::vector<Tensor>> EvaluateNode(const Node& node,
   RunInfo run;
   const KernelDef* kernel = node.def().FindKernel(kCpu, node.attrs());
   if (!kernel && node.traits().alias.first < 0) {
-    return Unimplemented("op ", node.op(), " has no CPU kernel for these types");
+    return Unimplemented("op ", node.op(),
+                         " has no CPU kernel for these types");
   }
   DynamicStep step(node,
                    {.device = &environment.devices->all()[0], .kernel = kernel},

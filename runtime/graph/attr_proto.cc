@@ -19,10 +19,22 @@ Status WriteFunction(const FunctionRef& f, proto::NameAttrList* out) {
 struct AttrWriter {
   proto::AttrValue* out;
   Status operator()(std::monostate) { return Ok(); }
-  Status operator()(int64_t v) { out->set_i(v); return Ok(); }
-  Status operator()(float v) { out->set_f(v); return Ok(); }
-  Status operator()(bool v) { out->set_b(v); return Ok(); }
-  Status operator()(const std::string& v) { out->set_s(v); return Ok(); }
+  Status operator()(int64_t v) {
+    out->set_i(v);
+    return Ok();
+  }
+  Status operator()(float v) {
+    out->set_f(v);
+    return Ok();
+  }
+  Status operator()(bool v) {
+    out->set_b(v);
+    return Ok();
+  }
+  Status operator()(const std::string& v) {
+    out->set_s(v);
+    return Ok();
+  }
   Status operator()(DType v) {
     out->set_type(static_cast<proto::DataType>(v));
     return Ok();
@@ -38,7 +50,9 @@ struct AttrWriter {
     return WriteFunction(v, out->mutable_func());
   }
   template <class T>
-  Status operator()(const SharedValue<T>& v) { return (*this)(*v); }
+  Status operator()(const SharedValue<T>& v) {
+    return (*this)(*v);
+  }
   template <class T>
   Status operator()(const std::vector<T>& list) {
     auto* l = out->mutable_list();
@@ -78,8 +92,10 @@ Result<AttrValue> ReadList(const proto::AttrValue::ListValue& l) {
   if (l.s_size()) {
     return AttrValue(std::vector<std::string>(l.s().begin(), l.s().end()));
   }
-  if (l.f_size()) return AttrValue(std::vector<float>(l.f().begin(), l.f().end()));
-  if (l.b_size()) return AttrValue(std::vector<bool>(l.b().begin(), l.b().end()));
+  if (l.f_size())
+    return AttrValue(std::vector<float>(l.f().begin(), l.f().end()));
+  if (l.b_size())
+    return AttrValue(std::vector<bool>(l.b().begin(), l.b().end()));
   if (l.type_size()) {
     std::vector<DType> types;
     for (int t : l.type()) types.push_back(static_cast<DType>(t));

@@ -114,8 +114,8 @@ Result<std::string> GradientFunction(const std::string& name, Graph* graph) {
   for (size_t i = 0; i < f->args.size(); ++i) {
     want.push_back(BaseOf(f->arg_type(i)));
   }
-  LS_ASSIGN_OR_RETURN(
-      Backward back, MakeBackward(*f, ys, TypesOf(f->results), want, graph));
+  LS_ASSIGN_OR_RETURN(Backward back,
+                      MakeBackward(*f, ys, TypesOf(f->results), want, graph));
   std::string made = back.function.name;
   LS_RETURN_IF_ERROR(AddFunction(graph, std::move(back.function)));
   return made;

@@ -13,24 +13,24 @@ bool IsNumeric(DType t) { return IsFloating(t) || IsInteger(t); }
 // `value` with elements of `to`, by value.
 Result<Tensor> ConvertNumeric(const Tensor& value, DType to) {
   Tensor out(to, value.shape());
-  LS_RETURN_IF_ERROR(VisitDType(value.dtype(), [&]<class A>(
-                                                   std::type_identity<A>) {
-    return VisitDType(to, [&]<class B>(std::type_identity<B>) {
-      auto from = value.flat<A>();
-      auto into = out.flat<B>();
-      for (size_t i = 0; i < from.size(); ++i) {
-        if constexpr (std::is_same_v<B, bool>) {
-          into[i] = static_cast<double>(from[i]) != 0;
-        } else if constexpr (std::is_same_v<B, Half> ||
-                             std::is_same_v<B, BFloat16>) {
-          into[i] = B(static_cast<float>(from[i]));
-        } else {
-          into[i] = static_cast<B>(from[i]);
-        }
-      }
-      return Ok();
-    });
-  }));
+  LS_RETURN_IF_ERROR(
+      VisitDType(value.dtype(), [&]<class A>(std::type_identity<A>) {
+        return VisitDType(to, [&]<class B>(std::type_identity<B>) {
+          auto from = value.flat<A>();
+          auto into = out.flat<B>();
+          for (size_t i = 0; i < from.size(); ++i) {
+            if constexpr (std::is_same_v<B, bool>) {
+              into[i] = static_cast<double>(from[i]) != 0;
+            } else if constexpr (std::is_same_v<B, Half> ||
+                                 std::is_same_v<B, BFloat16>) {
+              into[i] = B(static_cast<float>(from[i]));
+            } else {
+              into[i] = static_cast<B>(from[i]);
+            }
+          }
+          return Ok();
+        });
+      }));
   return out;
 }
 
@@ -105,8 +105,7 @@ Scope Scope::ColocateWith(const Node* node) const {
   const std::string own = groups && !groups->empty()
                               ? Join(*groups, std::string(1, kGroupEnd))
                               : StrCat("loc:@", node->name());
-  s.colocate_ = s.colocate_.empty() ? own
-                                    : StrCat(s.colocate_, kGroupEnd, own);
+  s.colocate_ = s.colocate_.empty() ? own : StrCat(s.colocate_, kGroupEnd, own);
   return s;
 }
 
@@ -130,8 +129,11 @@ Output Input::Resolve(const Scope& scope, DType hint) const {
     if (converted.ok()) value = *std::move(converted);
   }
   const DType dtype = value.dtype();
-  return scope.WithName("Const").Op("Const").Attr("dtype", dtype)
-      .Attr("value", std::move(value)).Out();
+  return scope.WithName("Const")
+      .Op("Const")
+      .Attr("dtype", dtype)
+      .Attr("value", std::move(value))
+      .Out();
 }
 
 NodeBuilder::NodeBuilder(const Scope& scope, std::string_view op)

@@ -36,8 +36,8 @@ class Scope {
   Scope SubScope(std::string_view name) const;
   // The next node is called exactly that (made unique) within the prefix.
   Scope WithName(std::string_view name) const;
-  // Nodes ask for this device: "/gpu:0", in full or in part. Parts that it leaves
-  // open are those of the scope before; "" asks for nothing again. See
+  // Nodes ask for this device: "/gpu:0", in full or in part. Parts that it
+  // leaves open are those of the scope before; "" asks for nothing again. See
   // device_function.h for devices chosen node by node.
   Scope WithDevice(std::string device) const;
   Scope WithControlDependencies(std::vector<Node*> nodes) const;
@@ -73,18 +73,18 @@ class Scope {
 // becomes a Const node ("Const", under the scope).
 class Input {
  public:
-  Input(Output output) : output_(output) {}           // NOLINT: implicit
-  Input(Tensor value) : value_(std::move(value)) {}   // NOLINT: implicit
-  Input(float v) : value_(v) {}                       // NOLINT: implicit
-  Input(double v) : value_(v) {}                      // NOLINT: implicit
-  Input(int32_t v) : value_(v) {}                     // NOLINT: implicit
-  Input(int64_t v) : value_(v) {}                     // NOLINT: implicit
-  Input(bool v) : value_(v) {}                        // NOLINT: implicit
-  Input(const char* v) : value_(v) {}                 // NOLINT: implicit
-  Input(std::string v) : value_(std::move(v)) {}      // NOLINT: implicit
-  Input(std::initializer_list<int32_t> v)             // NOLINT: implicit
+  Input(Output output) : output_(output) {}          // NOLINT: implicit
+  Input(Tensor value) : value_(std::move(value)) {}  // NOLINT: implicit
+  Input(float v) : value_(v) {}                      // NOLINT: implicit
+  Input(double v) : value_(v) {}                     // NOLINT: implicit
+  Input(int32_t v) : value_(v) {}                    // NOLINT: implicit
+  Input(int64_t v) : value_(v) {}                    // NOLINT: implicit
+  Input(bool v) : value_(v) {}                       // NOLINT: implicit
+  Input(const char* v) : value_(v) {}                // NOLINT: implicit
+  Input(std::string v) : value_(std::move(v)) {}     // NOLINT: implicit
+  Input(std::initializer_list<int32_t> v)            // NOLINT: implicit
       : value_(Tensor::Of<int32_t>(Shape{static_cast<int64_t>(v.size())}, v)) {}
-  Input(std::initializer_list<float> v)               // NOLINT: implicit
+  Input(std::initializer_list<float> v)  // NOLINT: implicit
       : value_(Tensor::Of<float>(Shape{static_cast<int64_t>(v.size())}, v)) {}
 
   // The output, made from the value when it is one. A numeric scalar or vector

@@ -48,8 +48,7 @@ class Checker {
     if (check_.problems.empty()) {
       const Status imported = FromProto(def_).status();
       if (!imported.ok()) {
-        check_.problems.push_back(
-            {Kind::kGraph, "", imported.message(), {}});
+        check_.problems.push_back({Kind::kGraph, "", imported.message(), {}});
       }
     }
     return std::move(check_);

@@ -58,8 +58,7 @@ void Conditions::Visit(const Node* n) {
 bool Conditions::AreBothSides(int a, int b) const {
   const Source& x = source(a);
   const Source& y = source(b);
-  return !x.merge && !y.merge && x.predicate == y.predicate &&
-         x.side != y.side;
+  return !x.merge && !y.merge && x.predicate == y.predicate && x.side != y.side;
 }
 
 void Conditions::VisitMerge(const Node* n) {

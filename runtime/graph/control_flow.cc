@@ -11,8 +11,12 @@ namespace lockstep {
 bool IsSwitch(const Node& n) {
   return n.op() == "Switch" || n.op() == "RefSwitch";
 }
-bool IsMerge(const Node& n) { return n.op() == "Merge" || n.op() == "RefMerge"; }
-bool IsEnter(const Node& n) { return n.op() == "Enter" || n.op() == "RefEnter"; }
+bool IsMerge(const Node& n) {
+  return n.op() == "Merge" || n.op() == "RefMerge";
+}
+bool IsEnter(const Node& n) {
+  return n.op() == "Enter" || n.op() == "RefEnter";
+}
 bool IsExit(const Node& n) { return n.op() == "Exit" || n.op() == "RefExit"; }
 bool IsNextIteration(const Node& n) {
   return n.op() == "NextIteration" || n.op() == "RefNextIteration";
@@ -33,12 +37,30 @@ bool IsLoop(const Node& n) {
 bool IsArg(const Node& n) { return n.op() == "_Arg" || n.op() == "_RefArg"; }
 
 bool IsControlFlowOp(std::string_view op) {
-  static constexpr std::string_view kOps[] = {
-      "Switch", "RefSwitch", "Merge", "RefMerge", "Enter", "RefEnter", "Exit",
-      "RefExit", "NextIteration", "RefNextIteration", "LoopCond",
-      "PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient", "If", "StatelessIf",
-      "Case", "StatelessCase", "While", "StatelessWhile", "_Loop", "_Arg",
-      "_RefArg", "_BackEdge"};
+  static constexpr std::string_view kOps[] = {"Switch",
+                                              "RefSwitch",
+                                              "Merge",
+                                              "RefMerge",
+                                              "Enter",
+                                              "RefEnter",
+                                              "Exit",
+                                              "RefExit",
+                                              "NextIteration",
+                                              "RefNextIteration",
+                                              "LoopCond",
+                                              "PartitionedCall",
+                                              "StatefulPartitionedCall",
+                                              "SymbolicGradient",
+                                              "If",
+                                              "StatelessIf",
+                                              "Case",
+                                              "StatelessCase",
+                                              "While",
+                                              "StatelessWhile",
+                                              "_Loop",
+                                              "_Arg",
+                                              "_RefArg",
+                                              "_BackEdge"};
   return std::ranges::find(kOps, op) != std::end(kOps);
 }
 
@@ -128,12 +150,20 @@ Status FrameGradient(GradContext& g) {
 }
 
 OpBuilder& Forwarding(OpBuilder& b) {
-  return b.Input("data: T").Output("output: T").Attr("T: type").Shape(
-      UnchangedShape).Gradient(FrameGradient).Alias(0, 0);
+  return b.Input("data: T")
+      .Output("output: T")
+      .Attr("T: type")
+      .Shape(UnchangedShape)
+      .Gradient(FrameGradient)
+      .Alias(0, 0);
 }
 OpBuilder& RefForwarding(OpBuilder& b) {
-  return b.Input("data: Ref(T)").Output("output: Ref(T)").Attr("T: type").Shape(
-      UnchangedShape).NoGradient().Alias(0, 0);
+  return b.Input("data: Ref(T)")
+      .Output("output: Ref(T)")
+      .Attr("T: type")
+      .Shape(UnchangedShape)
+      .NoGradient()
+      .Alias(0, 0);
 }
 OpBuilder& EnterAttrs(OpBuilder& b) {
   return b.Attr("frame_name: string")

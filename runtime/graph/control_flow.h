@@ -20,18 +20,18 @@
 
 namespace lockstep {
 
-bool IsSwitch(const Node& n);         // Switch, RefSwitch
-bool IsMerge(const Node& n);          // Merge, RefMerge
-bool IsEnter(const Node& n);          // Enter, RefEnter
+bool IsSwitch(const Node& n);  // Switch, RefSwitch
+bool IsMerge(const Node& n);   // Merge, RefMerge
+bool IsEnter(const Node& n);   // Enter, RefEnter
 bool IsExit(const Node& n);
 bool IsNextIteration(const Node& n);
 bool IsLoopCond(const Node& n);
 // PartitionedCall, StatefulPartitionedCall, SymbolicGradient
 bool IsCall(const Node& n);
 bool IsGradientCall(const Node& n);  // SymbolicGradient
-bool IsBranch(const Node& n);         // If, StatelessIf, Case, StatelessCase
-bool IsLoop(const Node& n);           // While, StatelessWhile, _Loop
-bool IsArg(const Node& n);            // _Arg, _RefArg
+bool IsBranch(const Node& n);        // If, StatelessIf, Case, StatelessCase
+bool IsLoop(const Node& n);          // While, StatelessWhile, _Loop
+bool IsArg(const Node& n);           // _Arg, _RefArg
 
 // An op that the planner carries out itself.
 bool IsControlFlowOp(std::string_view op);

@@ -64,11 +64,10 @@ Result<Node*> NodeCopier::CopyOne(const Node* from) {
                                                  : from->requested_device();
   for (const Output& in : from->inputs()) {
     if (IsNextIteration(*from)) {
-      LS_ASSIGN_OR_RETURN(
-          Node* later,
-          to_.AddNode({.name = to_.UniqueName(name + "/_later"),
-                       .op = "_BackEdge",
-                       .attrs = {{"T", BaseOf(in.dtype())}}}));
+      LS_ASSIGN_OR_RETURN(Node * later,
+                          to_.AddNode({.name = to_.UniqueName(name + "/_later"),
+                                       .op = "_BackEdge",
+                                       .attrs = {{"T", BaseOf(in.dtype())}}}));
       spec.inputs.push_back(later->output(0));
       continue;
     }

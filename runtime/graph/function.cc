@@ -77,8 +77,8 @@ std::string FunctionLibrary::UniqueName(std::string_view base) const {
 }
 
 std::vector<std::string> FunctionLibrary::Names() const {
-  std::vector<std::string> names = parent_ ? parent_->Names()
-                                           : std::vector<std::string>();
+  std::vector<std::string> names =
+      parent_ ? parent_->Names() : std::vector<std::string>();
   for (const auto& [name, unused] : functions_) names.push_back(name);
   std::ranges::sort(names);
   return names;

@@ -33,13 +33,14 @@ Status AddArgs(const proto::FunctionDef& def, Function* f,
     }
     const DType type = static_cast<DType>(arg.type());
     LS_ASSIGN_OR_RETURN(
-        Node* node,
+        Node * node,
         f->body.AddNode(
             {.name = arg.name(),
              .op = arg.is_ref() ? "_RefArg" : "_Arg",
-             .attrs = {{"T", type},
-                       {"index", i},
-                       {"_shape", ShapeOfArg(def, static_cast<uint32_t>(i))}}}));
+             .attrs = {
+                 {"T", type},
+                 {"index", i},
+                 {"_shape", ShapeOfArg(def, static_cast<uint32_t>(i))}}}));
     f->args.push_back(node);
     f->arg_names.push_back(arg.name());
     importer->AddArg(arg.name(), node);
@@ -91,8 +92,8 @@ Result<std::string> NameInFunction(Output o) {
   if (IsArg(*o.node)) return o.node->name();
   const auto& outputs = o.node->def().outputs;
   for (int i = 0; i < static_cast<int>(outputs.size()); ++i) {
-    LS_ASSIGN_OR_RETURN(auto range, ArgRange(o.node->def(), outputs,
-                                             o.node->attrs(), i));
+    LS_ASSIGN_OR_RETURN(auto range,
+                        ArgRange(o.node->def(), outputs, o.node->attrs(), i));
     if (o.index < range.first + range.second) {
       return StrCat(o.node->name(), ":", outputs[static_cast<size_t>(i)].name,
                     ":", o.index - range.first);
@@ -112,8 +113,7 @@ Status WriteResults(const Function& f, proto::FunctionDef* out) {
     const std::string name = NameOr(f.result_names, i, "ret");
     auto* arg = signature->add_output_arg();
     arg->set_name(name);
-    arg->set_type(
-        static_cast<proto::DataType>(BaseOf(f.results[i].dtype())));
+    arg->set_type(static_cast<proto::DataType>(BaseOf(f.results[i].dtype())));
     LS_ASSIGN_OR_RETURN((*out->mutable_ret())[name],
                         NameInFunction(f.results[i]));
   }

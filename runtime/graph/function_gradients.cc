@@ -7,7 +7,8 @@
 namespace lockstep {
 namespace {
 
-std::vector<Output> Joined(std::vector<Output> a, const std::vector<Output>& b) {
+std::vector<Output> Joined(std::vector<Output> a,
+                           const std::vector<Output>& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
 }
@@ -16,7 +17,8 @@ std::vector<Output> Joined(std::vector<Output> a, const std::vector<Output>& b) 
 
 Status CallGradient(GradContext& g) {
   Graph* graph = g.scope().graph();
-  LS_ASSIGN_OR_RETURN(auto f, FindFunction(*graph, g.Attr<FunctionRef>("f").name));
+  LS_ASSIGN_OR_RETURN(auto f,
+                      FindFunction(*graph, g.Attr<FunctionRef>("f").name));
   const Dys dys = GradientsOf(g);
   LS_ASSIGN_OR_RETURN(
       Backward back,
@@ -27,9 +29,13 @@ Status CallGradient(GradContext& g) {
   const std::vector<DType> types = TypesOf(back.function.results);
   LS_RETURN_IF_ERROR(AddFunction(graph, std::move(back.function)));
   const std::vector<Output> in = Joined(g.node()->inputs(), dys.values);
-  Node* call = g.scope().Op("PartitionedCall").In(in)
-                   .Attr("Tin", TypesOf(in)).Attr("Tout", types)
-                   .Attr("f", FunctionRef{.name = name}).Build();
+  Node* call = g.scope()
+                   .Op("PartitionedCall")
+                   .In(in)
+                   .Attr("Tin", TypesOf(in))
+                   .Attr("Tout", types)
+                   .Attr("f", FunctionRef{.name = name})
+                   .Build();
   for (size_t i = 0; call && i < xs.size(); ++i) {
     LS_RETURN_IF_ERROR(g.SetDx(xs[i], call->output(static_cast<int>(i))));
   }
@@ -76,7 +82,10 @@ Status BranchGradient(GradContext& g) {
   std::vector<Shape> shapes;  // those of what the gradients are of
   for (int x : xs) shapes.push_back(in[static_cast<size_t>(x)].shape());
   NodeBuilder b = g.scope().Op(g.node()->op());
-  b.In(selector).In(in).Attr("Tin", TypesOf(in)).Attr("Tout", types)
+  b.In(selector)
+      .In(in)
+      .Attr("Tin", TypesOf(in))
+      .Attr("Tout", types)
       .Attr("output_shapes", shapes);
   if (branches.size() == 2 && g.node()->attrs().contains("then_branch")) {
     b.Attr("then_branch", branches[0]).Attr("else_branch", branches[1]);

@@ -16,9 +16,9 @@ bool Differentiable(DType t) {
 }
 
 // Nodes that compute something of a y from an x.
-std::unordered_set<const Node*> NodesBetween(
-    const std::vector<Node*>& order, const std::vector<Output>& ys,
-    const std::vector<Output>& xs) {
+std::unordered_set<const Node*> NodesBetween(const std::vector<Node*>& order,
+                                             const std::vector<Output>& ys,
+                                             const std::vector<Output>& xs) {
   std::unordered_set<const Node*> is_x, below_x, above_y, both;
   for (const Output& x : xs) is_x.insert(x.node);
   for (const Node* n : order) {
@@ -43,8 +43,8 @@ Scope Beside(const Scope& scope, const Node* node) {
   return device.empty() ? scope : scope.WithDevice("").WithDevice(device);
 }
 
-// What a rule needs besides, such as sums of sizes, nobody asked to be on a GPU:
-// where it has no kernel it stays on the task alone.
+// What a rule needs besides, such as sums of sizes, nobody asked to be on a
+// GPU: where it has no kernel it stays on the task alone.
 void DropMissingKernels(const Graph& graph, int first_id) {
   for (Node* n : graph.nodes()) {
     if (n->id() < first_id || n->requested_device().empty()) continue;
@@ -72,8 +72,7 @@ class Accumulator {
     if (it == parts_.end() || it->second.empty()) return {};
     std::vector<Output>& parts = it->second;
     if (parts.size() > 1) {
-      const Output sum =
-          Beside(scope_, of.node).Op("AddN").In(parts).Out();
+      const Output sum = Beside(scope_, of.node).Op("AddN").In(parts).Out();
       parts = {sum};
     }
     return parts[0];
@@ -99,8 +98,9 @@ Status Differentiate(const Scope& scope, Node* node, Accumulator& gradients) {
                          " has no gradient");
   }
   const size_t slash = node->name().rfind('/');
-  const std::string leaf =
-      slash == std::string::npos ? node->name() : node->name().substr(slash + 1);
+  const std::string leaf = slash == std::string::npos
+                               ? node->name()
+                               : node->name().substr(slash + 1);
   Scope inner = Beside(scope.SubScope(leaf + "_grad"), node);
   GradContext context(inner, node, std::move(dys));
   Status s = node->def().gradient(context);
@@ -129,12 +129,15 @@ Status AddGradients(const Scope& scope, const std::vector<Output>& ys,
                     const std::vector<Output>& dys) {
   LS_RETURN_IF_ERROR(scope.status());
   if (!dys.empty() && dys.size() != ys.size()) {
-    return InvalidArgument("gradients of ", ys.size(), " outputs need as many "
-                           "initial gradients, got ", dys.size());
+    return InvalidArgument("gradients of ", ys.size(),
+                           " outputs need as many "
+                           "initial gradients, got ",
+                           dys.size());
   }
   for (const std::vector<Output>* list : {&ys, &xs, &dys}) {
     for (const Output& o : *list) {
-      if (!o.defined()) return InvalidArgument("gradients of an undefined output");
+      if (!o.defined())
+        return InvalidArgument("gradients of an undefined output");
     }
   }
   LS_ASSIGN_OR_RETURN(std::vector<Node*> order,
@@ -144,10 +147,10 @@ Status AddGradients(const Scope& scope, const std::vector<Output>& ys,
   const Scope inner = scope.SubScope("gradients");
   Accumulator gradients(inner);
   for (size_t i = 0; i < ys.size(); ++i) {
-    gradients.Add(
-        ys[i], dys.empty()
-                   ? Beside(inner, ys[i].node).Op("OnesLike").In(ys[i]).Out()
-                   : dys[i]);
+    gradients.Add(ys[i],
+                  dys.empty()
+                      ? Beside(inner, ys[i].node).Op("OnesLike").In(ys[i]).Out()
+                      : dys[i]);
   }
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     if (between.contains(*it)) {

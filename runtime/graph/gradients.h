@@ -15,8 +15,8 @@ namespace lockstep {
 
 // The nodes go under `scope` ("gradients/<node>_grad/..."), on the devices of
 // their forward nodes. (*dxs)[i] is undefined when no y depends on xs[i]. `dys`
-// are the ys' gradients; ones when not given. UNIMPLEMENTED naming the node when
-// an op on the path has no gradient.
+// are the ys' gradients; ones when not given. UNIMPLEMENTED naming the node
+// when an op on the path has no gradient.
 Status AddGradients(const Scope& scope, const std::vector<Output>& ys,
                     const std::vector<Output>& xs, std::vector<Output>* dxs,
                     const std::vector<Output>& dys = {});
@@ -30,7 +30,9 @@ Status AddGradients(const Scope& scope, const std::vector<Output>& ys,
 class GradContext {
  public:
   GradContext(const Scope& scope, Node* node, std::vector<Output> dys)
-      : scope_(scope), node_(node), dys_(std::move(dys)),
+      : scope_(scope),
+        node_(node),
+        dys_(std::move(dys)),
         dxs_(node->inputs().size()) {}
 
   const Scope& scope() const { return scope_; }

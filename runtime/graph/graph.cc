@@ -27,8 +27,8 @@ Status DeduceAttrs(const OpDef& def, const std::vector<Output>& inputs,
       auto* list = GetIf<std::vector<DType>>(*attrs, arg.type_list_attr);
       count = list ? static_cast<int64_t>(list->size())
                    : static_cast<int64_t>(inputs.size()) - singles;
-      if (!list && count >= 0 && at + static_cast<size_t>(count) <=
-                                     inputs.size()) {
+      if (!list && count >= 0 &&
+          at + static_cast<size_t>(count) <= inputs.size()) {
         std::vector<DType> types;
         for (int64_t i = 0; i < count; ++i) {
           types.push_back(BaseOf(inputs[at + static_cast<size_t>(i)].dtype()));
@@ -95,8 +95,7 @@ Result<Node*> Graph::AddNode(NodeSpec spec) {
   auto where = [&] { return StrCat("node '", spec.name, "'"); };
   const OpDef* def = OpRegistry::Global().Find(spec.op);
   if (!def) {
-    const std::string near =
-        NearestName(spec.op, OpRegistry::Global().Names());
+    const std::string near = NearestName(spec.op, OpRegistry::Global().Names());
     return NotFound(where(), ": there is no op '", spec.op, "'",
                     near.empty() ? "" : StrCat("; did you mean '", near, "'?"));
   }
@@ -183,8 +182,8 @@ Status Graph::InferShapes(Node* node, int* identity) {
   if (node->def().shape) {
     Status s = node->def().shape(c);
     if (!s.ok()) {
-      return s.WithContext(StrCat("node '", node->name_, "' (", node->op(),
-                                  ")"));
+      return s.WithContext(
+          StrCat("node '", node->name_, "' (", node->op(), ")"));
     }
   }
   for (int i = 0; i < node->num_outputs(); ++i) {
@@ -231,7 +230,8 @@ Result<Output> Graph::FindOutput(std::string_view tensor_name) const {
     auto [ptr, error] =
         std::from_chars(number.data(), number.data() + number.size(), index);
     if (error != std::errc() || ptr != number.data() + number.size()) {
-      return InvalidArgument("'", tensor_name, "' is not a tensor name: want "
+      return InvalidArgument("'", tensor_name,
+                             "' is not a tensor name: want "
                              "'node' or 'node:output'");
     }
     name = name.substr(0, colon);

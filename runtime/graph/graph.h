@@ -37,9 +37,9 @@ struct Output {
   int index = 0;
 
   bool defined() const { return node != nullptr; }
-  DType dtype() const;          // with kRefOffset for references
-  const Shape& shape() const;   // as inferred so far
-  std::string name() const;     // "node:0"
+  DType dtype() const;         // with kRefOffset for references
+  const Shape& shape() const;  // as inferred so far
+  std::string name() const;    // "node:0"
   bool operator==(const Output&) const = default;
 };
 

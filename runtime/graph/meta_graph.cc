@@ -195,8 +195,8 @@ Status ToProto(const MetaGraph& meta, proto::MetaGraphDef* out) {
   LS_RETURN_IF_ERROR(ToProto(meta.graph, out->mutable_graph_def()));
   if (meta.saver.defined()) WriteSaver(meta.saver, out->mutable_saver_def());
   for (const auto& [name, collection] : meta.collections) {
-    LS_RETURN_IF_ERROR(WriteCollection(
-        collection, &(*out->mutable_collection_def())[name]));
+    LS_RETURN_IF_ERROR(
+        WriteCollection(collection, &(*out->mutable_collection_def())[name]));
   }
   for (const auto& [name, signature] : meta.signatures) {
     WriteSignature(signature, &(*out->mutable_signature_def())[name]);

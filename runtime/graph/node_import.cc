@@ -111,8 +111,8 @@ Status NodeImporter::AddWithInputs(int root) {
       if (it->second.node || IsNext(n)) continue;
       const State of_input = state_[static_cast<size_t>(it->second.index)];
       if (ready || of_input == State::kOpen) {
-        return InvalidArgument("the graph has a cycle through node '",
-                               n.name(), "'");
+        return InvalidArgument("the graph has a cycle through node '", n.name(),
+                               "'");
       }
       stack.push_back(it->second.index);
       waiting = true;
@@ -160,9 +160,9 @@ Result<Output> NodeImporter::Resolve(const InputName& in,
       return InvalidArgument("'", text, "' does not exist: op ", from->op(),
                              " has no output '", in.output, "'");
     }
-    LS_ASSIGN_OR_RETURN(
-        auto range, ArgRange(from->def(), outputs, from->attrs(),
-                             static_cast<int>(arg - outputs.begin())));
+    LS_ASSIGN_OR_RETURN(auto range,
+                        ArgRange(from->def(), outputs, from->attrs(),
+                                 static_cast<int>(arg - outputs.begin())));
     if (index >= range.second) index = from->num_outputs();
     index += range.first;
   }
@@ -226,7 +226,7 @@ Status NodeImporter::AddNode(const proto::NodeDef& n) {
   if (IsNext(n)) {
     next_iterations_.push_back(&n);
     LS_ASSIGN_OR_RETURN(
-        Node* later,
+        Node * later,
         graph_.AddNode({.name = graph_.UniqueName(n.name() + "/_later"),
                         .op = "_BackEdge",
                         .attrs = {{"T", GetOr(spec.attrs, "T", kFloat)}}}));
@@ -263,9 +263,9 @@ Status NodeImporter::CloseLoops() {
       }
       LS_ASSIGN_OR_RETURN(Output input, Resolve(in, text));
       if (joined || BaseOf(input.dtype()) != BaseOf(next->output_type(0))) {
-        return InvalidArgument("node '", n->name(), "': its input '", text,
-                               "' is ", joined ? "one too many"
-                                               : DTypeName(input.dtype()));
+        return InvalidArgument(
+            "node '", n->name(), "': its input '", text, "' is ",
+            joined ? "one too many" : DTypeName(input.dtype()));
       }
       graph_.SetInput(next, 0, input);
       joined = true;

@@ -23,7 +23,7 @@ namespace proto {
 class FunctionDef;
 class GraphDef;
 class NodeDef;
-}
+}  // namespace proto
 
 // The functions of a library by name. A node whose op is one of them calls it.
 using FunctionSignatures = std::map<std::string, const proto::FunctionDef*>;
@@ -40,7 +40,10 @@ class NodeImporter {
   NodeImporter(const NodeDefs& nodes, Names names,
                const FunctionSignatures& functions, Graph* graph,
                NodeDefs* consumed = nullptr)
-      : nodes_(nodes), names_(names), functions_(functions), graph_(*graph),
+      : nodes_(nodes),
+        names_(names),
+        functions_(functions),
+        graph_(*graph),
         consumed_(consumed) {}
 
   // An argument of the function, known as `name`.

@@ -47,6 +47,6 @@ struct FlopsRule {
 
 #define LOCKSTEP_FLOPS_NAME_(line) lockstep_flops_rule_##line
 #define LOCKSTEP_FLOPS_NAME(line) LOCKSTEP_FLOPS_NAME_(line)
-#define LOCKSTEP_FLOPS(op, rule)                                  \
-  static const ::lockstep::detail::FlopsRule LOCKSTEP_FLOPS_NAME( \
-      __LINE__)(op, rule)
+#define LOCKSTEP_FLOPS(op, rule)                                            \
+  static const ::lockstep::detail::FlopsRule LOCKSTEP_FLOPS_NAME(__LINE__)( \
+      op, rule)

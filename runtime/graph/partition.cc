@@ -37,10 +37,10 @@ class Cutter {
  private:
   static Status CheckHandle(const Node& n, Output in) {
     if (in.node->assigned_device() == n.assigned_device()) return Ok();
-    return InvalidArgument(
-        "node '", n.name(), "' on ", n.assigned_device(), " updates variable '",
-        in.node->name(), "' on ", in.node->assigned_device(),
-        ": they must be on one device");
+    return InvalidArgument("node '", n.name(), "' on ", n.assigned_device(),
+                           " updates variable '", in.node->name(), "' on ",
+                           in.node->assigned_device(),
+                           ": they must be on one device");
   }
 
   static std::string SpaceOf(Output o) {
@@ -67,7 +67,7 @@ class Cutter {
     if (there.defined()) return there;
     if (tensor.node->traits().constant) {
       LS_ASSIGN_OR_RETURN(
-          Node* copy,
+          Node * copy,
           graph_.AddNode({.name = graph_.UniqueName(tensor.node->name()),
                           .op = tensor.node->op(),
                           .control_inputs = tensor.node->control_inputs(),
@@ -80,17 +80,18 @@ class Cutter {
                            {"send_device", from},
                            {"recv_device", device}};
     LS_ASSIGN_OR_RETURN(
-        Node* send,
-        graph_.AddNode({.name = graph_.UniqueName(
-                            StrCat(tensor.node->name(), "/_send")),
-                        .op = "_Send", .inputs = {tensor}, .attrs = attrs}));
+        Node * send, graph_.AddNode({.name = graph_.UniqueName(
+                                         StrCat(tensor.node->name(), "/_send")),
+                                     .op = "_Send",
+                                     .inputs = {tensor},
+                                     .attrs = attrs}));
     send->set_assigned_device(tensor.node->assigned_device());
     LS_ASSIGN_OR_RETURN(
-        Node* recv,
-        graph_.AddNode({.name = graph_.UniqueName(
-                            StrCat(tensor.node->name(), "/_recv")),
-                        .op = "_Recv", .inputs = {send->output(0)},
-                        .attrs = attrs}));
+        Node * recv, graph_.AddNode({.name = graph_.UniqueName(
+                                         StrCat(tensor.node->name(), "/_recv")),
+                                     .op = "_Recv",
+                                     .inputs = {send->output(0)},
+                                     .attrs = attrs}));
     recv->set_assigned_device(device);
     ++pairs_;
     return there = recv->output(0);

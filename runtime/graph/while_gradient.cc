@@ -61,10 +61,9 @@ class LoopDifferentiator {
     const Consumers consumers(back_.function.body);
     for (int i = 0; i < vars_; ++i) {
       const Output arg = back_.function.args[static_cast<size_t>(i)]->output(0);
-      const bool used =
-          !consumers.Unused(arg.node) ||
-          std::ranges::find(back_.function.results, arg) !=
-              back_.function.results.end();
+      const bool used = !consumers.Unused(arg.node) ||
+                        std::ranges::find(back_.function.results, arg) !=
+                            back_.function.results.end();
       const bool fixed = body_->results[static_cast<size_t>(i)].node ==
                          body_->args[static_cast<size_t>(i)];
       if (used && !fixed) listed_.push_back(i);
@@ -74,20 +73,26 @@ class LoopDifferentiator {
     return AddFunction(graph_, std::move(back_.function));
   }
 
-  Output Element(const Scope& s) const { return s.Op("Const")
-      .Attr("dtype", kInt32).Attr("value", Tensor(int32_t{-1})).Out(); }
+  Output Element(const Scope& s) const {
+    return s.Op("Const")
+        .Attr("dtype", kInt32)
+        .Attr("value", Tensor(int32_t{-1}))
+        .Out();
+  }
   Output Int(const Scope& s, int32_t v) const {
     return s.Op("Const").Attr("dtype", kInt32).Attr("value", Tensor(v)).Out();
   }
-  DType TypeOf(int var) const {
-    return BaseOf(g_.node()->input(var).dtype());
-  }
+  DType TypeOf(int var) const { return BaseOf(g_.node()->input(var).dtype()); }
   // A call of a function within another.
   std::vector<Output> Call(const Scope& s, const std::string& name,
                            const std::vector<Output>& in,
                            const std::vector<DType>& types) const {
-    return s.Op("PartitionedCall").In(in).Attr("Tin", TypesOf(in))
-        .Attr("Tout", types).Attr("f", FunctionRef{.name = name}).Outs();
+    return s.Op("PartitionedCall")
+        .In(in)
+        .Attr("Tin", TypesOf(in))
+        .Attr("Tout", types)
+        .Attr("f", FunctionRef{.name = name})
+        .Outs();
   }
 
   // (count, variables, lists): the forward loop's and its functions' ends.
@@ -108,10 +113,12 @@ class LoopDifferentiator {
   Status MakeForward() {
     std::vector<DType> types;
     for (int i = 0; i < vars_; ++i) types.push_back(TypeOf(i));
-    Function cond{.name = graph_->functions()->UniqueName(cond_->name + "_kept")};
+    Function cond{.name =
+                      graph_->functions()->UniqueName(cond_->name + "_kept")};
     Scope cs(&cond.body);
     cond.results = Call(cs, cond_->name, VarsOf(ForwardArgs(&cond)), {kBool});
-    Function body{.name = graph_->functions()->UniqueName(body_->name + "_kept")};
+    Function body{.name =
+                      graph_->functions()->UniqueName(body_->name + "_kept")};
     Scope bs(&body.body);
     const std::vector<Output> args = ForwardArgs(&body);
     body.results = {bs.Op("AddV2").In(args[0]).In(Int(bs, 1)).Out()};
@@ -120,11 +127,11 @@ class LoopDifferentiator {
     }
     for (size_t i = 0; i < listed_.size(); ++i) {
       const int var = listed_[i];
-      body.results.push_back(
-          bs.Op("TensorListPushBack")
-              .In(args[1 + static_cast<size_t>(vars_) + i])
-              .In(args[1 + static_cast<size_t>(var)])
-              .Attr("element_dtype", TypeOf(var)).Out());
+      body.results.push_back(bs.Op("TensorListPushBack")
+                                 .In(args[1 + static_cast<size_t>(vars_) + i])
+                                 .In(args[1 + static_cast<size_t>(var)])
+                                 .Attr("element_dtype", TypeOf(var))
+                                 .Out());
     }
     LS_RETURN_IF_ERROR(cond.body.status());
     LS_RETURN_IF_ERROR(body.body.status());
@@ -136,18 +143,24 @@ class LoopDifferentiator {
     std::vector<Output> in = {Int(s, 0)};
     for (const Output& o : g_.node()->inputs()) in.push_back(o);
     for (int var : listed_) {
-      in.push_back(s.Op("EmptyTensorList").In(Element(s)).In(Int(s, -1))
+      in.push_back(s.Op("EmptyTensorList")
+                       .In(Element(s))
+                       .In(Int(s, -1))
                        .Attr("element_dtype", TypeOf(var))
-                       .Attr("shape_type", kInt32).Out());
+                       .Attr("shape_type", kInt32)
+                       .Out());
     }
     std::vector<Shape> shapes = ShapesOf(in);
     for (int i = 0; i < vars_; ++i) {
       shapes[static_cast<size_t>(i) + 1] = g_.node()->output_shape(i);
     }
-    forward_ = s.Op(g_.node()->op()).In(in).Attr("T", TypesOf(in))
+    forward_ = s.Op(g_.node()->op())
+                   .In(in)
+                   .Attr("T", TypesOf(in))
                    .Attr("output_shapes", shapes)
                    .Attr("cond", FunctionRef{.name = cond_name})
-                   .Attr("body", FunctionRef{.name = body_name}).Build();
+                   .Attr("body", FunctionRef{.name = body_name})
+                   .Build();
     if (!forward_) return s.status();
     for (int i = 0; i < vars_; ++i) {
       graph_->ReplaceUses(g_.y(i), forward_->output(i + 1), forward_);
@@ -160,8 +173,8 @@ class LoopDifferentiator {
     std::vector<Output> args = {AddArg(f, "count", kInt32, Shape{})};
     for (int i : xs_) {
       const DType type = TypeOf(i);
-      args.push_back(AddArg(f, StrCat("d", i),
-                            Differentiable(type) ? type : dx_type(i)));
+      args.push_back(
+          AddArg(f, StrCat("d", i), Differentiable(type) ? type : dx_type(i)));
     }
     for (int i : listed_) {
       args.push_back(AddArg(f, StrCat("list", i), kVariant, Shape{}));
@@ -181,11 +194,13 @@ class LoopDifferentiator {
   }
 
   Status MakeBackwardLoop() {
-    Function cond{.name = graph_->functions()->UniqueName(cond_->name + "_grad")};
+    Function cond{.name =
+                      graph_->functions()->UniqueName(cond_->name + "_grad")};
     Scope cs(&cond.body);
     cond.results = {
         cs.Op("Greater").In(BackwardArgs(&cond)[0]).In(Int(cs, 0)).Out()};
-    Function body{.name = graph_->functions()->UniqueName(body_->name + "_back")};
+    Function body{.name =
+                      graph_->functions()->UniqueName(body_->name + "_back")};
     FillBackwardBody(&body);
     LS_RETURN_IF_ERROR(cond.body.status());
     LS_RETURN_IF_ERROR(body.body.status());
@@ -196,18 +211,21 @@ class LoopDifferentiator {
     const Scope& s = g_.scope();
     std::vector<Output> in = {forward_->output(0)};
     for (int i : xs_) {
-      in.push_back(g_.has_dy(i) ? g_.dy(i)
-                                : ZerosFor(s, forward_->output(i + 1),
-                                           dx_type(i)));
+      in.push_back(g_.has_dy(i)
+                       ? g_.dy(i)
+                       : ZerosFor(s, forward_->output(i + 1), dx_type(i)));
     }
     for (size_t i = 0; i < listed_.size(); ++i) {
       in.push_back(forward_->output(1 + vars_ + static_cast<int>(i)));
     }
     for (int i : fixed_) in.push_back(g_.node()->input(i));
-    Node* loop = s.Op(g_.node()->op()).In(in).Attr("T", TypesOf(in))
+    Node* loop = s.Op(g_.node()->op())
+                     .In(in)
+                     .Attr("T", TypesOf(in))
                      .Attr("output_shapes", ShapesOf(in))
                      .Attr("cond", FunctionRef{.name = cond_name})
-                     .Attr("body", FunctionRef{.name = body_name}).Build();
+                     .Attr("body", FunctionRef{.name = body_name})
+                     .Build();
     for (size_t i = 0; loop && i < xs_.size(); ++i) {
       LS_RETURN_IF_ERROR(
           g_.SetDx(xs_[i], loop->output(1 + static_cast<int>(i))));
@@ -221,8 +239,11 @@ class LoopDifferentiator {
     std::vector<Output> values(static_cast<size_t>(vars_)), lists;
     size_t at = 1 + xs_.size();
     for (int i : listed_) {
-      Node* pop = s.Op("TensorListPopBack").In(args[at++]).In(Element(s))
-                      .Attr("element_dtype", TypeOf(i)).Build();
+      Node* pop = s.Op("TensorListPopBack")
+                      .In(args[at++])
+                      .In(Element(s))
+                      .Attr("element_dtype", TypeOf(i))
+                      .Build();
       if (!pop) return;
       lists.push_back(pop->output(0));
       values[static_cast<size_t>(i)] = pop->output(1);
@@ -231,8 +252,10 @@ class LoopDifferentiator {
     for (int i = 0; i < vars_; ++i) {  // not used by the gradient
       Output& v = values[static_cast<size_t>(i)];
       if (v.defined()) continue;
-      v = s.Op("Const").Attr("dtype", TypeOf(i))
-              .Attr("value", Tensor(TypeOf(i), Shape{0})).Out();
+      v = s.Op("Const")
+              .Attr("dtype", TypeOf(i))
+              .Attr("value", Tensor(TypeOf(i), Shape{0}))
+              .Out();
     }
     std::vector<DType> types;
     const auto f = graph_->functions()->Find(back_name_);
@@ -245,8 +268,8 @@ class LoopDifferentiator {
     }
     body->results.insert(body->results.end(), lists.begin(), lists.end());
     const size_t fixed = args.size() - fixed_.size();
-    body->results.insert(body->results.end(), args.begin() + static_cast<int>(fixed),
-                         args.end());
+    body->results.insert(body->results.end(),
+                         args.begin() + static_cast<int>(fixed), args.end());
   }
 
   GradContext& g_;

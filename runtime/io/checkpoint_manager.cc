@@ -22,11 +22,10 @@ Result<std::string> CheckpointManager::Save(
     LS_RETURN_IF_ERROR(writer->Add(name, tensor));
   }
   LS_RETURN_IF_ERROR(writer->Finish());
-  LS_RETURN_IF_ERROR(
-      UpdateCheckpointState(
-          env_, dir_, prefix,
-          {.max_to_keep = options_.max_to_keep,
-           .every_n_hours = options_.keep_checkpoint_every_n_hours}));
+  LS_RETURN_IF_ERROR(UpdateCheckpointState(
+      env_, dir_, prefix,
+      {.max_to_keep = options_.max_to_keep,
+       .every_n_hours = options_.keep_checkpoint_every_n_hours}));
   return prefix;
 }
 

@@ -180,8 +180,8 @@ Status CheckpointWriter::WriteFiles() {
     LS_RETURN_IF_ERROR(empty->Sync());
     LS_RETURN_IF_ERROR(empty->Close());
   }
-  return WriteIndexFile(env_, StrCat(IndexPath(), kTemporary),
-                        entries_->by_key, num_shards_);
+  return WriteIndexFile(env_, StrCat(IndexPath(), kTemporary), entries_->by_key,
+                        num_shards_);
 }
 
 // The index goes last, and only after the names of the data files are on the

@@ -133,8 +133,8 @@ Result<Tensor> FromProto(const proto::TensorProto& m) {
                          " cannot be read from a graph");
   }
   const std::string& content = m.tensor_content();
-  const uint64_t bytes = static_cast<uint64_t>(shape.NumElements()) *
-                         DTypeSize(dtype);
+  const uint64_t bytes =
+      static_cast<uint64_t>(shape.NumElements()) * DTypeSize(dtype);
   if (shape.NumElements() > kMaxRepeatedBytes ||
       (content.empty() && bytes > static_cast<uint64_t>(kMaxRepeatedBytes))) {
     return ResourceExhausted("a constant of shape ", shape, " needs ",

@@ -51,12 +51,10 @@ bool Same(const FunctionRef& a, const FunctionRef& b) {
   return true;
 }
 template <class T>
-  requires std::is_same_v<T, int64_t> || std::is_same_v<T, float> ||
-           std::is_same_v<T, bool> || std::is_same_v<T, std::string> ||
-           std::is_same_v<T, DType> || std::is_same_v<T, Shape>
-bool Same(const T& a, const T& b) {
-  return a == b;
-}
+requires std::is_same_v<T, int64_t> || std::is_same_v<T, float> ||
+    std::is_same_v<T, bool> || std::is_same_v<T, std::string> ||
+    std::is_same_v<T, DType> || std::is_same_v<T, Shape>
+bool Same(const T& a, const T& b) { return a == b; }
 template <class T>
 bool Same(const std::vector<T>& a, const std::vector<T>& b) {
   if (a.size() != b.size()) return false;
@@ -94,10 +92,10 @@ bool AttrValue::Equals(const AttrValue& other) const {
 
 std::string_view AttrKindName(AttrKind kind) {
   static constexpr std::string_view kNames[] = {
-      "int",          "float",       "bool",         "string",
-      "type",         "shape",       "tensor",       "func",
-      "list(int)",    "list(float)", "list(bool)",   "list(string)",
-      "list(type)",   "list(shape)", "list(tensor)", "list(func)"};
+      "int",        "float",       "bool",         "string",
+      "type",       "shape",       "tensor",       "func",
+      "list(int)",  "list(float)", "list(bool)",   "list(string)",
+      "list(type)", "list(shape)", "list(tensor)", "list(func)"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -110,8 +108,7 @@ bool IsOfKind(const AttrValue& value, AttrKind kind) {
     case AttrKind::kType: return std::holds_alternative<DType>(value);
     case AttrKind::kShape: return value.get_if<Shape>() != nullptr;
     case AttrKind::kTensor: return value.get_if<Tensor>() != nullptr;
-    case AttrKind::kFunction:
-      return value.get_if<FunctionRef>() != nullptr;
+    case AttrKind::kFunction: return value.get_if<FunctionRef>() != nullptr;
     default: break;
   }
   const bool empty_list = std::visit(

@@ -42,13 +42,12 @@ struct FunctionRef {
 };
 
 struct AttrValue
-    : std::variant<std::monostate, int64_t, float, bool, std::string, DType,
-                   SharedValue<Shape>, SharedValue<Tensor>,
-                   SharedValue<FunctionRef>, std::vector<int64_t>,
-                   std::vector<float>, std::vector<bool>,
-                   std::vector<std::string>, std::vector<DType>,
-                   std::vector<Shape>, std::vector<Tensor>,
-                   std::vector<FunctionRef>> {
+    : std::variant<
+          std::monostate, int64_t, float, bool, std::string, DType,
+          SharedValue<Shape>, SharedValue<Tensor>, SharedValue<FunctionRef>,
+          std::vector<int64_t>, std::vector<float>, std::vector<bool>,
+          std::vector<std::string>, std::vector<DType>, std::vector<Shape>,
+          std::vector<Tensor>, std::vector<FunctionRef>> {
   using variant::variant;
   AttrValue() = default;
   AttrValue(int v) : variant(int64_t{v}) {}                // NOLINT: implicit
@@ -56,9 +55,9 @@ struct AttrValue
   AttrValue(const char* v) : variant(std::string(v)) {}    // NOLINT: implicit
   AttrValue(const Shape& v)                                // NOLINT: implicit
       : variant(SharedValue<Shape>(v)) {}
-  AttrValue(Tensor v)                                      // NOLINT: implicit
+  AttrValue(Tensor v)  // NOLINT: implicit
       : variant(SharedValue<Tensor>(std::move(v))) {}
-  AttrValue(FunctionRef v)                                 // NOLINT: implicit
+  AttrValue(FunctionRef v)  // NOLINT: implicit
       : variant(SharedValue<FunctionRef>(std::move(v))) {}
 
   // The value when it is of that type, such as Shape or std::string; else null.
@@ -82,9 +81,22 @@ struct AttrValue
 
 // The kinds an op's definition may ask for.
 enum class AttrKind {
-  kInt, kFloat, kBool, kString, kType, kShape, kTensor, kFunction,
-  kIntList, kFloatList, kBoolList, kStringList, kTypeList, kShapeList,
-  kTensorList, kFunctionList,
+  kInt,
+  kFloat,
+  kBool,
+  kString,
+  kType,
+  kShape,
+  kTensor,
+  kFunction,
+  kIntList,
+  kFloatList,
+  kBoolList,
+  kStringList,
+  kTypeList,
+  kShapeList,
+  kTensorList,
+  kFunctionList,
 };
 std::string_view AttrKindName(AttrKind kind);  // "int", "list(int)", ...
 // Whether `value` is of `kind`. An empty list of any kind fits every list.

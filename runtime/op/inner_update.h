@@ -43,8 +43,8 @@ class InnerUpdate {
   }
 
   const OpDef& def() const { return *def_; }
-  int first() const { return first_; }    // input of the outer node
-  int count() const { return count_; }    // of inputs
+  int first() const { return first_; }  // input of the outer node
+  int count() const { return count_; }  // of inputs
   int gradient() const { return first_ + def_->traits.applies_gradient; }
   // Whether input i of the outer node is the variable or one of its slots.
   bool IsVariable(int i) const;

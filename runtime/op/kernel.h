@@ -64,7 +64,7 @@ class PrepareContext {
   virtual const AttrMap& attrs() const = 0;
   virtual int num_inputs() const = 0;
   virtual int num_outputs() const = 0;
-  virtual DType input_dtype(int i) const = 0;   // base type of references
+  virtual DType input_dtype(int i) const = 0;  // base type of references
   virtual DType output_dtype(int i) const = 0;
   // Fully known, but for outputs of unknown size (see AllocateOutput).
   virtual const Shape& input_shape(int i) const = 0;
@@ -135,8 +135,8 @@ class KernelContext {
   KernelContext Inner(int first, int count, const AttrMap& attrs,
                       void* state) const {
     KernelContext inner(*this);
-    inner.inputs_ = inputs_.subspan(static_cast<size_t>(first),
-                                    static_cast<size_t>(count));
+    inner.inputs_ =
+        inputs_.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
     inner.variables_ = variables_.subspan(static_cast<size_t>(first),
                                           static_cast<size_t>(count));
     inner.outputs_ = {};
@@ -147,8 +147,8 @@ class KernelContext {
   }
 
   // For outputs whose shape depends on data (the planned shape is not fully
-  // known): allocates on the kernel's device. Also valid, and a check of the shape,
-  // for outputs that have memory already.
+  // known): allocates on the kernel's device. Also valid, and a check of the
+  // shape, for outputs that have memory already.
   Status AllocateOutput(int i, const Shape& shape);
   // Makes output i share `value`'s memory (strings, dynamic outputs).
   void SetOutput(int i, Tensor value) {

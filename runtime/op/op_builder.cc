@@ -62,9 +62,9 @@ class Cursor {
 };
 
 const std::vector<DType> kFloatTypes = {kHalf, kBfloat16, kFloat, kDouble};
-const std::vector<DType> kRealTypes = {
-    kFloat, kDouble, kInt32,  kUint8,  kInt16,  kInt8,
-    kInt64, kHalf,   kUint16, kUint32, kUint64, kBfloat16};
+const std::vector<DType> kRealTypes = {kFloat,  kDouble, kInt32,  kUint8,
+                                       kInt16,  kInt8,   kInt64,  kHalf,
+                                       kUint16, kUint32, kUint64, kBfloat16};
 
 std::vector<DType> NumberTypes() {
   std::vector<DType> types = kRealTypes;
@@ -173,9 +173,7 @@ bool ParseScalar(Cursor& c, AttrKind kind, AttrValue* value) {
       *value = word == "true";
       return word == "true" || word == "false";
     }
-    case AttrKind::kString:
-      *value = c.Quoted();
-      return true;
+    case AttrKind::kString: *value = c.Quoted(); return true;
     case AttrKind::kType: {
       const DType t = DTypeFromName(c.Word());
       *value = t;

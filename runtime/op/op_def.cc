@@ -2,9 +2,9 @@
 #include "runtime/op/op_def.h"
 
 #include <algorithm>
+#include <set>
 
 #include "runtime/op/gpu_kernel.h"
-#include <set>
 
 namespace lockstep {
 namespace {

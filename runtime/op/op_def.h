@@ -83,11 +83,11 @@ struct ArgDef {
 struct AttrDef {
   std::string name;
   AttrKind kind = AttrKind::kInt;
-  AttrValue default_value;              // undefined: the attribute is required
-  std::vector<DType> allowed_types;     // empty: any
+  AttrValue default_value;           // undefined: the attribute is required
+  std::vector<DType> allowed_types;  // empty: any
   std::vector<std::string> allowed_strings;
   bool has_minimum = false;
-  int64_t minimum = 0;                  // of an int, or of a list's length
+  int64_t minimum = 0;  // of an int, or of a list's length
 };
 
 // What the planner has to know beyond shapes. Everything is off by default.
@@ -102,8 +102,8 @@ struct OpTraits {
   bool allows_uninitialized = false;  // its ref inputs may be uninitialised
   // Only reads the variables behind its handles (other ops may write them).
   bool only_reads = false;
-  bool synchronizes = false; // talks to other ranks: same order on every rank
-  int applies_gradient = -1; // the input that is a gradient (Apply* ops)
+  bool synchronizes = false;  // talks to other ranks: same order on every rank
+  int applies_gradient = -1;  // the input that is a gradient (Apply* ops)
   // Output `first` shares the memory of input `second`; no step is run.
   std::pair<int, int> alias{-1, -1};
   // Pairs (output, input): may be computed in the input's memory when nothing
@@ -134,7 +134,8 @@ struct OpDef {
   const AttrDef* FindAttr(std::string_view attr) const;
   // The kernel for the node's attributes, null when there is none.
   const KernelDef* FindKernel(DeviceKind device, const AttrMap& attrs) const;
-  // "T=string, Index=int32": the types that kernels are chosen by, for messages.
+  // "T=string, Index=int32": the types that kernels are chosen by, for
+  // messages.
   std::string KernelTypes(const AttrMap& attrs) const;
 };
 
@@ -188,11 +189,26 @@ class OpBuilder {
   OpBuilder& Input(std::string_view spec);
   OpBuilder& Output(std::string_view spec);
   OpBuilder& Attr(std::string_view spec);
-  OpBuilder& Shape(ShapeFn fn) { def_.shape = fn; return *this; }
-  OpBuilder& Gradient(GradientFn fn) { def_.gradient = fn; return *this; }
-  OpBuilder& NoGradient() { def_.no_gradient = true; return *this; }
-  OpBuilder& IdentityWhen(IdentityFn fn) { def_.identity = fn; return *this; }
-  OpBuilder& Stateful() { def_.traits.stateful = true; return *this; }
+  OpBuilder& Shape(ShapeFn fn) {
+    def_.shape = fn;
+    return *this;
+  }
+  OpBuilder& Gradient(GradientFn fn) {
+    def_.gradient = fn;
+    return *this;
+  }
+  OpBuilder& NoGradient() {
+    def_.no_gradient = true;
+    return *this;
+  }
+  OpBuilder& IdentityWhen(IdentityFn fn) {
+    def_.identity = fn;
+    return *this;
+  }
+  OpBuilder& Stateful() {
+    def_.traits.stateful = true;
+    return *this;
+  }
   OpBuilder& Random() {
     def_.traits.random = true;
     return Stateful();
@@ -243,7 +259,7 @@ class OpBuilder {
 };
 
 struct OpRegistrar {
-  OpRegistrar(OpBuilder& builder);             // NOLINT: implicit
+  OpRegistrar(OpBuilder& builder);                // NOLINT: implicit
   OpRegistrar(OpBuilder&& b) : OpRegistrar(b) {}  // NOLINT: implicit
 };
 
@@ -251,7 +267,6 @@ struct OpRegistrar {
 
 #define LS_OP_CONCAT_INNER(a, b) a##b
 #define LS_OP_CONCAT(a, b) LS_OP_CONCAT_INNER(a, b)
-#define LOCKSTEP_OP(name)                                               \
-  static const ::lockstep::OpRegistrar LS_OP_CONCAT(ls_op_registrar_,   \
-                                                    __COUNTER__) =      \
-      ::lockstep::OpBuilder(name)
+#define LOCKSTEP_OP(name)                            \
+  static const ::lockstep::OpRegistrar LS_OP_CONCAT( \
+      ls_op_registrar_, __COUNTER__) = ::lockstep::OpBuilder(name)

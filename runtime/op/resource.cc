@@ -40,8 +40,7 @@ Result<Variable*> VariableStore::GetOrCreate(
                              declared);
     }
     if (v->allocator() != allocator.get()) {
-      return InvalidArgument("variable '", name,
-                             "' exists on another device");
+      return InvalidArgument("variable '", name, "' exists on another device");
     }
     return v;
   }

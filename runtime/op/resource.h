@@ -24,7 +24,9 @@ class Variable {
   // Its memory comes from `allocator`, from the heap when that is null.
   Variable(std::string name, DType dtype, const Shape& declared,
            std::shared_ptr<Allocator> allocator)
-      : name_(std::move(name)), dtype_(dtype), declared_(declared),
+      : name_(std::move(name)),
+        dtype_(dtype),
+        declared_(declared),
         allocator_(std::move(allocator)) {}
   const std::string& name() const { return name_; }
   DType dtype() const { return dtype_; }

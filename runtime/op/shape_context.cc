@@ -7,7 +7,10 @@ ShapeContext::ShapeContext(const OpDef& def, const AttrMap& attrs,
                            std::span<const Shape> inputs,
                            std::span<const Tensor* const> values,
                            int num_outputs)
-    : def_(def), attrs_(attrs), inputs_(inputs), values_(values),
+    : def_(def),
+      attrs_(attrs),
+      inputs_(inputs),
+      values_(values),
       outputs_(static_cast<size_t>(num_outputs), Shape::Unknown()),
       output_values_(static_cast<size_t>(num_outputs)) {}
 
@@ -17,8 +20,10 @@ Result<std::optional<std::vector<int64_t>>> ShapeContext::InputInts(
   const Tensor* value = InputValue(i);
   if (!value) return Ints();
   if (value->shape().rank() > 1) {
-    return InvalidArgument(InputText(i), " must be a vector of integers, has "
-                           "shape ", value->shape());
+    return InvalidArgument(InputText(i),
+                           " must be a vector of integers, has "
+                           "shape ",
+                           value->shape());
   }
   LS_ASSIGN_OR_RETURN(std::vector<int64_t> ints, ToInt64s(*value));
   return Ints(std::move(ints));
@@ -29,8 +34,8 @@ Result<Shape> ShapeContext::InputAsShape(int i) const {
   if (ints) {
     return Shape::Make(*ints).ok()
                ? Shape::Make(*ints)
-               : Result<Shape>(Shape::Make(*ints).status().WithContext(
-                     InputText(i)));
+               : Result<Shape>(
+                     Shape::Make(*ints).status().WithContext(InputText(i)));
   }
   const Shape& vector = Input(i);
   if (!vector.HasRank()) return Shape::Unknown();
@@ -51,8 +56,8 @@ std::string ShapeContext::InputText(int i) const {
   for (int a = 0; a < static_cast<int>(def_.inputs.size()); ++a) {
     auto range = ArgRange(def_, def_.inputs, attrs_, a);
     if (range.ok() && i >= range->first && i < range->first + range->second) {
-      return StrCat("input ", i, " '",
-                    def_.inputs[static_cast<size_t>(a)].name, "'");
+      return StrCat("input ", i, " '", def_.inputs[static_cast<size_t>(a)].name,
+                    "'");
     }
   }
   return StrCat("input ", i);
@@ -62,8 +67,8 @@ Result<Shape> ShapeContext::WithRank(int i, int rank) const {
   const Shape& shape = Input(i);
   if (!shape.HasRank()) return Shape::UnknownOfRank(rank);
   if (shape.rank() != rank) {
-    return InvalidArgument(InputText(i), " must have rank ",
-                           rank, ", has shape ", shape);
+    return InvalidArgument(InputText(i), " must have rank ", rank,
+                           ", has shape ", shape);
   }
   return shape;
 }
@@ -71,9 +76,8 @@ Result<Shape> ShapeContext::WithRank(int i, int rank) const {
 Result<Shape> ShapeContext::WithRankAtLeast(int i, int rank) const {
   const Shape& shape = Input(i);
   if (shape.HasRank() && shape.rank() < rank) {
-    return InvalidArgument(InputText(i),
-                           " must have rank at least ", rank, ", has shape ",
-                           shape);
+    return InvalidArgument(InputText(i), " must have rank at least ", rank,
+                           ", has shape ", shape);
   }
   return shape;
 }
@@ -110,8 +114,10 @@ Status SameShapes(ShapeContext& c) {
   for (int i = 1; i < c.num_inputs(); ++i) {
     Result<Shape> m = Shape::Merge(merged, c.Input(i));
     if (!m.ok()) {
-      return InvalidArgument("inputs 0 and ", i, " must have the same shape, "
-                             "have ", merged, " and ", c.Input(i));
+      return InvalidArgument("inputs 0 and ", i,
+                             " must have the same shape, "
+                             "have ",
+                             merged, " and ", c.Input(i));
     }
     merged = *m;
   }

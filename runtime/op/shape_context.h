@@ -82,10 +82,10 @@ class ShapeContext {
 };
 
 // Rules that many ops share.
-Status UnchangedShape(ShapeContext& c);       // every output = input 0
-Status BroadcastShape(ShapeContext& c);       // output 0 = inputs 0 and 1
-Status ScalarShape(ShapeContext& c);          // every output is a scalar
-Status UnknownShape(ShapeContext& c);         // nothing can be said
+Status UnchangedShape(ShapeContext& c);  // every output = input 0
+Status BroadcastShape(ShapeContext& c);  // output 0 = inputs 0 and 1
+Status ScalarShape(ShapeContext& c);     // every output is a scalar
+Status UnknownShape(ShapeContext& c);    // nothing can be said
 Status NoOutputs(ShapeContext& c);
 // All inputs must have compatible shapes; output 0 = their merge.
 Status SameShapes(ShapeContext& c);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/core/dtype.h"
 
-#include "runtime/core/object.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 #include <vector>
+
+#include "runtime/core/object.h"
 
 namespace lockstep {
 namespace {

@@ -102,7 +102,8 @@ TEST(ShapeTest, BroadcastFollowsNumPy) {
   EXPECT_EQ(Shape::Broadcast({}, {4, 5}).value(), (Shape{4, 5}));
   EXPECT_EQ(Shape::Broadcast({0}, {1}).value(), Shape{0});
   EXPECT_EQ(Shape::Broadcast({2, 3}, {2}).status().ToString(),
-            "INVALID_ARGUMENT: Incompatible shapes: [2,3] vs. [2] cannot be broadcast "
+            "INVALID_ARGUMENT: Incompatible shapes: [2,3] vs. [2] cannot be "
+            "broadcast "
             "together");
   EXPECT_EQ(Shape::Broadcast({0}, {2}).code(), Code::kInvalidArgument);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/core/tensor.h"
 
-#include "runtime/core/object.h"
-
 #include <gtest/gtest.h>
 
 #include <limits>
 #include <new>
+
+#include "runtime/core/object.h"
 
 namespace lockstep {
 namespace {

@@ -146,8 +146,7 @@ TEST_P(CommunicatorAsyncTest, AWaitWithADeadlineEndsBeforeTheCallDoes) {
     float x = 1;
     if (comm.rank() == 0) {
       PendingCall sum = comm.AllReduceAsync(&x, &x, 1, kFloat);
-      const Status early =
-          sum.Wait(Env::Default()->SteadyMicros() + 20'000);
+      const Status early = sum.Wait(Env::Default()->SteadyMicros() + 20'000);
       EXPECT_EQ(early.code(), Code::kDeadlineExceeded) << early.ToString();
       EXPECT_FALSE(sum.done());
       EXPECT_OK((*other)->Barrier());
@@ -190,11 +189,10 @@ TEST_P(CommunicatorAsyncTest, DifferentCallsAreFoundOutByAllHandles) {
   Run([](Communicator& comm) {
     float x[2] = {};
     std::vector<PendingCall> calls;
-    calls.push_back(
-        comm.rank() == 0
-            ? comm.BroadcastAsync(x, 2, kFloat, 0, {.name = "init"})
-            : comm.AllReduceAsync(x, x, 2, kFloat, ReduceOp::kSum,
-                                  {.name = "grads"}));
+    calls.push_back(comm.rank() == 0
+                        ? comm.BroadcastAsync(x, 2, kFloat, 0, {.name = "init"})
+                        : comm.AllReduceAsync(x, x, 2, kFloat, ReduceOp::kSum,
+                                              {.name = "grads"}));
     calls.push_back(comm.BarrierAsync());
     for (PendingCall& call : calls) {
       const Status s = call.Wait();
@@ -219,8 +217,8 @@ TEST_P(CommunicatorAsyncTest, AMissingRankIsAnErrorOfAllThatWaits) {
       comm.set_timeout_micros(150'000);
     }
     float x[3] = {};
-    PendingCall sum = comm.AllReduceAsync(x, x, 3, kFloat, ReduceOp::kSum,
-                                          {.name = "grads"});
+    PendingCall sum =
+        comm.AllReduceAsync(x, x, 3, kFloat, ReduceOp::kSum, {.name = "grads"});
     PendingCall barrier = comm.BarrierAsync();
     Status s = sum.Wait();
     if (comm.rank() == late) s.Update(barrier.Wait());

@@ -171,9 +171,9 @@ TEST_P(DividedUpdatesTest, SlotsTakeMemoryOncePerMachine) {
     const Output w = ops::InitializedVariable(
         root.WithName("w"), ops::Fill(root, {int32_t{kCount}}, 1.0f));
     const Output x = ops::Placeholder(root.WithName("x"), kFloat, Shape{-1});
-    const Output loss =
-        ops::Mean(root, ops::Mul(root, ops::Square(root, w),
-                                 ops::Sum(root, x, {0})), {0});
+    const Output loss = ops::Mean(
+        root, ops::Mul(root, ops::Square(root, w), ops::Sum(root, x, {0})),
+        {0});
     ops::AdamOptimizer adam(0.01f);
     const std::string train = adam.Minimize(root, loss, {w})->name();
     ops::VariablesInitializer(root.WithName("init"));

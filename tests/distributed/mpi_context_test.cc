@@ -59,8 +59,9 @@ TEST(MpiContextTest, AnUnknownBackendIsRefused) {
   const ScopedVariable backend("LOCKSTEP_COMM", "carrier pigeon");
   auto comm = TestContext().MakeCommunicator();
   EXPECT_EQ(comm.code(), Code::kInvalidArgument);
-  EXPECT_THAT(comm.status().message(),
-              HasSubstr("LOCKSTEP_COMM must be auto, shm, hierarchical or mpi"));
+  EXPECT_THAT(
+      comm.status().message(),
+      HasSubstr("LOCKSTEP_COMM must be auto, shm, hierarchical or mpi"));
 }
 
 TEST(MpiContextTest, ATimeoutThatIsNoNumberIsRefused) {

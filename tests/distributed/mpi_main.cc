@@ -27,12 +27,11 @@ std::vector<RankSetup> RankSetups() {
 void RunRanks(const RankSetup& setup,
               const std::function<void(Communicator&)>& f,
               const RankOptions& options) {
-  auto comm =
-      context->MakeCommunicator({.backend = setup.backend,
-                                 .timeout_micros = options.timeout_micros,
-                                 .chunk_bytes = options.half_bytes,
-                                 .ranks_per_machine =
-                                     setup.backend == "hierarchical" ? 2 : 0});
+  auto comm = context->MakeCommunicator(
+      {.backend = setup.backend,
+       .timeout_micros = options.timeout_micros,
+       .chunk_bytes = options.half_bytes,
+       .ranks_per_machine = setup.backend == "hierarchical" ? 2 : 0});
   ASSERT_TRUE(comm.ok()) << comm.status().ToString();
   f(**comm);
 }

@@ -10,8 +10,8 @@
 namespace lockstep {
 
 std::vector<RankSetup> RankSetups() {
-  return {{"local", 1}, {"local", 2},        {"local", 3},
-          {"local", 4}, {"local", 5},        {"hierarchical", 3},
+  return {{"local", 1},        {"local", 2},        {"local", 3},
+          {"local", 4},        {"local", 5},        {"hierarchical", 3},
           {"hierarchical", 4}, {"hierarchical", 6}, {"uneven", 6},
           {"uneven", 7}};
 }
@@ -42,17 +42,16 @@ void RunRanks(const RankSetup& setup,
               const std::function<void(Communicator&)>& f,
               const RankOptions& options) {
   if (setup.backend != "local") {
-    SpawnRanksShared(
-        setup.size,
-        [&](std::shared_ptr<Communicator> world) {
-          const uint64_t timeout = world->timeout_micros();
-          const auto ranks = Hierarchy(std::move(world),
-                                       setup.backend == "uneven" ? 4 : 2);
-          ranks->set_timeout_micros(timeout);
-          f(*ranks);
-        },
-        {.half_bytes = options.half_bytes,
-         .timeout_micros = options.timeout_micros});
+    SpawnRanksShared(setup.size,
+                     [&](std::shared_ptr<Communicator> world) {
+                       const uint64_t timeout = world->timeout_micros();
+                       const auto ranks = Hierarchy(
+                           std::move(world), setup.backend == "uneven" ? 4 : 2);
+                       ranks->set_timeout_micros(timeout);
+                       f(*ranks);
+                     },
+                     {.half_bytes = options.half_bytes,
+                      .timeout_micros = options.timeout_micros});
     return;
   }
   SpawnRanks(setup.size, f,

@@ -47,9 +47,8 @@ void ExpectClose(const std::vector<double>& got,
 
 // Two GPUs on each of two ranks: four parts of each batch.
 TEST(MnistTowersTest, OnSeveralRanksFollowTheLossesOfOneTower) {
-  const Args args = {"--data",      "digits", "--batch",   "60",
-                     "--steps",     "12",     "--threads", "1",
-                     "--log-every", "1"};
+  const Args args = {"--data", "digits",    "--batch", "60",          "--steps",
+                     "12",     "--threads", "1",       "--log-every", "1"};
   const auto with = [&](const char* towers, int ranks) {
     return Losses(RunMnist(
         Plus(args, {"--towers", towers, "--virtual-gpus", towers}), ranks));
@@ -107,8 +106,8 @@ TEST(MnistPipeline, TwoStagesFollowOneRankBitForBit) {
 
 // Gradients of micro-batches are added up before they are exchanged.
 TEST(MnistMicroBatches, RanksExchangeOnceForAllOfThem) {
-  const Args args = {"--data",    "digits", "--model",   "mlp",
-                     "--batch",   "48",     "--steps",   "8",
+  const Args args = {"--data",    "digits", "--model",     "mlp",
+                     "--batch",   "48",     "--steps",     "8",
                      "--threads", "1",      "--log-every", "1"};
   const Finished whole = RunMnist(args, 2);
   const Finished parts = RunMnist(Plus(args, {"--micro-batches", "3"}), 2);

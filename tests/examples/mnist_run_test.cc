@@ -101,8 +101,8 @@ TEST(MnistRun, TowersTrainToTheLossesOfOne) {
                        "--steps", "12",     "--log-every", "1",
                        "--batch", "50",     "--keep-prob", "1"};
     const auto with = [&](const char* towers) {
-      return LossValues(RunMnist(
-          Plus(args, {"--towers", towers, "--virtual-gpus", towers})));
+      return LossValues(
+          RunMnist(Plus(args, {"--towers", towers, "--virtual-gpus", towers})));
     };
     const std::vector<double> one = with("1");
     ASSERT_EQ(one.size(), 12u);
@@ -115,12 +115,11 @@ TEST(MnistRun, TowersTrainToTheLossesOfOne) {
 TEST(MnistRun, TheModelTrainsOnAGpuAsOnTheCpu) {
   for (const char* model : {"mlp", "cnn"}) {
     SCOPED_TRACE(model);
-    const Args args = {"--data",  "digits", "--model",     model,
-                       "--steps", "12",     "--log-every", "1",
-                       "--batch", "50"};
+    const Args args = {"--data", "digits",      "--model", model,     "--steps",
+                       "12",     "--log-every", "1",       "--batch", "50"};
     const auto on = [&](const char* device) {
-      return LossValues(RunMnist(
-          Plus(args, {"--device", device, "--virtual-gpus", "1"})));
+      return LossValues(
+          RunMnist(Plus(args, {"--device", device, "--virtual-gpus", "1"})));
     };
     ExpectSameLosses(on("/gpu:0"), on("/cpu:0"), 5e-3);
     // The stand-in for a GPU computes convolutions by definition.

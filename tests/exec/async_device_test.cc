@@ -46,7 +46,8 @@ const GpuKernels kSub = GpuKernels({"TestAsyncSub"}).Always({SubFake});
 // ref += x, from 0 at first
 Status AccumulateCpu(KernelContext& k) {
   float* v = k.variable(0).data<float>();
-  for (int64_t i = 0; i < k.input(1).NumElements(); ++i) v[i] += k.in<float>(1)[i];
+  for (int64_t i = 0; i < k.input(1).NumElements(); ++i)
+    v[i] += k.in<float>(1)[i];
   return Ok();
 }
 Status AccumulateFake(KernelContext& k) {
@@ -133,8 +134,8 @@ class AsyncDeviceTest : public ::testing::Test {
 TEST_F(AsyncDeviceTest, ResultsAreWaitedFor) {
   Graph graph;
   const Scope root(&graph), gpu = root.WithDevice("/gpu:0");
-  Output x = ops::Placeholder(root.WithName("x").WithDevice("/cpu:0"), kFloat,
-                              {1000});
+  Output x =
+      ops::Placeholder(root.WithName("x").WithDevice("/cpu:0"), kFloat, {1000});
   Output y = Sub(gpu, x, x);
   for (int i = 0; i < 20; ++i) y = Sub(gpu, y, x);
   const Output z = Sub(root.WithDevice("/cpu:0"), y, x);
@@ -163,15 +164,15 @@ TEST_F(AsyncDeviceTest, RandomGraphsComputeTheSame) {
     std::vector<Output> values, host;
     for (auto [scope, out] :
          {std::pair(&on_gpus, &values), std::pair(&on_host, &host)}) {
-      out->push_back(ops::Placeholder(
-          scope->WithName("x").WithDevice("/cpu:0"), kFloat, {257}));
+      out->push_back(ops::Placeholder(scope->WithName("x").WithDevice("/cpu:0"),
+                                      kFloat, {257}));
     }
     for (int i = 0; i < 80; ++i) {
       const unsigned device = random() % 4;
       const Scope at = on_gpus.WithDevice(
           device == 3 ? std::string("/cpu:0") : StrCat("/gpu:", device));
-      const size_t a = values.size() - 1 -
-                       random() % std::min<size_t>(values.size(), 8);
+      const size_t a =
+          values.size() - 1 - random() % std::min<size_t>(values.size(), 8);
       const size_t b = random() % values.size();
       values.push_back(Sub(at, values[a], values[b]));
       host.push_back(Sub(on_host.WithDevice("/cpu:0"), host[a], host[b]));
@@ -206,8 +207,8 @@ TEST_F(AsyncDeviceTest, RowsOfStepsAreRecordedAndReplayed) {
   for (const bool refuse : {false, true}) {
     Graph graph;
     const Scope root(&graph), gpu = root.WithDevice("/gpu:0");
-    Output x = ops::Placeholder(root.WithName("x").WithDevice("/cpu:0"), kFloat,
-                                {50});
+    Output x =
+        ops::Placeholder(root.WithName("x").WithDevice("/cpu:0"), kFloat, {50});
     Output y = Sub(gpu, x, x);
     for (int i = 0; i < 10; ++i) y = Sub(gpu, y, x);
     auto session = Session::Create(graph, Fakes(1));
@@ -313,12 +314,11 @@ TEST_F(AsyncDeviceTest, ScratchOfStepsOfUnknownSizeIsTheDevices) {
 TEST_F(AsyncDeviceTest, AnUpdateWaitsForThoseThatReadTheOldValue) {
   Graph graph;
   const Scope root(&graph), gpu = root.WithDevice("/gpu:0");
-  const Output x = ops::Placeholder(root.WithName("x").WithDevice("/cpu:0"),
-                                    kFloat, {100});
+  const Output x =
+      ops::Placeholder(root.WithName("x").WithDevice("/cpu:0"), kFloat, {100});
   const Output v = ops::Variable(gpu.WithName("v"), kFloat, {100});
   const Output far = Sub(root.WithDevice("/gpu:1").WithName("far"), v, v);
-  Node* add =
-      gpu.WithName("add").Op("TestAsyncAccumulate").In(v).In(x).Build();
+  Node* add = gpu.WithName("add").Op("TestAsyncAccumulate").In(v).In(x).Build();
   ASSERT_NE(add, nullptr) << graph.status().ToString();
   auto session = Session::Create(graph, Fakes(2));
   ASSERT_TRUE(session.ok()) << session.status().ToString();

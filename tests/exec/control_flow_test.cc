@@ -6,7 +6,8 @@
 namespace lockstep {
 namespace {
 
-std::unique_ptr<Session> Start(const Graph& graph, SessionOptions options = {}) {
+std::unique_ptr<Session> Start(const Graph& graph,
+                               SessionOptions options = {}) {
   auto session = Session::Create(graph, std::move(options));
   EXPECT_TRUE(session.ok()) << session.status().ToString();
   return session.ok() ? *std::move(session) : nullptr;
@@ -39,8 +40,8 @@ TEST(CondTest, RunsOneSideOnly) {
   ASSERT_TRUE(c.graph.status().ok()) << c.graph.status().ToString();
   auto session = Start(c.graph);
   const Tensor x = F({2}, {1, 2});
-  EXPECT_TRUE(SameTensor(Get(*session, {{"x", x}, {"p", true}}, "y"),
-                         F({2}, {2, 4})));
+  EXPECT_TRUE(
+      SameTensor(Get(*session, {{"x", x}, {"p", true}}, "y"), F({2}, {2, 4})));
   EXPECT_TRUE(SameTensor(Get(*session, {{"x", x}, {"p", false}}, "y"),
                          F({2}, {11, 12})));
   EXPECT_TRUE(SameTensor(Get(*session, {{"x", x}, {"p", true}}, "y:1"),
@@ -101,10 +102,12 @@ TEST(CondTest, BothSidesUpdateAndReadOneVariable) {
   for (const int side : {0, 1}) {
     Node* data = s.Op("Switch").In(v).In(p).Build();
     const Output handle{data, side};
-    Node* update = s.Op("AssignAddVariableOp").In(handle)
-                       .In(Input(side == 1 ? 2.0f : -5.0f)).Build();
-    sides.push_back(ops::ReadVariableOp(
-        s.WithControlDependencies({update}), handle, kFloat));
+    Node* update = s.Op("AssignAddVariableOp")
+                       .In(handle)
+                       .In(Input(side == 1 ? 2.0f : -5.0f))
+                       .Build();
+    sides.push_back(ops::ReadVariableOp(s.WithControlDependencies({update}),
+                                        handle, kFloat));
   }
   s.WithName("y").Op("Merge").In(sides).Out();
   ASSERT_TRUE(s.ok()) << s.status().ToString();
@@ -130,9 +133,9 @@ TEST(CondTest, ShapesOfTheSideNotTakenNeedNotFit) {
       SameTensor(Get(*session, {{"x", four}, {"p", false}}, "y"), four));
   EXPECT_EQ(session->RunOne({{"x", four}, {"p", true}}, "y").code(),
             Code::kInvalidArgument);
-  EXPECT_TRUE(SameTensor(
-      Get(*session, {{"x", F({1, 2}, {5, 6})}, {"p", true}}, "y"),
-      F({2}, {5, 6})));
+  EXPECT_TRUE(
+      SameTensor(Get(*session, {{"x", F({1, 2}, {5, 6})}, {"p", true}}, "y"),
+                 F({2}, {5, 6})));
 }
 
 // As initial values that depend on other variables are written: the variable
@@ -168,7 +171,8 @@ TEST(CondTest, Nested) {
   const Output p_only = ops::Mul(s, Output{inner_x, 0}, 10.0f);
   const Output inner = s.Op("Merge").In({p_only, pq}).Out();
   const Output none = ops::Neg(s, Output{outer_x, 0});
-  const Output merged = s.Op("Merge").In({none, ops::Add(s, inner, 1.0f)}).Out();
+  const Output merged =
+      s.Op("Merge").In({none, ops::Add(s, inner, 1.0f)}).Out();
   ops::Identity(s.WithName("y"), merged);
   ASSERT_TRUE(s.ok()) << s.status().ToString();
   auto session = Start(graph);
@@ -189,8 +193,10 @@ Status AddLoop(const Scope& s, Output n, Output x, Output f) {
   fixed["is_constant"] = true;
   auto node = [&](std::string name, std::string op, std::vector<Output> in,
                   AttrMap attrs = {}) {
-    return g->AddNode({.name = std::move(name), .op = std::move(op),
-                       .inputs = std::move(in), .attrs = std::move(attrs)});
+    return g->AddNode({.name = std::move(name),
+                       .op = std::move(op),
+                       .inputs = std::move(in),
+                       .attrs = std::move(attrs)});
   };
   const Output zero = ops::Const(s, int32_t{0});
   LS_ASSIGN_OR_RETURN(Node * i0, node("i0", "Enter", {zero}, frame));
@@ -208,8 +214,7 @@ Status AddLoop(const Scope& s, Output n, Output x, Output f) {
   LS_ASSIGN_OR_RETURN(Node * si, node("si", "Switch", {{mi, 0}, {cond, 0}}));
   LS_ASSIGN_OR_RETURN(Node * sx, node("sx", "Switch", {{mx, 0}, {cond, 0}}));
   LS_ASSIGN_OR_RETURN(Node * pivot, node("pivot", "Identity", {{si, 1}}));
-  const Output one =
-      ops::Const(s.WithControlDependencies({pivot}), int32_t{1});
+  const Output one = ops::Const(s.WithControlDependencies({pivot}), int32_t{1});
   LS_ASSIGN_OR_RETURN(Node * add, node("add", "AddV2", {{pivot, 0}, one}));
   LS_ASSIGN_OR_RETURN(Node * mul, node("mul", "Mul", {{sx, 1}, {ff, 0}}));
   g->SetInput(ni, 0, {add, 0});
@@ -236,8 +241,8 @@ TEST(LoopTest, FramesRunAsLoops) {
       const std::vector<Session::Feed> feeds = {
           {"n", int32_t{times}}, {"x", F({2}, {1, 3})}, {"f", 2.0f}};
       const auto power = static_cast<float>(1 << times);
-      EXPECT_TRUE(SameTensor(Get(*session, feeds, "y"),
-                             F({2}, {power, 3 * power})));
+      EXPECT_TRUE(
+          SameTensor(Get(*session, feeds, "y"), F({2}, {power, 3 * power})));
       EXPECT_EQ(Get(*session, feeds, "i").scalar<int32_t>(), times);
     }
   }
@@ -249,13 +254,14 @@ TEST(LoopTest, IdentitiesMayStandBeforeAnExit) {
   Graph graph;
   Scope s(&graph);
   ASSERT_TRUE(AddLoop(s, ops::Const(s, int32_t{3}), ops::Const(s, 1.0f),
-                      ops::Const(s, 2.0f)).ok());
+                      ops::Const(s, 2.0f))
+                  .ok());
   Node* out = graph.Find("sx");
   Node* gate = graph.AddNode({.name = "gate", .op = "NoOp"}).value();
   graph.AddControlEdge(out, gate);
   auto gated = [&](const char* name, Output of) {
-    Node* n = graph.AddNode({.name = name, .op = "Identity", .inputs = {of}})
-                  .value();
+    Node* n =
+        graph.AddNode({.name = name, .op = "Identity", .inputs = {of}}).value();
     graph.AddControlEdge(gate, n);
     return n->output(0);
   };
@@ -271,7 +277,8 @@ TEST(LoopTest, InsideOfALoopCannotBeFetched) {
   Graph graph;
   Scope s(&graph);
   ASSERT_TRUE(AddLoop(s, ops::Const(s, int32_t{2}), ops::Const(s, 1.0f),
-                      ops::Const(s, 2.0f)).ok());
+                      ops::Const(s, 2.0f))
+                  .ok());
   Result<Tensor> r = Start(graph)->RunOne({}, "mul");
   EXPECT_EQ(r.code(), Code::kInvalidArgument);
   EXPECT_THAT(r.status().message(), testing::HasSubstr("loop"));

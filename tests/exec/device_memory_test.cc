@@ -80,10 +80,8 @@ TEST_F(DeviceMemoryTest, ThePlannedPeakIsWhatIsUsedToTheByte) {
   Output w = ops::Variable(gpu.WithName("w"), kFloat, {100, 33});
   ops::Assign(gpu.WithName("init"), w, ops::Fill(gpu, {100, 33}, 0.5f));
   Output y = ops::MatMul(gpu, x, w);
-  ops::Mean(gpu.WithName("loss"), ops::Square(gpu, y),
-                          Input({0, 1}));
-  ops::AssignAdd(gpu.WithName("train"), w,
-                 ops::MatMul(gpu, x, y, true));
+  ops::Mean(gpu.WithName("loss"), ops::Square(gpu, y), Input({0, 1}));
+  ops::AssignAdd(gpu.WithName("train"), w, ops::MatMul(gpu, x, y, true));
   const std::vector<Session::Feed> feeds = {
       {"x:0", Tensor(kFloat, Shape{64, 100})}};
   const auto needs = [&](Session& session) {

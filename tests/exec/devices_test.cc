@@ -64,8 +64,7 @@ TEST_F(DevicesTest, ATensorIsCopiedOnceHoweverManyReadIt) {
   Output b = ops::Exp(On("/gpu:0"), x);
   Output c = ops::Add(On("/gpu:0"), a, b);
   auto session = Open(graph_, Gpus(1));
-  auto info =
-      session->Explain({{"x:0", Tensor(kFloat, Shape{3})}}, {c.name()});
+  auto info = session->Explain({{"x:0", Tensor(kFloat, Shape{3})}}, {c.name()});
   ASSERT_TRUE(info.ok()) << info.status().ToString();
   int copies = 0;
   for (const std::string& s : info->steps) {
@@ -112,9 +111,11 @@ TEST_F(DevicesTest, AVariableOnAGpuIsTrainedThereAndFetched) {
 }
 
 TEST_F(DevicesTest, StringsAreTheHosts) {
-  Output s = root_.WithDevice("/gpu:0").Op("StringJoin").In(
-      std::vector<Output>{ops::Const(On("/cpu:0"), Tensor("a")),
-                          ops::Const(On("/cpu:0"), Tensor("b"))}).Out();
+  Output s = root_.WithDevice("/gpu:0")
+                 .Op("StringJoin")
+                 .In(std::vector<Output>{ops::Const(On("/cpu:0"), Tensor("a")),
+                                         ops::Const(On("/cpu:0"), Tensor("b"))})
+                 .Out();
   EXPECT_EQ(Open(graph_, Gpus(1))->RunOne({}, s.name()).code(),
             Code::kInvalidArgument);
   SessionOptions soft = Gpus(1);
@@ -126,8 +127,12 @@ TEST_F(DevicesTest, StringsAreTheHosts) {
 
 TEST_F(DevicesTest, AFailureOnOneLaneStopsTheOthers) {
   Output x = X({-1, -1});
-  Output bad = On("/gpu:0").WithName("bad").Op("Gather").In(x)
-                   .In(Input(Tensor::Of<int32_t>({1}, {7}))).Out();
+  Output bad = On("/gpu:0")
+                   .WithName("bad")
+                   .Op("Gather")
+                   .In(x)
+                   .In(Input(Tensor::Of<int32_t>({1}, {7})))
+                   .Out();
   Output y = ops::Neg(On("/gpu:1"), bad);
   Output z = ops::Exp(On("/cpu:0"), y);
   auto session = Open(graph_, Gpus(2));
@@ -137,8 +142,8 @@ TEST_F(DevicesTest, AFailureOnOneLaneStopsTheOthers) {
             .status();
     EXPECT_EQ(s.code(), Code::kInvalidArgument) << s.ToString();
     EXPECT_THAT(s.message(), HasSubstr("/gpu:0 node 'bad' (Gather)"));
-    auto out = session->RunOne(
-        {{"x:0", Tensor(kFloat, Shape{8, 1})}}, z.name());
+    auto out =
+        session->RunOne({{"x:0", Tensor(kFloat, Shape{8, 1})}}, z.name());
     EXPECT_TRUE(out.ok()) << out.status().ToString();
   }
 }
@@ -147,8 +152,7 @@ TEST_F(DevicesTest, AFailureOnOneLaneStopsTheOthers) {
 TEST_F(DevicesTest, LoopsOfOpsThatAskForAGpuRunOnTheCpu) {
   Output x = X({});
   const auto below = [](const Scope& s, const std::vector<Output>& v) {
-    return std::vector<Output>{
-        ops::Less(s.WithDevice("/gpu:0"), v[0], 100.0f)};
+    return std::vector<Output>{ops::Less(s.WithDevice("/gpu:0"), v[0], 100.0f)};
   };
   const auto twice = [](const Scope& s, const std::vector<Output>& v) {
     return std::vector<Output>{ops::Mul(s.WithDevice("/gpu:0"), v[0], 2.0f)};
@@ -191,17 +195,17 @@ TEST_F(DevicesTest, RandomGraphsComputeTheSameOnManyDevices) {
     Graph graph, host_graph;
     std::vector<Output> values, host;
     const Scope on_gpus(&graph), on_host(&host_graph);
-    for (auto [scope, out] : {std::pair(&on_gpus, &values),
-                              std::pair(&on_host, &host)}) {
-      out->push_back(ops::Placeholder(
-          scope->WithName("x").WithDevice("/cpu:0"), kFloat, {257}));
+    for (auto [scope, out] :
+         {std::pair(&on_gpus, &values), std::pair(&on_host, &host)}) {
+      out->push_back(ops::Placeholder(scope->WithName("x").WithDevice("/cpu:0"),
+                                      kFloat, {257}));
     }
     for (int i = 0; i < 150; ++i) {
       const unsigned device = random() % 4;
       const Scope at = on_gpus.WithDevice(
           device == 3 ? std::string("/cpu:0") : StrCat("/gpu:", device));
-      const size_t a = values.size() - 1 - random() % std::min<size_t>(
-                                                          values.size(), 12);
+      const size_t a =
+          values.size() - 1 - random() % std::min<size_t>(values.size(), 12);
       const size_t b = random() % values.size();
       const unsigned kind = random() % 3;
       for (auto [scope, out] :

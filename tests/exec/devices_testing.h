@@ -19,7 +19,8 @@ inline SessionOptions Gpus(int count, size_t bytes = size_t{64} << 20) {
   return options;
 }
 
-inline std::unique_ptr<Session> Open(const Graph& graph, SessionOptions options) {
+inline std::unique_ptr<Session> Open(const Graph& graph,
+                                     SessionOptions options) {
   auto session = Session::Create(graph, std::move(options));
   EXPECT_TRUE(session.ok()) << session.status().ToString();
   return session.ok() ? *std::move(session) : nullptr;

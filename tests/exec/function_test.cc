@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls, branches and loops over the functions of a library.
-#include "ops/ops.h"
 #include "runtime/graph/function.h"
+
+#include "ops/ops.h"
 #include "runtime/graph/graph_def.h"
 #include "tests/testing/op_test.h"
 
 namespace lockstep {
 namespace {
 
-std::unique_ptr<Session> Start(const Graph& graph, SessionOptions options = {}) {
+std::unique_ptr<Session> Start(const Graph& graph,
+                               SessionOptions options = {}) {
   auto session = Session::Create(graph, std::move(options));
   EXPECT_TRUE(session.ok()) << session.status().ToString();
   return session.ok() ? *std::move(session) : nullptr;
@@ -28,8 +30,8 @@ class FunctionTest : public testing::Test {
   void Define(const std::string& name, const BuildFn& build) {
     Function f{.name = name};
     Scope s(&f.body);
-    const Output x = s.WithName("x").Op("_Arg").Attr("T", kFloat)
-                         .Attr("index", 0).Out();
+    const Output x =
+        s.WithName("x").Op("_Arg").Attr("T", kFloat).Attr("index", 0).Out();
     f.args = {x.node};
     f.results = {build(s, x)};
     ASSERT_TRUE(f.body.status().ok()) << f.body.status().ToString();
@@ -44,7 +46,8 @@ class FunctionTest : public testing::Test {
   }
   Output Make(const std::string& name, const std::string& op,
               std::vector<Output> in, AttrMap attrs) {
-    Result<Node*> n = graph_.AddNode({.name = name, .op = op,
+    Result<Node*> n = graph_.AddNode({.name = name,
+                                      .op = op,
                                       .inputs = std::move(in),
                                       .attrs = std::move(attrs)});
     EXPECT_TRUE(n.ok()) << n.status().ToString();
@@ -108,7 +111,8 @@ TEST_F(FunctionTest, SymbolicGradientIsTheGradientOfAFunction) {
   Define("cube", [](const Scope& s, Output x) {
     return ops::Mul(s, ops::Mul(s, x, x), x);
   });
-  Define("constant", [](const Scope& s, Output) { return ops::Const(s, 3.0f); });
+  Define("constant",
+         [](const Scope& s, Output) { return ops::Const(s, 3.0f); });
   const Output x = ops::Placeholder(s_.WithName("x"), kFloat, {2});
   const Output dy = ops::Const(s_, F({2}, {1, 10}));
   const auto attrs = [](const std::string& f) {
@@ -166,8 +170,11 @@ TEST_F(FunctionTest, EffectsOfACallComeBeforeItsResults) {
                         ops::VarHandleOp(s_.WithName("v"), kFloat, Shape{}),
                         1.0f);
   Define("store", [](const Scope& s, Output x) {
-    const Output v = s.WithName("v").Op("VarHandleOp").Attr("dtype", kFloat)
-                         .Attr("shape", Shape{}).Out();
+    const Output v = s.WithName("v")
+                         .Op("VarHandleOp")
+                         .Attr("dtype", kFloat)
+                         .Attr("shape", Shape{})
+                         .Out();
     ops::AssignVariableOp(s, v, x);
     return ops::Neg(s, x);
   });
@@ -204,9 +211,9 @@ TEST_F(FunctionTest, ABranchMayGiveOneValueTwice) {
   ops::Add(s_.WithName("y"), both, both.node->output(1));
   auto session = Start(graph_);
   for (int run = 0; run < 2; ++run) {
-    EXPECT_TRUE(SameTensor(
-        Get(*session, {{"x", F({2}, {-1, 3})}, {"p", true}}, "y"),
-        F({1}, {12})));
+    EXPECT_TRUE(
+        SameTensor(Get(*session, {{"x", F({2}, {-1, 3})}, {"p", true}}, "y"),
+                   F({1}, {12})));
   }
 }
 
@@ -265,8 +272,8 @@ TEST_F(FunctionTest, WhileOfAGrowingValue) {
                    {"cond", FunctionRef{.name = "small"}},
                    {"body", FunctionRef{.name = "twice"}}};
   const Output x = ops::Placeholder(s_.WithName("x"), kFloat, {-1});
-  ops::Sum(s_.WithName("y"),
-           Make("while", "While", {x}, std::move(attrs)), {0});
+  ops::Sum(s_.WithName("y"), Make("while", "While", {x}, std::move(attrs)),
+           {0});
   auto session = Start(graph_);
   // 1 -> 32 values, the sum is tripled five times.
   EXPECT_EQ(Get(*session, {{"x", F({1}, {1})}}, "y").scalar<float>(), 243);
@@ -279,22 +286,27 @@ TEST_F(FunctionTest, WhileOfAGrowingValue) {
 TEST_F(FunctionTest, Recursion) {
   Define("one", [](const Scope& s, Output x) { return ops::OnesLike(s, x); });
   Define("step", [](const Scope& s, Output x) {
-    Result<Node*> call = s.graph()->AddNode(
-        {.name = "call", .op = "PartitionedCall",
-         .inputs = {ops::Sub(s, x, 1.0f)}, .attrs = Types({{"f", "factorial"}})});
+    Result<Node*> call =
+        s.graph()->AddNode({.name = "call",
+                            .op = "PartitionedCall",
+                            .inputs = {ops::Sub(s, x, 1.0f)},
+                            .attrs = Types({{"f", "factorial"}})});
     return ops::Mul(s, x, Output{*call, 0});
   });
   Define("factorial", [](const Scope& s, Output x) {
     Result<Node*> branch = s.graph()->AddNode(
-        {.name = "if", .op = "If",
+        {.name = "if",
+         .op = "If",
          .inputs = {ops::LessEqual(s, x, 1.0f), x},
          .attrs = Types({{"then_branch", "one"}, {"else_branch", "step"}})});
     return Output{*branch, 0};
   });
   Define("endless", [](const Scope& s, Output x) {
-    Result<Node*> call = s.graph()->AddNode(
-        {.name = "call", .op = "PartitionedCall", .inputs = {x},
-         .attrs = Types({{"f", "endless"}})});
+    Result<Node*> call =
+        s.graph()->AddNode({.name = "call",
+                            .op = "PartitionedCall",
+                            .inputs = {x},
+                            .attrs = Types({{"f", "endless"}})});
     return Output{*call, 0};
   });
   const Output x = ops::Placeholder(s_.WithName("x"), kFloat, Shape{});
@@ -311,8 +323,7 @@ TEST_F(FunctionTest, Recursion) {
 
 TEST_F(FunctionTest, UnknownFunctionsAndWrongTypesAreErrors) {
   Define("square", [](const Scope& s, Output x) { return ops::Mul(s, x, x); });
-  Make("a", "PartitionedCall", {ops::Const(s_, 1.0f)},
-       Types({{"f", "sqare"}}));
+  Make("a", "PartitionedCall", {ops::Const(s_, 1.0f)}, Types({{"f", "sqare"}}));
   AttrMap wrong = Types({{"f", "square"}});
   wrong["Tin"] = std::vector<DType>{kInt32};
   Make("b", "PartitionedCall", {ops::Const(s_, int32_t{1})}, std::move(wrong));

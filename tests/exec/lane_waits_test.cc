@@ -16,8 +16,8 @@ struct Edge {
 std::vector<std::vector<LaneStep>> Make(const std::vector<int>& lane_of,
                                         const std::vector<Edge>& edges,
                                         int lanes) {
-  std::vector<LaneClock> needs(
-      lane_of.size(), LaneClock(static_cast<size_t>(lanes), -1));
+  std::vector<LaneClock> needs(lane_of.size(),
+                               LaneClock(static_cast<size_t>(lanes), -1));
   for (const Edge& e : edges) {
     After(&needs[static_cast<size_t>(e.to)],
           lane_of[static_cast<size_t>(e.from)], e.from);
@@ -107,8 +107,8 @@ TEST(LaneWaitsTest, RandomOrdersAreKept) {
       }
     }
     for (const Edge& e : edges) {
-      EXPECT_TRUE(before[static_cast<size_t>(e.to)]
-                        [static_cast<size_t>(e.from)])
+      EXPECT_TRUE(
+          before[static_cast<size_t>(e.to)][static_cast<size_t>(e.from)])
           << "step " << e.to << " does not come after " << e.from;
     }
   }

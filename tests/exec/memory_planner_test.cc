@@ -22,8 +22,9 @@ TEST(MemoryPlannerTest, NothingNeedsNothing) {
 }
 
 TEST(MemoryPlannerTest, BuffersThatNeverMeetShare) {
-  std::vector<BufferRequest> b = {{.bytes = 640, .first_step = 0, .last_step = 1},
-                                  {.bytes = 640, .first_step = 2, .last_step = 3}};
+  std::vector<BufferRequest> b = {
+      {.bytes = 640, .first_step = 0, .last_step = 1},
+      {.bytes = 640, .first_step = 2, .last_step = 3}};
   const MemoryPlan plan = PlanMemory(&b);
   EXPECT_EQ(plan.arena_bytes, 640u);
   EXPECT_EQ(plan.lower_bound_bytes, 640u);
@@ -31,16 +32,18 @@ TEST(MemoryPlannerTest, BuffersThatNeverMeetShare) {
 }
 
 TEST(MemoryPlannerTest, ABufferReadInTheStepThatWritesTheNextIsApart) {
-  std::vector<BufferRequest> b = {{.bytes = 64, .first_step = 0, .last_step = 1},
-                                  {.bytes = 64, .first_step = 1, .last_step = 2}};
+  std::vector<BufferRequest> b = {
+      {.bytes = 64, .first_step = 0, .last_step = 1},
+      {.bytes = 64, .first_step = 1, .last_step = 2}};
   EXPECT_EQ(PlanMemory(&b).arena_bytes, 128u);
   EXPECT_NE(b[0].offset, b[1].offset);
 }
 
 TEST(MemoryPlannerTest, OffsetsAreAligned) {
-  std::vector<BufferRequest> b = {{.bytes = 1, .first_step = 0, .last_step = 0},
-                                  {.bytes = 7, .first_step = 0, .last_step = 0},
-                                  {.bytes = 65, .first_step = 0, .last_step = 0}};
+  std::vector<BufferRequest> b = {
+      {.bytes = 1, .first_step = 0, .last_step = 0},
+      {.bytes = 7, .first_step = 0, .last_step = 0},
+      {.bytes = 65, .first_step = 0, .last_step = 0}};
   EXPECT_EQ(PlanMemory(&b).arena_bytes, 64u + 64 + 128);
   for (const BufferRequest& r : b) EXPECT_EQ(r.offset % 64, 0u);
 }

@@ -30,8 +30,8 @@ class SaverTest : public ::testing::Test {
 
   void Build(Graph* graph, const Shape& shape, const char* name) {
     Scope root(graph);
-    Output w = ops::InitializedVariable(root.WithName(name),
-                                        Tensor(ZerosOf(shape)));
+    Output w =
+        ops::InitializedVariable(root.WithName(name), Tensor(ZerosOf(shape)));
     Output n = ops::InitializedVariable(root.WithName("n"), int64_t{0});
     ops::AssignAdd(root.WithName("count"), n, int64_t{1});
     ops::RandomUniform(root.WithName("draw"), {4}, kFloat);
@@ -105,7 +105,8 @@ TEST_F(SaverTest, ACheckpointThatDoesNotFitIsReportedAsAWhole) {
   const Status s = saver->Restore(**b, Prefix() + "-1");
   EXPECT_EQ(s.code(), Code::kNotFound);
   EXPECT_THAT(s.message(), HasSubstr("'weights' is missing"));
-  EXPECT_THAT(s.message(), HasSubstr("'w' has shape [2,2], the variable has []"));
+  EXPECT_THAT(s.message(),
+              HasSubstr("'w' has shape [2,2], the variable has []"));
   EXPECT_THAT(s.message(), HasSubstr("'n' is int64, the variable is float"));
 }
 
@@ -114,8 +115,8 @@ TEST_F(SaverTest, WhatOnlyTheCheckpointHasIsToldButNoError) {
   ASSERT_TRUE(saver().Save(*session, Prefix(), 1).ok());
   Graph other;
   Scope root(&other);
-  Output w = ops::InitializedVariable(root.WithName("w"),
-                                      Tensor(ZerosOf({2, 2})));
+  Output w =
+      ops::InitializedVariable(root.WithName("w"), Tensor(ZerosOf({2, 2})));
   auto saver = Saver::Create(root, {w});
   ASSERT_TRUE(saver.ok());
   const auto found = saver->Compare(Prefix() + "-1").value();
@@ -159,8 +160,7 @@ TEST_F(SaverTest, PartsOfAVariableAreOneTensorInTheCheckpoint) {
   auto session = Session::Create(graph).value();
   ASSERT_TRUE(session->RunTargets({init->name()}).ok());
   ASSERT_TRUE(saver->Save(*session, Prefix()).ok());
-  const auto reader =
-      CheckpointReader::Open(*Env::Default(), Prefix()).value();
+  const auto reader = CheckpointReader::Open(*Env::Default(), Prefix()).value();
   EXPECT_THAT(reader->Read("w").value().flat<float>(),
               ::testing::ElementsAre(0, 10, 20, 1, 11, 21));
   // Into the whole of another graph, and into the parts again.
@@ -191,8 +191,7 @@ TEST_F(SaverTest, ShardedSavesAreMergedIntoOneCheckpoint) {
     const auto path = saver->Save(*session, Prefix());
     ASSERT_TRUE(path.ok()) << path.status().ToString();
   }
-  const auto reader =
-      CheckpointReader::Open(*Env::Default(), Prefix()).value();
+  const auto reader = CheckpointReader::Open(*Env::Default(), Prefix()).value();
   EXPECT_EQ(reader->Read("a").value().scalar<float>(), 1);
   EXPECT_EQ(reader->Read("b").value().scalar<float>(), 2);
   EXPECT_FALSE(std::filesystem::exists(Prefix() + "_temp"));
@@ -202,15 +201,24 @@ TEST_F(SaverTest, ShardedSavesAreMergedIntoOneCheckpoint) {
 TEST_F(SaverTest, ResourceVariablesAreSavedUnderTheirSharedNames) {
   Graph graph;
   Scope root(&graph);
-  Output handle = root.WithName("handle").Op("VarHandleOp")
-                      .Attr("dtype", kFloat).Attr("shape", Shape{2})
-                      .Attr("shared_name", "weights").Out();
-  Node* set = root.WithName("set").Op("AssignVariableOp").In(handle)
-                  .In(Tensor::Of<float>({2}, {3, 4})).Build();
+  Output handle = root.WithName("handle")
+                      .Op("VarHandleOp")
+                      .Attr("dtype", kFloat)
+                      .Attr("shape", Shape{2})
+                      .Attr("shared_name", "weights")
+                      .Out();
+  Node* set = root.WithName("set")
+                  .Op("AssignVariableOp")
+                  .In(handle)
+                  .In(Tensor::Of<float>({2}, {3, 4}))
+                  .Build();
   auto saver = Saver::Create(root, {handle});
   ASSERT_TRUE(saver.ok()) << saver.status().ToString();
-  Output value = root.WithName("value").Op("ReadVariableOp").In(handle)
-                     .Attr("dtype", kFloat).Out();
+  Output value = root.WithName("value")
+                     .Op("ReadVariableOp")
+                     .In(handle)
+                     .Attr("dtype", kFloat)
+                     .Out();
   auto a = Session::Create(graph).value();
   ASSERT_TRUE(a->RunTargets({set->name()}).ok());
   ASSERT_TRUE(saver->Save(*a, Prefix()).ok());
@@ -262,8 +270,7 @@ TEST_F(SaverTest, ADamagedCheckpointIsDataLoss) {
   ASSERT_TRUE(Env::Default()->WriteFileAtomically(data, *bytes).ok());
   const Status s = saver().Restore(*session, Prefix() + "-1");
   EXPECT_EQ(s.code(), Code::kDataLoss) << s.ToString();
-  EXPECT_EQ(saver().Restore(*session, Prefix() + "-9").code(),
-            Code::kNotFound);
+  EXPECT_EQ(saver().Restore(*session, Prefix() + "-9").code(), Code::kNotFound);
 }
 
 // Graphs and checkpoints that TensorFlow's savers made: of many types, in

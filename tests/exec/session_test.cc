@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/exec/session.h"
-#include "runtime/graph/passes/fuse_elements.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "ops/ops.h"
+#include "runtime/graph/passes/fuse_elements.h"
 
 namespace lockstep {
 namespace {
@@ -34,19 +34,19 @@ TEST_F(SessionTest, FeedsAndFetches) {
   Output x = ops::Placeholder(root_.WithName("x"), kFloat, Shape{-1, 2});
   ops::Add(root_.WithName("y"), ops::Mul(root_, x, 3.0f), 1.0f);
   auto session = Open(graph_);
-  auto out = session->Run({{"x:0", Tensor::Of<float>({1, 2}, {1, 2})}},
-                          {"y:0", "x"});
+  auto out =
+      session->Run({{"x:0", Tensor::Of<float>({1, 2}, {1, 2})}}, {"y:0", "x"});
   ASSERT_TRUE(out.ok()) << out.status().ToString();
   EXPECT_THAT(Floats((*out)[0]), ElementsAre(4, 7));
   EXPECT_THAT(Floats((*out)[1]), ElementsAre(1, 2));
   // Another batch size is another plan of the same call.
-  auto two = session->RunOne(
-      {{"x:0", Tensor::Of<float>({2, 2}, {0, 1, 2, 3})}}, "y:0");
+  auto two = session->RunOne({{"x:0", Tensor::Of<float>({2, 2}, {0, 1, 2, 3})}},
+                             "y:0");
   ASSERT_TRUE(two.ok()) << two.status().ToString();
   EXPECT_THAT(Floats(*two), ElementsAre(1, 4, 7, 10));
   // Any tensor may be fed, and cuts off what is above it.
-  auto cut = session->RunOne({{"Mul:0", Tensor::Of<float>({1, 2}, {5, 6})}},
-                             "y:0");
+  auto cut =
+      session->RunOne({{"Mul:0", Tensor::Of<float>({1, 2}, {5, 6})}}, "y:0");
   ASSERT_TRUE(cut.ok()) << cut.status().ToString();
   EXPECT_THAT(Floats(*cut), ElementsAre(6, 7));
 }
@@ -64,7 +64,8 @@ TEST_F(SessionTest, ErrorsNameTheCulprit) {
   EXPECT_THAT(message({}, "y:0", Code::kInvalidArgument),
               HasSubstr("feed a value for placeholder tensor 'x'"));
   EXPECT_THAT(message({}, "z:0", Code::kNotFound), HasSubstr("'z'"));
-  EXPECT_THAT(message({}, "y:1", Code::kInvalidArgument), HasSubstr("1 outputs"));
+  EXPECT_THAT(message({}, "y:1", Code::kInvalidArgument),
+              HasSubstr("1 outputs"));
   EXPECT_THAT(message({{"x:0", Tensor::Of<float>({3}, {1, 2, 3})}}, "y:0",
                       Code::kInvalidArgument),
               HasSubstr("'x:0' has shape [?,2], the value fed has [3]"));
@@ -150,7 +151,8 @@ TEST_F(SessionTest, AReadThatCrossesAnUpdateIsASnapshot) {
   }
 }
 
-// As TensorFlow builds tf.identity(v) under control_dependencies([v.assign(5)]).
+// As TensorFlow builds tf.identity(v) under
+// control_dependencies([v.assign(5)]).
 TEST_F(SessionTest, AReadThatWaitsForAnUpdateSeesItThroughAnOlderRead) {
   Output v = ops::InitializedVariable(root_.WithName("v"), 1.0f);
   Output old_read = ops::Identity(root_.WithName("old"), v);
@@ -188,9 +190,11 @@ TEST_F(SessionTest, ConstantsAndShapesFoldAway) {
   Output x = ops::Placeholder(root_.WithName("x"), kFloat, Shape{-1, 3});
   Output n = ops::Cast(root_, ops::Slice(root_, ops::Shape(root_, x), {0}, {1}),
                        kFloat);
-  ops::Mul(root_.WithName("y"), x, ops::Reshape(root_, n, Tensor(kInt32, Shape{0})));
+  ops::Mul(root_.WithName("y"), x,
+           ops::Reshape(root_, n, Tensor(kInt32, Shape{0})));
   auto session = Open(graph_);
-  const std::vector<Session::Feed> feeds = {{"x:0", Tensor(kFloat, Shape{4, 3})}};
+  const std::vector<Session::Feed> feeds = {
+      {"x:0", Tensor(kFloat, Shape{4, 3})}};
   auto info = session->Explain(feeds, {"y:0"});
   ASSERT_TRUE(info.ok()) << info.status().ToString();
   EXPECT_EQ(info->num_steps, 1) << Join(info->steps, "\n");

@@ -46,7 +46,8 @@ TEST_F(GradientsTest, SumsOverAllPaths) {
 
 TEST_F(GradientsTest, BroadcastOperandsGetTheirShapeBack) {
   Output x = ops::Placeholder(root_, kFloat, Shape{-1});
-  Output rows = ops::Const(root_, Tensor::Of<float>({2, 3}, {1, 2, 3, 4, 5, 6}));
+  Output rows =
+      ops::Const(root_, Tensor::Of<float>({2, 3}, {1, 2, 3, 4, 5, 6}));
   Output y = ops::Mul(root_, rows, x);
   EXPECT_THAT(Gradient(y, x, Tensor::Of<float>({3}, {0, 0, 0})),
               ElementsAre(5, 7, 9));
@@ -78,8 +79,8 @@ TEST_F(GradientsTest, GivenOutputGradientsAreUsed) {
   std::vector<Output> dx;
   ASSERT_TRUE(AddGradients(root_, {y}, {x}, &dx, {dy}).ok());
   auto session = Session::Create(graph_);
-  auto out = (*session)->RunOne({{"x:0", Tensor(kFloat, Shape{2})}},
-                                dx[0].name());
+  auto out =
+      (*session)->RunOne({{"x:0", Tensor(kFloat, Shape{2})}}, dx[0].name());
   ASSERT_TRUE(out.ok());
   EXPECT_EQ(out->flat<float>()[1], 200);
   EXPECT_EQ(AddGradients(root_, {y, y}, {x}, &dx, {dy}).code(),
@@ -91,7 +92,9 @@ Status TestNoGradientCpu(KernelContext& k) {
   return Ok();
 }
 LOCKSTEP_OP("TestWithoutGradient")
-    .Input("x: float").Output("y: float").Shape(UnchangedShape)
+    .Input("x: float")
+    .Output("y: float")
+    .Shape(UnchangedShape)
     .Kernel(kCpu, {TestNoGradientCpu});
 
 TEST_F(GradientsTest, TheyAreWhereTheirForwardOpsAskToBe) {

@@ -139,7 +139,8 @@ TEST_F(GraphTest, BadGraphDefsAreRefusedWithTheNode) {
   const BadGraph cases[] = {
       {"node { name: 'a' op: 'Conzt' } node { name: 'b' op: 'Conzt' }"
        "node { name: 'c' op: 'Mystery' }",
-       Code::kUnimplemented, "2 unknown ops: Conzt (node 'a' and 1 more), Mystery"},
+       Code::kUnimplemented,
+       "2 unknown ops: Conzt (node 'a' and 1 more), Mystery"},
       {"node { name: 'a' op: 'NoOp' input: '^b' }", Code::kInvalidArgument,
        "node 'a': its input '^b' does not exist"},
       {"node { name: 'a' op: 'NoOp' input: '^b' }"

@@ -34,9 +34,9 @@ TEST_F(NodeWorkTest, AConvolutionAndItsGradientsCountTheSame) {
   const Output y = ops::Conv2D(root_, x, filter, {1, 1, 1, 1}, "SAME");
   const double flops = 2.0 * (2 * 8 * 8 * 16) * (3 * 3 * 3);
   EXPECT_DOUBLE_EQ(WorkOf(*y.node).flops, flops);
-  const Output dx = ops::Conv2DBackpropInput(
-      root_, Tensor::Vector<int32_t>({2, 8, 8, 3}), filter, y, {1, 1, 1, 1},
-      "SAME");
+  const Output dx =
+      ops::Conv2DBackpropInput(root_, Tensor::Vector<int32_t>({2, 8, 8, 3}),
+                               filter, y, {1, 1, 1, 1}, "SAME");
   const Output dw = ops::Conv2DBackpropFilter(
       root_, x, Tensor::Vector<int32_t>({3, 3, 3, 16}), y, {1, 1, 1, 1},
       "SAME");

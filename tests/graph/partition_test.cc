@@ -98,8 +98,8 @@ TEST_F(PartitionTest, ASessionOnTwoDevicesComputesTheSame) {
   options.device_count["CPU"] = 2;
   auto session = Session::Create(graph_, options);
   ASSERT_TRUE(session.ok());
-  auto out = (*session)->RunOne(
-      {{x.name(), Tensor::Of<float>({3}, {1, 2, 3})}}, z.name());
+  auto out = (*session)->RunOne({{x.name(), Tensor::Of<float>({3}, {1, 2, 3})}},
+                                z.name());
   ASSERT_TRUE(out.ok()) << out.status().ToString();
   EXPECT_EQ(out->flat<float>()[0], 0);
   EXPECT_EQ(out->flat<float>()[2], -6);

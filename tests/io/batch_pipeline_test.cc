@@ -4,9 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <thread>
-
 #include <map>
+#include <thread>
 #include <vector>
 
 #include "runtime/core/threads.h"

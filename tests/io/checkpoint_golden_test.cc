@@ -37,8 +37,7 @@ TEST(CheckpointGoldenTest, VariablesOfTensorFlow2AreFoundByName) {
   EXPECT_THAT(reader->Read("model/layers/1/kernel").value().flat<float>(),
               ElementsAre(3, 2));
   EXPECT_EQ(reader->Read("model/extra/x/y.z").value().scalar<float>(), 9);
-  EXPECT_EQ(reader->Find("deep/w")->name,
-            "model/w/.ATTRIBUTES/VARIABLE_VALUE");
+  EXPECT_EQ(reader->Find("deep/w")->name, "model/w/.ATTRIBUTES/VARIABLE_VALUE");
   EXPECT_EQ(reader->Find("deep/w")->variable, "deep/w");
   EXPECT_EQ(reader->Find("model/w/.ATTRIBUTES/VARIABLE_VALUE"),
             reader->Find("deep/w"));

@@ -156,8 +156,7 @@ TEST_F(CheckpointReaderTest, DamageNamesFileAndTensor) {
 
 TEST_F(CheckpointReaderTest, MissingDataFileIsNamed) {
   ASSERT_TRUE(env_.DeleteFile(kData).ok());
-  ExpectError(Code::kNotFound,
-              "'m.data-00000-of-00001': data file is missing");
+  ExpectError(Code::kNotFound, "'m.data-00000-of-00001': data file is missing");
 }
 
 TEST_F(CheckpointReaderTest, ForgedPlacesAreRefused) {

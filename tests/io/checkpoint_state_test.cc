@@ -83,7 +83,8 @@ TEST(CheckpointStateTest, OneCheckpointIsKnownUnderAllSpellings) {
   MemEnv env;
   env.Overwrite("m-1.index", "");
   for (const char* prefix : {"m-1", "./m-1", "././m-1", "m-1"}) {
-    ASSERT_TRUE(UpdateCheckpointState(env, ".", prefix, {.max_to_keep = 1}).ok());
+    ASSERT_TRUE(
+        UpdateCheckpointState(env, ".", prefix, {.max_to_keep = 1}).ok());
     EXPECT_TRUE(env.FileExists("m-1.index")) << prefix;
     EXPECT_EQ(ReadCheckpointState(env, ".").value().all.size(), 1u) << prefix;
   }
@@ -106,9 +107,9 @@ TEST(CheckpointManagerTest, KeepsOneForGoodEachSoManyHours) {
   for (const std::string& file : env.Files()) {
     if (file.ends_with(".index")) kept.push_back(file);
   }
-  EXPECT_THAT(kept, ElementsAre("dir/model.ckpt-140.index",
-                                "dir/model.ckpt-150.index",
-                                "dir/model.ckpt-70.index"));
+  EXPECT_THAT(
+      kept, ElementsAre("dir/model.ckpt-140.index", "dir/model.ckpt-150.index",
+                        "dir/model.ckpt-70.index"));
   EXPECT_EQ(ReadCheckpointState(env, "dir").value().last_preserved,
             kStart + 60.0 * 140);
 }

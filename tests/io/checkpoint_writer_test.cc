@@ -119,10 +119,11 @@ TEST(CheckpointWriterTest, APartThatIsMissingIsFoundWhenItIsRead) {
   const Status s = reader->Read("w").status();
   EXPECT_EQ(s.code(), Code::kDataLoss);
   EXPECT_THAT(s.message(), HasSubstr("tensor 'w'"));
-  EXPECT_THAT(reader->ReadSlice("w", Shape{3}, TensorSlice::Parse("0,1").value())
-                  .value()
-                  .flat<float>(),
-              ElementsAre(1));
+  EXPECT_THAT(
+      reader->ReadSlice("w", Shape{3}, TensorSlice::Parse("0,1").value())
+          .value()
+          .flat<float>(),
+      ElementsAre(1));
 }
 
 TEST(CheckpointWriterTest, BadNamesTypesAndPartsAreRefused) {

@@ -159,7 +159,7 @@ class FakeQueue final : public Queue {
   bool working_ = false;
   bool closing_ = false;
   int done_ = 0;
-  std::map<int, uint64_t> marks_;   // of the enqueuing thread
+  std::map<int, uint64_t> marks_;  // of the enqueuing thread
   std::map<int, uint64_t> marked_;
   std::map<int, uint64_t> passed_;
   std::thread::id attached_;

@@ -182,8 +182,7 @@ OpCase& OpCase::Want(const Tensor& want) {
     if (!got.ok()) {
       ADD_FAILURE() << got.status().ToString();
     } else {
-      EXPECT_TRUE(
-          SameTensor(*got, want, Tolerance(want.dtype(), tolerance_)));
+      EXPECT_TRUE(SameTensor(*got, want, Tolerance(want.dtype(), tolerance_)));
     }
   }
   return *this;

@@ -26,7 +26,8 @@ TEST(CaseFileTest, StepsHaveFeedsFetchesAndTargets) {
                   "p:0": {"path": "model.ckpt"},
                   "o:0": {"out": "sub/new.ckpt"},
                   "v:0": {"strings": ["y"]},
-                  "e:0": {"strings": ["z"], "shape": []}}}]})").value();
+                  "e:0": {"strings": ["z"], "shape": []}}}]})")
+                     .value();
   EXPECT_TRUE(c.options.allow_soft_placement);
   ASSERT_EQ(c.steps.size(), 2u);
   EXPECT_THAT(c.steps[0].fetches, ElementsAre("a:0", "b:1"));
@@ -49,7 +50,8 @@ TEST(CaseFileTest, ArraysAreReadOnce) {
   ASSERT_TRUE(WriteNpy(env, dir / "x.npy", Tensor(1.5f)).ok());
   const Case c = ParseCase(env, R"({"steps": [{"feed": {"a:0": "x.npy"}},
                                               {"feed": {"b:0": "x.npy"}}]})",
-                           dir.path(), "/out").value();
+                           dir.path(), "/out")
+                     .value();
   EXPECT_EQ(c.steps[0].feeds[0].second.scalar<float>(), 1.5f);
   EXPECT_EQ(c.steps[0].feeds[0].second.data(),
             c.steps[1].feeds[0].second.data());
@@ -92,9 +94,11 @@ TEST(CaseFileTest, AMissingArrayIsAnError) {
 // Sizes whose product overflows are no way around the element count.
 TEST(CaseFileTest, ShapesDoNotOverflow) {
   EXPECT_FALSE(Parse(R"({"steps": [{"feed": {"a:0": {"strings": [],
-      "shape": [4294967296, 4294967296]}}}]})").ok());
+      "shape": [4294967296, 4294967296]}}}]})")
+                   .ok());
   EXPECT_FALSE(Parse(R"({"steps": [{"feed": {"a:0": {"strings": [],
-      "shape": [18446744073709551615]}}}]})").ok());
+      "shape": [18446744073709551615]}}}]})")
+                   .ok());
 }
 
 }  // namespace

@@ -15,8 +15,8 @@ TEST(JsonTest, TextIsAStringAndOtherBytesAreBase64) {
   EXPECT_EQ(DumpJson(BytesToJson("\xff\xfe")), R"({"b64":"//4="})");
   EXPECT_EQ(DumpJson(BytesToJson("\xff\xfe\xfd")), R"({"b64":"//79"})");
   // Overlong, surrogate, beyond Unicode, cut short.
-  for (const char* bytes : {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                            "\xe2\x82", "\x80"}) {
+  for (const char* bytes :
+       {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80"}) {
     EXPECT_TRUE(BytesToJson(bytes).is_object()) << DumpJson(BytesToJson(bytes));
   }
 }

@@ -30,8 +30,7 @@ class MemoryContractTest : public ::testing::TestWithParam<Case> {
                                         size_t limit) {
     SessionOptions options;
     options.allow_soft_placement = true;
-    options.gpu_options.virtual_gpus = {.count = 1,
-                                        .bytes = size_t{1} << 30};
+    options.gpu_options.virtual_gpus = {.count = 1, .bytes = size_t{1} << 30};
     if (limited == "/cpu:0") options.cpu_memory_limit = limit;
     if (limited == "/gpu:0") options.gpu_options.memory_limit = limit;
     LS_ASSIGN_OR_RETURN(std::unique_ptr<Session> session,

@@ -48,8 +48,8 @@ class RunTest : public testing::Test {
     return ParseJson(env().ReadFile(dir_ / "out/" + name).value()).value();
   }
   void WriteX() {
-    ASSERT_TRUE(WriteNpy(env(), dir_ / "x.npy",
-                         Tensor::Of<float>({2}, {1, -3})).ok());
+    ASSERT_TRUE(
+        WriteNpy(env(), dir_ / "x.npy", Tensor::Of<float>({2}, {1, -3})).ok());
   }
 
   ScratchFolder dir_;

@@ -7,8 +7,8 @@
 // memory is named by where it was called from.
 #include <dlfcn.h>
 #include <execinfo.h>
-#include <link.h>
 #include <gtest/gtest.h>
+#include <link.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -220,11 +220,11 @@ std::vector<Case> Cases() {
   return cases;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Models, SteadyStepTest, ::testing::ValuesIn(Cases()),
-    [](const auto& info) {
-      return info.param.model + std::to_string(info.param.threads);
-    });
+INSTANTIATE_TEST_SUITE_P(Models, SteadyStepTest, ::testing::ValuesIn(Cases()),
+                         [](const auto& info) {
+                           return info.param.model +
+                                  std::to_string(info.param.threads);
+                         });
 
 }  // namespace
 }  // namespace lockstep

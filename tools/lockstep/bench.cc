@@ -24,11 +24,13 @@ struct Alone {
   const char* name;
   Status (*run)(const BenchOptions& options, int threads);
 };
-constexpr Alone kAlone[] = {
-    {"checkpoint", BenchCheckpoint}, {"elementwise", BenchSweep},
-    {"reduce", BenchSweep},          {"matmul", BenchSweep},
-    {"conv", BenchSweep},            {"input", BenchInput},
-    {"start", BenchStart}};
+constexpr Alone kAlone[] = {{"checkpoint", BenchCheckpoint},
+                            {"elementwise", BenchSweep},
+                            {"reduce", BenchSweep},
+                            {"matmul", BenchSweep},
+                            {"conv", BenchSweep},
+                            {"input", BenchInput},
+                            {"start", BenchStart}};
 
 std::vector<std::string> Names() {
   std::vector<std::string> names = BenchNames();
@@ -131,9 +133,8 @@ int BenchMain(const std::vector<std::string>& args) {
   log.Done("libraries and static initialisers");
   BenchOptions o;
   o.dir = TemporaryFolder();
-  CommandLine line(
-      StrCat("lockstep bench NAME | --graph FILE; NAME is one of ",
-             Join(Names(), ", ")));
+  CommandLine line(StrCat("lockstep bench NAME | --graph FILE; NAME is one of ",
+                          Join(Names(), ", ")));
   AddOptions(line.options, &o);
   AddGraphOptions(line.options, &o);
   o.session.AddTo(line.options);

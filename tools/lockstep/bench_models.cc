@@ -7,7 +7,7 @@
 namespace lockstep {
 namespace {
 
-constexpr int kSets = 4;       // batches in turn
+constexpr int kSets = 4;  // batches in turn
 constexpr int kChainOps = 1500;
 
 Tensor OneHotLabels(int batch, uint64_t stream) {
@@ -15,7 +15,8 @@ Tensor OneHotLabels(int batch, uint64_t stream) {
   std::ranges::fill(t.flat<float>(), 0.0f);
   const Tensor draw = UniformTensor(Shape{batch}, stream);
   for (int i = 0; i < batch; ++i) {
-    const auto label = static_cast<size_t>(draw.flat<float>()[static_cast<size_t>(i)] * 10);
+    const auto label =
+        static_cast<size_t>(draw.flat<float>()[static_cast<size_t>(i)] * 10);
     t.flat<float>()[static_cast<size_t>(i) * 10 + label] = 1;
   }
   return t;
@@ -34,7 +35,8 @@ class Maker {
   Output Weights(const std::string& name, const Shape& shape) {
     std::vector<int32_t> dims;
     for (int64_t d : shape.dims()) dims.push_back(static_cast<int32_t>(d));
-    Output random = ops::RandomStandardNormal(root_, Tensor::Vector(dims), kFloat);
+    Output random =
+        ops::RandomStandardNormal(root_, Tensor::Vector(dims), kFloat);
     return Keep(name, ops::Mul(root_, random, 0.05f));
   }
   Output Zeros(const std::string& name, int64_t n) {
@@ -120,10 +122,12 @@ void Xor(BenchModel* m) {
   Maker k(m);
   const Scope& s = k.root();
   Output x = k.Feed("x", {-1, 2}), y = k.Feed("y", {-1, 1});
-  Output h = ops::Sigmoid(s, ops::Add(s, ops::MatMul(s, x, k.Weights("w1", {2, 2})),
-                                      k.Zeros("b1", 2)));
-  Output o = ops::Sigmoid(s, ops::Add(s, ops::MatMul(s, h, k.Weights("w2", {2, 1})),
-                                      k.Zeros("b2", 1)));
+  Output h =
+      ops::Sigmoid(s, ops::Add(s, ops::MatMul(s, x, k.Weights("w1", {2, 2})),
+                               k.Zeros("b1", 2)));
+  Output o =
+      ops::Sigmoid(s, ops::Add(s, ops::MatMul(s, h, k.Weights("w2", {2, 1})),
+                               k.Zeros("b2", 1)));
   ops::GradientDescentOptimizer sgd(0.1f);
   k.Train(sgd, ops::Mean(s, ops::Square(s, ops::Sub(s, o, y)), {0, 1}));
   m->batch = 4;
@@ -135,12 +139,14 @@ void LinearRegression(BenchModel* m) {
   Maker k(m);
   const Scope& s = k.root();
   Output x = k.Feed("x", {-1, 1}), y = k.Feed("y", {-1, 1});
-  Output prediction = ops::Add(s, ops::Mul(s, x, k.Weights("w", {1})),
-                               k.Weights("b", {1}));
+  Output prediction =
+      ops::Add(s, ops::Mul(s, x, k.Weights("w", {1})), k.Weights("b", {1}));
   ops::GradientDescentOptimizer sgd(0.1f);
-  k.Train(sgd, ops::Mean(s, ops::Square(s, ops::Sub(s, prediction, y)), {0, 1}));
+  k.Train(sgd,
+          ops::Mean(s, ops::Square(s, ops::Sub(s, prediction, y)), {0, 1}));
   for (int i = 0; i < kSets; ++i) {
-    const Tensor xs = UniformTensor(Shape{m->batch, 1}, static_cast<uint64_t>(i));
+    const Tensor xs =
+        UniformTensor(Shape{m->batch, 1}, static_cast<uint64_t>(i));
     Tensor ys = xs.Clone();
     for (float& v : ys.flat<float>()) v = 3 * v + 2;
     m->batches.push_back({xs, ys});

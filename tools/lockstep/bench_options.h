@@ -25,8 +25,8 @@ struct BenchOptions {
   int steps = 0;  // 0: as many as the benchmark usually takes
   int warmup = 20;
   int reproducible = 0;
-  std::vector<std::string> backends;        // of allreduce
-  int64_t max_bytes = int64_t{64} << 20;    // the largest of a sweep
+  std::vector<std::string> backends;      // of allreduce
+  int64_t max_bytes = int64_t{64} << 20;  // the largest of a sweep
   std::string device;
   std::string dir;  // for checkpoints
   bool json = false;

@@ -97,7 +97,8 @@ double LeastMicros(const F& call) {
 }
 
 int ClassOf(double bytes) {
-  const int n = static_cast<int>(std::lround(std::log2(std::max(bytes, 1.0)) / 2));
+  const int n =
+      static_cast<int>(std::lround(std::log2(std::max(bytes, 1.0)) / 2));
   return std::clamp(n, kSmallestClass, kLargestClass);
 }
 
@@ -116,8 +117,8 @@ double MachinePeaks::FlopsPerMicro() {
   });
   // One thread alone, where the others never came.
   const double alone_us = LeastMicros([&] { floats = Multiply(); });
-  flops_ = 2.0 * kRounds * kSums * floats *
-           std::max(threads_ / us, 1 / alone_us);
+  flops_ =
+      2.0 * kRounds * kSums * floats * std::max(threads_ / us, 1 / alone_us);
   return flops_;
 }
 

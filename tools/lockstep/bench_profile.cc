@@ -39,8 +39,8 @@ StepShares SharesOf(const std::vector<StepWork>& work,
     StepShares::Step step{.work = {.name = measured.names[i], .op = "?"},
                           .us = measured.us[i]};
     if (known != by_name.end()) step.work = *known->second;
-    step.least_us = peaks.Micros(
-        {.bytes = step.work.bytes, .flops = step.work.flops});
+    step.least_us =
+        peaks.Micros({.bytes = step.work.bytes, .flops = step.work.flops});
     shares.steps.push_back(std::move(step));
   }
   std::ranges::stable_sort(shares.steps, std::ranges::greater(),

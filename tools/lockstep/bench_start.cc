@@ -96,8 +96,8 @@ Status BenchStart(const BenchOptions& o, int threads) {
   if (o.json) {
     Json parts = Json::object();
     for (const auto& [part, took] : best.parts) parts[part] = Rounded(took);
-    PrintJson(RowJson({o.name, threads, 1, o.batch}, times,
-                      {{"parts_us", parts}}));
+    PrintJson(
+        RowJson({o.name, threads, 1, o.batch}, times, {{"parts_us", parts}}));
     return Ok();
   }
   std::printf(

@@ -63,10 +63,8 @@ Result<BenchModel> ModelOf(const BenchOptions& o, const Job& job, int* batch) {
     *batch = model.batch * job.size();
     return model;
   }
-  BenchModelOptions asked{.batch = o.batch,
-                          .width = o.width,
-                          .depth = o.depth,
-                          .device = o.device};
+  BenchModelOptions asked{
+      .batch = o.batch, .width = o.width, .depth = o.depth, .device = o.device};
   LS_ASSIGN_OR_RETURN(BenchModel model, MakeBenchModel(o.name, asked));
   *batch = model.batch;
   if (job.size() == 1) return model;
@@ -178,10 +176,9 @@ Status BenchSteps(const BenchOptions& o, Job& job, StartLog* log) {
   }
   const int64_t first_begins = SteadyNanos();
   double first_us = 0;
-  LS_ASSIGN_OR_RETURN(
-      const BenchTimes times,
-      TimeSteps(model, *session, o.steps > 0 ? o.steps : kSteps, o.warmup,
-                &first_us));
+  LS_ASSIGN_OR_RETURN(const BenchTimes times,
+                      TimeSteps(model, *session, o.steps > 0 ? o.steps : kSteps,
+                                o.warmup, &first_us));
   log->parts.emplace_back("first step",
                           first_begins + static_cast<int64_t>(first_us * 1e3));
   const CalibrationRun run = RunOf(model, 50);

@@ -25,9 +25,9 @@ Result<const Json*> Field(const Json& object, const char* name,
 }
 
 Result<std::vector<std::string>> Names(const Json& step, const char* field) {
-  LS_ASSIGN_OR_RETURN(const Json* list,
-                      Field(step, field, nlohmann::json::value_t::array,
-                            "a list of names"));
+  LS_ASSIGN_OR_RETURN(
+      const Json* list,
+      Field(step, field, nlohmann::json::value_t::array, "a list of names"));
   std::vector<std::string> names;
   if (list == nullptr) return names;
   for (const Json& name : *list) {
@@ -82,8 +82,8 @@ class CaseParser {
                           Field(*config, name, Kind::number_unsigned,
                                 "a number that is not negative"));
       if (value != nullptr) {
-        *count = static_cast<int>(std::min<uint64_t>(value->get<uint64_t>(),
-                                                     1024));
+        *count =
+            static_cast<int>(std::min<uint64_t>(value->get<uint64_t>(), 1024));
       }
     }
     return Ok();
@@ -135,9 +135,9 @@ class CaseParser {
   }
 
   static Result<Tensor> ReadStrings(const Json& value) {
-    LS_ASSIGN_OR_RETURN(const Json* list,
-                        Field(value, "strings",
-                              nlohmann::json::value_t::array, "a list"));
+    LS_ASSIGN_OR_RETURN(
+        const Json* list,
+        Field(value, "strings", nlohmann::json::value_t::array, "a list"));
     if (list == nullptr) return InvalidArgument("\"strings\" is null");
     const auto count = static_cast<int64_t>(list->size());
     Shape shape{count};

@@ -55,13 +55,14 @@ void PrintText(const std::string& path, const GraphCheck& check, size_t most) {
     std::printf("  %s\n", p.text.c_str());
     if (p.nodes.empty()) continue;
     const size_t shown = std::min(most, p.nodes.size());
-    std::printf("    %zu node%s: %s%s\n", p.nodes.size(),
-                p.nodes.size() == 1 ? "" : "s",
-                Join(std::vector<std::string>(p.nodes.begin(),
-                                              p.nodes.begin() +
-                                                  static_cast<long>(shown)),
-                     ", ").c_str(),
-                shown < p.nodes.size() ? ", ..." : "");
+    std::printf(
+        "    %zu node%s: %s%s\n", p.nodes.size(),
+        p.nodes.size() == 1 ? "" : "s",
+        Join(std::vector<std::string>(
+                 p.nodes.begin(), p.nodes.begin() + static_cast<long>(shown)),
+             ", ")
+            .c_str(),
+        shown < p.nodes.size() ? ", ..." : "");
   }
 }
 

@@ -87,8 +87,7 @@ void AddNodes(const proto::GraphDef& def, Json* json) {
     if (!s.ok() || !s->IsFullyKnown() || !dtype) continue;
     parameters += s->NumElements();
     bytes += s->NumElements() *
-             static_cast<int64_t>(
-                 DTypeSize(static_cast<DType>(dtype->type())));
+             static_cast<int64_t>(DTypeSize(static_cast<DType>(dtype->type())));
   }
   (*json)["inputs"] = std::move(inputs);
   (*json)["outputs"] = Outputs(def);

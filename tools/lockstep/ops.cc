@@ -44,8 +44,8 @@ struct TypeGroup {
 
 const std::vector<TypeGroup>& Groups() {
   static const std::vector<TypeGroup> groups = {
-      {"ints", {kInt8, kInt16, kInt32, kInt64, kUint8, kUint16, kUint32,
-                kUint64}},
+      {"ints",
+       {kInt8, kInt16, kInt32, kInt64, kUint8, kUint16, kUint32, kUint64}},
       {"floats", {kBfloat16, kHalf, kFloat, kDouble}},
       {"complex", {kComplex64, kComplex128}}};
   return groups;
@@ -119,8 +119,9 @@ std::string ArgText(const ArgDef& arg) {
 std::string AttrText(const AttrDef& attr) {
   std::string text = StrCat(attr.name, ": ", AttrKindName(attr.kind));
   if (!attr.allowed_types.empty()) {
-    text += StrCat(" in {", TypeList({attr.allowed_types.begin(),
-                                      attr.allowed_types.end()}), "}");
+    text += StrCat(
+        " in {",
+        TypeList({attr.allowed_types.begin(), attr.allowed_types.end()}), "}");
   }
   if (!attr.allowed_strings.empty()) {
     text += StrCat(" in {", Join(attr.allowed_strings, ", "), "}");
@@ -154,8 +155,7 @@ Status DescribeAll(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     const OpDef* op = OpRegistry::Global().Find(name);
     if (op == nullptr) {
-      const std::string near =
-          NearestName(name, OpRegistry::Global().Names());
+      const std::string near = NearestName(name, OpRegistry::Global().Names());
       return NotFound("there is no op '", name, "'",
                       near.empty() ? "" : StrCat(" (", near, "?)"));
     }

@@ -13,10 +13,11 @@ namespace lockstep {
 // Whether a launcher started this process as one of several ranks.
 bool IsRank();
 
-// Lets Open MPI start ranks as root, in a container, and more of them than there
-// are processors, as tools/mpi_environment does; and lets OpenMP's threads spin
-// for a moment only, which costs nothing on processors of their own and much
-// where other ranks need them (docs/performance.md). What the user has set stays.
+// Lets Open MPI start ranks as root, in a container, and more of them than
+// there are processors, as tools/mpi_environment does; and lets OpenMP's
+// threads spin for a moment only, which costs nothing on processors of their
+// own and much where other ranks need them (docs/performance.md). What the user
+// has set stays.
 void SetMpirunDefaults();
 
 // Runs `lockstep ARGS` as `ranks` processes under mpirun, instead of this

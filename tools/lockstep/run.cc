@@ -142,10 +142,10 @@ Status Check(const RunOptions& o) {
 int RunMain(const std::vector<std::string>& args) {
   RunOptions o;
   CommandLine line(kHelp);
-  line.options.add_options()  //
-      ("graph", po::value(&o.graph)->value_name("FILE"), "the graph")  //
+  line.options.add_options()                                              //
+      ("graph", po::value(&o.graph)->value_name("FILE"), "the graph")     //
       ("case", po::value(&o.case_file)->value_name("FILE"), "the steps")  //
-      ("out", po::value(&o.out)->value_name("DIR"), "where values go")  //
+      ("out", po::value(&o.out)->value_name("DIR"), "where values go")    //
       ("threads", po::value(&o.threads)->value_name("N"),
        "threads of a step; 0: the case's, else the processors there are");
   o.session.AddTo(line.options);

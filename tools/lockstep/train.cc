@@ -13,9 +13,8 @@ namespace {
 
 // One line, from the one rank that has something to say.
 int FailOnce(const Status& status, int exit_status) {
-  return status.code() == Code::kCancelled
-             ? exit_status
-             : Fail("train", status, exit_status);
+  return status.code() == Code::kCancelled ? exit_status
+                                           : Fail("train", status, exit_status);
 }
 
 int Run(Job& job, const std::vector<std::string>& args) {

@@ -24,7 +24,10 @@ class LoopBuilder {
  public:
   LoopBuilder(PlanGraph* plan, const Frames& frames, Frame* frame,
               FunctionLibrary* library)
-      : plan_(*plan), graph_(plan->graph), frames_(frames), frame_(frame),
+      : plan_(*plan),
+        graph_(plan->graph),
+        frames_(frames),
+        frame_(frame),
         library_(*library) {}
 
   Status Build() {
@@ -203,8 +206,8 @@ class LoopBuilder {
                      {"index", static_cast<int64_t>(f->args.size())}}});
     };
     for (const LoopVar& v : vars_) {
-      LS_ASSIGN_OR_RETURN(
-          Node* arg, add(v.merge->name(), v.merge->output_type(0), false));
+      LS_ASSIGN_OR_RETURN(Node * arg,
+                          add(v.merge->name(), v.merge->output_type(0), false));
       f->args.push_back(arg);
       copier->Map(v.merge->output(0), arg->output(0));
       for (Node* s : v.switches) copier->Map(s->output(1), arg->output(0));
@@ -212,15 +215,15 @@ class LoopBuilder {
     for (const Invariant& i : invariants_) {
       if (i.outside.node->traits().constant) {
         LS_ASSIGN_OR_RETURN(
-            Node* value,
+            Node * value,
             f->body.AddNode({.name = f->body.UniqueName(i.inside.node->name()),
                              .op = i.outside.node->op(),
                              .attrs = i.outside.node->attrs()}));
         copier->Map(i.inside, value->output(0));
         continue;
       }
-      LS_ASSIGN_OR_RETURN(Node* arg, add(i.inside.node->name(),
-                                         i.outside.dtype(), i.ref));
+      LS_ASSIGN_OR_RETURN(Node * arg,
+                          add(i.inside.node->name(), i.outside.dtype(), i.ref));
       f->args.push_back(arg);
       copier->Map(i.inside, arg->output(0));
     }
@@ -247,12 +250,12 @@ class LoopBuilder {
     LS_RETURN_IF_ERROR(AddArgs(&f, &copier));
     for (const Output& o : shared_) {
       LS_ASSIGN_OR_RETURN(
-          Node* arg,
-          f.body.AddNode({.name = f.body.UniqueName(o.node->name()),
-                          .op = "_Arg",
-                          .attrs = {{"T", BaseOf(o.dtype())},
-                                    {"index", static_cast<int64_t>(
-                                                  f.args.size())}}}));
+          Node * arg,
+          f.body.AddNode(
+              {.name = f.body.UniqueName(o.node->name()),
+               .op = "_Arg",
+               .attrs = {{"T", BaseOf(o.dtype())},
+                         {"index", static_cast<int64_t>(f.args.size())}}}));
       f.args.push_back(arg);
       copier.Map(o, arg->output(0));
       if (o == loop_cond_->input(0)) {
@@ -263,8 +266,8 @@ class LoopBuilder {
     for (const LoopVar& v : vars_) {
       f.results.push_back(copier.Now(Resolve(v.next->input(0))));
       if (!f.results.back().defined()) {
-        return Malformed(StrCat("variable '", v.merge->name(),
-                                "' has no next value"));
+        return Malformed(
+            StrCat("variable '", v.merge->name(), "' has no next value"));
       }
       for (const Node* c : v.next->control_inputs()) {
         if (Node* now = copier.NodeNow(c)) f.control_results.push_back(now);
@@ -294,15 +297,15 @@ class LoopBuilder {
                   {"body", FunctionRef{.name = body_name_}},
                   {"shared", static_cast<int64_t>(shared_.size())},
                   {"ref_inputs", std::move(refs)}};
-    LS_ASSIGN_OR_RETURN(Node* loop, graph_.AddNode(std::move(spec)));
+    LS_ASSIGN_OR_RETURN(Node * loop, graph_.AddNode(std::move(spec)));
     for (Node* n : members_) {
       for (Node* c : n->control_inputs()) {
         if (!Inside(c)) graph_.AddControlEdge(c, loop);
       }
     }
     for (size_t i = 0; i < vars_.size(); ++i) {
-      LS_RETURN_IF_ERROR(ReplaceExits(vars_[i],
-                                      loop->output(static_cast<int>(i))));
+      LS_RETURN_IF_ERROR(
+          ReplaceExits(vars_[i], loop->output(static_cast<int>(i))));
     }
     for (Node* n : graph_.nodes()) {
       if (n == loop || Inside(n)) continue;
@@ -377,8 +380,7 @@ Status ExtractLoops(PlanGraph* plan) {
                              "' and cannot be fetched");
     }
   }
-  auto library =
-      std::make_shared<FunctionLibrary>(plan->graph.functions());
+  auto library = std::make_shared<FunctionLibrary>(plan->graph.functions());
   for (const auto& [key, frame] : frames.all()) {
     if (frame->parent) continue;
     LS_RETURN_IF_ERROR(

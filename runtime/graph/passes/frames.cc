@@ -7,8 +7,7 @@
 namespace lockstep {
 
 Status Frames::Find(const Graph& graph) {
-  LS_ASSIGN_OR_RETURN(std::vector<Node*> order,
-                      OrderWithLoops(graph.nodes()));
+  LS_ASSIGN_OR_RETURN(std::vector<Node*> order, OrderWithLoops(graph.nodes()));
   for (Node* n : order) {
     Frame* frame = nullptr;
     auto from = [&](const Node* m) {

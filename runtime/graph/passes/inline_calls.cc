@@ -102,7 +102,7 @@ class Inliner {
   Status Begin(Node* call, const Function& f, const NodeCopier& copier) {
     if (call->control_inputs().empty()) return Ok();
     LS_ASSIGN_OR_RETURN(
-        Node* begin,
+        Node * begin,
         graph_.AddNode({.name = graph_.UniqueName(call->name() + "/_begin"),
                         .op = "NoOp",
                         .control_inputs = call->control_inputs()}));
@@ -120,14 +120,15 @@ class Inliner {
     std::vector<Node*> effects;
     for (Node* n : f.Effects()) effects.push_back(copier.NodeNow(n));
     LS_ASSIGN_OR_RETURN(
-        Node* end,
+        Node * end,
         graph_.AddNode({.name = graph_.UniqueName(call->name() + "/_end"),
-                        .op = "NoOp", .control_inputs = effects}));
+                        .op = "NoOp",
+                        .control_inputs = effects}));
     for (size_t i = 0; i < f.results.size(); ++i) {
       Output result = copier.Now(f.results[i]);
       if (!effects.empty() && !IsHandle(result.dtype())) {
         LS_ASSIGN_OR_RETURN(
-            Node* identity,
+            Node * identity,
             graph_.AddNode({.name = graph_.UniqueName(call->name()),
                             .op = "Identity",
                             .inputs = {result},

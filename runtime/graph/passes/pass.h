@@ -26,8 +26,8 @@ struct PassContext {
   // The shapes inferred while the graph was built (unknown batch dimensions
   // still unknown), by node name; null when the node is new.
   const Graph& original;
-  bool has_gpus = false;  // of the session
-  bool reproducible = false;  // so is its mode
+  bool has_gpus = false;            // of the session
+  bool reproducible = false;        // so is its mode
   bool direct_convolution = false;  // convolutions by definition only
 };
 

@@ -50,7 +50,7 @@ bool RewriteContext::OnlyUse(Output output) const {
 Result<Node*> RewriteContext::Add(std::string name, std::string op,
                                   std::vector<Output> inputs, AttrMap attrs) {
   LS_ASSIGN_OR_RETURN(
-      Node* added,
+      Node * added,
       pass_.graph.AddNode({.name = pass_.graph.UniqueName(name),
                            .op = std::move(op),
                            .inputs = std::move(inputs),

@@ -77,10 +77,13 @@ Status ApplyRewrites(PassContext& context, RewritePhase phase);
 
 }  // namespace lockstep
 
-#define LOCKSTEP_REWRITE(op, fn)                                           \
-  static const ::lockstep::RewriteRegistrar LS_OP_CONCAT(                  \
-      ls_rewrite_registrar_, __COUNTER__) { op, fn }
-#define LOCKSTEP_LATE_REWRITE(op, fn)                                      \
-  static const ::lockstep::RewriteRegistrar LS_OP_CONCAT(                  \
-      ls_rewrite_registrar_,                                               \
-      __COUNTER__) { op, fn, ::lockstep::RewritePhase::kLate }
+#define LOCKSTEP_REWRITE(op, fn)                          \
+  static const ::lockstep::RewriteRegistrar LS_OP_CONCAT( \
+      ls_rewrite_registrar_, __COUNTER__) {               \
+    op, fn                                                \
+  }
+#define LOCKSTEP_LATE_REWRITE(op, fn)                     \
+  static const ::lockstep::RewriteRegistrar LS_OP_CONCAT( \
+      ls_rewrite_registrar_, __COUNTER__) {               \
+    op, fn, ::lockstep::RewritePhase::kLate               \
+  }

@@ -17,13 +17,17 @@ Outputs Square(const Scope& s, const Outputs& in) {
 
 TEST(CallTest, ResultAndGradient) {
   OpCase([](const Scope& s, const Outputs& in) {
-    const std::string f = ops::DefineFunction(
-        s, "f", in, [](const Scope& s, const Outputs& in) {
+    const std::string f =
+        ops::DefineFunction(s, "f", in, [](const Scope& s, const Outputs& in) {
           return Outputs{ops::Mul(s, ops::Exp(s, in[0]), in[1])};
         });
     return ops::Call(s, f, in)[0];
-  }).In(D({2}, {0, 1})).In(D({2}, {3, 0.5}))
-      .Within(1e-12).Want(D({2}, {3, 0.5 * std::exp(1.0)})).Gradient();
+  })
+      .In(D({2}, {0, 1}))
+      .In(D({2}, {3, 0.5}))
+      .Within(1e-12)
+      .Want(D({2}, {3, 0.5 * std::exp(1.0)}))
+      .Gradient();
 }
 
 TEST(CondOpTest, ResultAndGradientOfEachSide) {
@@ -34,10 +38,18 @@ TEST(CondOpTest, ResultAndGradientOfEachSide) {
                        return Outputs{ops::Exp(s, in[0])};
                      })[0];
   };
-  OpCase(build).In(D({2}, {1, 3})).In(Tensor(int32_t{1})).Within(1e-12)
-      .Want(D({2}, {1, 9})).Gradient();
-  OpCase(build).In(D({2}, {0, 1})).In(Tensor(int32_t{-1})).Within(1e-12)
-      .Want(D({2}, {1, std::exp(1.0)})).Gradient();
+  OpCase(build)
+      .In(D({2}, {1, 3}))
+      .In(Tensor(int32_t{1}))
+      .Within(1e-12)
+      .Want(D({2}, {1, 9}))
+      .Gradient();
+  OpCase(build)
+      .In(D({2}, {0, 1}))
+      .In(Tensor(int32_t{-1}))
+      .Within(1e-12)
+      .Want(D({2}, {1, std::exp(1.0)}))
+      .Gradient();
 }
 
 // Each branch uses another input: the other's gradient is zero.
@@ -53,20 +65,31 @@ TEST(CondOpTest, GradientOfAnInputThatOneBranchUses) {
           return Outputs{ops::Tanh(s, in[1])};
         })[0];
   };
-  OpCase(build).In(D({2}, {1, 3})).In(D({2}, {2, 4})).In(Tensor(int32_t{1}))
-      .Want(D({2}, {1, 9})).Gradient();
-  OpCase(build).In(D({2}, {1, 3})).In(D({2}, {0, 0})).In(Tensor(int32_t{-1}))
-      .Want(D({2}, {0, 0})).Gradient();
+  OpCase(build)
+      .In(D({2}, {1, 3}))
+      .In(D({2}, {2, 4}))
+      .In(Tensor(int32_t{1}))
+      .Want(D({2}, {1, 9}))
+      .Gradient();
+  OpCase(build)
+      .In(D({2}, {1, 3}))
+      .In(D({2}, {0, 0}))
+      .In(Tensor(int32_t{-1}))
+      .Want(D({2}, {0, 0}))
+      .Gradient();
 }
 
 TEST(CaseTest, ChoosesByNumber) {
   auto build = [](const Scope& s, const Outputs& in) {
     return ops::Case(s, in[1], {in[0]}, {Twice, Square})[0];
   };
-  for (auto [index, want] : {std::pair{0, 6.0f}, {1, 9.0f}, {7, 9.0f},
-                             {-1, 9.0f}}) {
-    OpCase(build).In(F({1}, {3})).In(Tensor(int32_t{index}))
-        .Want(F({1}, {want})).Gradient(1e-2);
+  for (auto [index, want] :
+       {std::pair{0, 6.0f}, {1, 9.0f}, {7, 9.0f}, {-1, 9.0f}}) {
+    OpCase(build)
+        .In(F({1}, {3}))
+        .In(Tensor(int32_t{index}))
+        .Want(F({1}, {want}))
+        .Gradient(1e-2);
   }
 }
 
@@ -90,8 +113,12 @@ TEST(WhileTest, ResultAndGradient) {
   for (double& x : want) {
     for (int i = 0; i < 3; ++i) x = std::sin(x) * 0.7 + x;
   }
-  OpCase(Loop).In(D({2}, {0.5, -1})).In(D({}, {0.7})).Within(1e-12)
-      .Want(D({2}, {want[0], want[1]})).Gradient();
+  OpCase(Loop)
+      .In(D({2}, {0.5, -1}))
+      .In(D({}, {0.7}))
+      .Within(1e-12)
+      .Want(D({2}, {want[0], want[1]}))
+      .Gradient();
 }
 
 TEST(WhileTest, NestedLoopsAndBranchesHaveGradients) {
@@ -103,8 +130,8 @@ TEST(WhileTest, NestedLoopsAndBranchesHaveGradients) {
           return Outputs{ops::Less(s, v[0], int32_t{4})};
         },
         [](const Scope& s, const Outputs& v) {
-          const Output odd = ops::Equal(
-              s, ops::FloorMod(s, v[0], int32_t{2}), int32_t{1});
+          const Output odd =
+              ops::Equal(s, ops::FloorMod(s, v[0], int32_t{2}), int32_t{1});
           const Outputs next = ops::Cond(
               s, odd, {v[1]},
               [](const Scope& s, const Outputs& in) {
@@ -115,7 +142,9 @@ TEST(WhileTest, NestedLoopsAndBranchesHaveGradients) {
               });
           return Outputs{ops::Add(s, v[0], int32_t{1}), next[0]};
         })[1];
-  }).In(D({2}, {0.3, -0.2})).Gradient(1e-5);
+  })
+      .In(D({2}, {0.3, -0.2}))
+      .Gradient(1e-5);
 }
 
 // The variable is read in the body; its gradient adds up over the iterations.
@@ -154,25 +183,28 @@ TEST(ControlTest, MistakesAreErrors) {
     return graph.status().message();
   };
   EXPECT_THAT(error([](const Scope& s, Output x) {
-                ops::Cond(s, true, {x}, Twice, [x](const Scope& s, const Outputs&) {
-                  return Outputs{ops::Neg(s, x)};  // not an argument
-                });
+                ops::Cond(s, true, {x}, Twice,
+                          [x](const Scope& s, const Outputs&) {
+                            return Outputs{ops::Neg(s, x)};  // not an argument
+                          });
               }),
               HasSubstr("another graph"));
   EXPECT_THAT(error([](const Scope& s, Output x) {
-                ops::Cond(s, true, {x}, Twice, [](const Scope& s, const Outputs& in) {
-                  return Outputs{ops::Cast(s, in[0], kInt32)};
-                });
+                ops::Cond(s, true, {x}, Twice,
+                          [](const Scope& s, const Outputs& in) {
+                            return Outputs{ops::Cast(s, in[0], kInt32)};
+                          });
               }),
               HasSubstr("different numbers or dtypes"));
   EXPECT_THAT(error([](const Scope& s, Output x) {
-                ops::While(s, {x},
-                           [](const Scope& s, const Outputs&) {
-                             return Outputs{ops::Const(s, false)};
-                           },
-                           [](const Scope& s, const Outputs& in) {
-                             return Outputs{ops::Concat(s, {in[0], in[0]}, 0)};
-                           });
+                ops::While(
+                    s, {x},
+                    [](const Scope& s, const Outputs&) {
+                      return Outputs{ops::Const(s, false)};
+                    },
+                    [](const Scope& s, const Outputs& in) {
+                      return Outputs{ops::Concat(s, {in[0], in[0]}, 0)};
+                    });
               }),
               HasSubstr("give the shapes"));
 }

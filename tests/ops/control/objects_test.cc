@@ -42,8 +42,8 @@ TEST(StackTest, LastInFirstOut) {
 TEST(StackTest, OverflowAndWrongTypesAreErrors) {
   Graph graph;
   Scope s(&graph);
-  const Output stack = s.Op("StackV2").In(int32_t{0})
-                           .Attr("elem_type", kFloat).Out();
+  const Output stack =
+      s.Op("StackV2").In(int32_t{0}).Attr("elem_type", kFloat).Out();
   s.WithName("full").Op("StackPushV2").In(stack).In(1.0f).Out();
   s.WithName("type").Op("StackPushV2").In(stack).In(int32_t{1}).Out();
   const Output no_stack =
@@ -63,28 +63,47 @@ Node* Array(const Scope& s, int32_t size, AttrMap attrs = {}) {
 }
 Output Write(const Scope& s, Node* array, int32_t index, const Input& value,
              Output flow) {
-  return s.Op("TensorArrayWriteV3").In(array->output(0)).In(index).In(value)
-      .In(flow).Out();
+  return s.Op("TensorArrayWriteV3")
+      .In(array->output(0))
+      .In(index)
+      .In(value)
+      .In(flow)
+      .Out();
 }
 Output Read(const Scope& s, Node* array, int32_t index, Output flow) {
-  return s.Op("TensorArrayReadV3").In(array->output(0)).In(index).In(flow)
-      .Attr("dtype", kFloat).Out();
+  return s.Op("TensorArrayReadV3")
+      .In(array->output(0))
+      .In(index)
+      .In(flow)
+      .Attr("dtype", kFloat)
+      .Out();
 }
 
 TEST(TensorArrayTest, WritesReadsAndGathers) {
   Graph graph;
   Scope s(&graph);
-  Node* array = Array(s, 2, {{"dynamic_size", true},
-                             {"clear_after_read", false}});
+  Node* array =
+      Array(s, 2, {{"dynamic_size", true}, {"clear_after_read", false}});
   Output flow = Write(s, array, 1, F({2}, {3, 4}), array->output(1));
   flow = Write(s, array, 0, F({2}, {1, 2}), flow);
   flow = Write(s, array, 2, F({2}, {5, 6}), flow);
-  s.WithName("all").Op("TensorArrayGatherV3").In(array->output(0))
-      .In({2, 0, 1}).In(flow).Attr("dtype", kFloat).Out();
-  s.WithName("size").Op("TensorArraySizeV3").In(array->output(0)).In(flow)
+  s.WithName("all")
+      .Op("TensorArrayGatherV3")
+      .In(array->output(0))
+      .In({2, 0, 1})
+      .In(flow)
+      .Attr("dtype", kFloat)
       .Out();
-  Node* concat = s.WithName("concat").Op("TensorArrayConcatV3")
-                     .In(array->output(0)).In(flow).Attr("dtype", kFloat)
+  s.WithName("size")
+      .Op("TensorArraySizeV3")
+      .In(array->output(0))
+      .In(flow)
+      .Out();
+  Node* concat = s.WithName("concat")
+                     .Op("TensorArrayConcatV3")
+                     .In(array->output(0))
+                     .In(flow)
+                     .Attr("dtype", kFloat)
                      .Build();
   ASSERT_TRUE(concat) << s.status().ToString();
   EXPECT_TRUE(SameTensor(*RunFor(graph, "all"), F({3, 2}, {5, 6, 1, 2, 3, 4})));
@@ -98,15 +117,20 @@ TEST(TensorArrayTest, ScattersAndSplits) {
   Graph graph;
   Scope s(&graph);
   Node* array = Array(s, 3);
-  const Output flow = s.Op("TensorArrayScatterV3").In(array->output(0))
-                          .In({2, 0}).In(F({2, 1}, {7, 8}))
-                          .In(array->output(1)).Out();
+  const Output flow = s.Op("TensorArrayScatterV3")
+                          .In(array->output(0))
+                          .In({2, 0})
+                          .In(F({2, 1}, {7, 8}))
+                          .In(array->output(1))
+                          .Out();
   ops::Identity(s.WithName("y"), Read(s, array, 2, flow));
   Node* parts = Array(s, 2);
-  const Output split = s.Op("TensorArraySplitV3").In(parts->output(0))
+  const Output split = s.Op("TensorArraySplitV3")
+                           .In(parts->output(0))
                            .In(F({3}, {1, 2, 3}))
                            .In(Tensor::Vector<int64_t>({2, 1}))
-                           .In(parts->output(1)).Out();
+                           .In(parts->output(1))
+                           .Out();
   ops::Identity(s.WithName("z"), Read(s, parts, 0, split));
   ASSERT_TRUE(s.ok()) << s.status().ToString();
   EXPECT_TRUE(SameTensor(*RunFor(graph, "y"), F({1}, {7})));
@@ -135,31 +159,34 @@ TEST(TensorArrayTest, MisuseIsAnError) {
     std::function<Output(const Scope&)> build;
   };
   const Case cases[] = {
-      {"already been written", [](const Scope& s) {
+      {"already been written",
+       [](const Scope& s) {
          Node* a = Array(s, 1);
          return Write(s, a, 0, 1.0f, Write(s, a, 0, 2.0f, a->output(1)));
        }},
-      {"not resizeable", [](const Scope& s) {
+      {"not resizeable",
+       [](const Scope& s) {
          Node* a = Array(s, 1);
          return Write(s, a, 1, 1.0f, a->output(1));
        }},
-      {"Tried to write to index -1", [](const Scope& s) {
+      {"Tried to write to index -1",
+       [](const Scope& s) {
          Node* a = Array(s, 1, {{"dynamic_size", true}});
          return Write(s, a, -1, 1.0f, a->output(1));
        }},
-      {"twice", [](const Scope& s) {
+      {"twice",
+       [](const Scope& s) {
          Node* a = Array(s, 1);
          const Output flow = Write(s, a, 0, 1.0f, a->output(1));
          const Output one = Read(s, a, 0, flow);
          return Read(s.WithControlDependencies({one.node}), a, 0, flow);
        }},
-      {"never written", [](const Scope& s) {
+      {"never written",
+       [](const Scope& s) {
          Node* a = Array(s, 1);
          return Read(s, a, 0, a->output(1));
        }},
-      {"size must be", [](const Scope& s) {
-         return Array(s, -1)->output(1);
-       }},
+      {"size must be", [](const Scope& s) { return Array(s, -1)->output(1); }},
   };
   for (const Case& c : cases) {
     Graph graph;
@@ -180,15 +207,23 @@ TEST(TensorArrayTest, GradientsAddUp) {
   Output flow = Write(s, array, 0, F({2}, {1, 2}), array->output(1));
   flow = Write(s, array, 1, F({2}, {3, 4}), flow);
   auto gradient = [&](Output after) {
-    return s.Op("TensorArrayGradV3").In(array->output(0)).In(after)
-        .Attr("source", "gradients").Build();
+    return s.Op("TensorArrayGradV3")
+        .In(array->output(0))
+        .In(after)
+        .Attr("source", "gradients")
+        .Build();
   };
   Node* g = gradient(flow);
   Output back = Write(s, g, 1, F({2}, {10, 20}), g->output(1));
   Node* same = gradient(back);
   back = Write(s, same, 1, F({2}, {1, 1}), same->output(1));
-  s.WithName("y").Op("TensorArrayGatherV3").In(same->output(0)).In({0, 1})
-      .In(back).Attr("dtype", kFloat).Out();
+  s.WithName("y")
+      .Op("TensorArrayGatherV3")
+      .In(same->output(0))
+      .In({0, 1})
+      .In(back)
+      .Attr("dtype", kFloat)
+      .Out();
   ASSERT_TRUE(s.ok()) << s.status().ToString();
   Result<Tensor> y = RunFor(graph, "y");
   ASSERT_TRUE(y.ok()) << y.status().ToString();
@@ -205,15 +240,20 @@ TEST(OptionalTest, HasZerosAndSums) {
   const Output some = s.Op("OptionalFromValue").In({a, b}).Out();
   const Output none = s.Op("OptionalNone").Out();
   auto value = [&](const char* name, Output optional) {
-    return s.WithName(name).Op("OptionalGetValue").In(optional)
+    return s.WithName(name)
+        .Op("OptionalGetValue")
+        .In(optional)
         .Attr("output_types", std::vector<DType>{kFloat, kFloat})
-        .Attr("output_shapes", std::vector<Shape>{Shape{2}, Shape{}}).Build();
+        .Attr("output_shapes", std::vector<Shape>{Shape{2}, Shape{}})
+        .Build();
   };
   value("zeros", s.Op("ZerosLike").In(some).Out());
   value("sum", s.Op("AddN").In({some, some}).Out());
   value("mixed", s.Op("AddN").In({some, none}).Out());
-  s.WithName("has").Op("OptionalHasValue")
-      .In(s.Op("ZerosLike").In(none).Out()).Out();
+  s.WithName("has")
+      .Op("OptionalHasValue")
+      .In(s.Op("ZerosLike").In(none).Out())
+      .Out();
   ASSERT_TRUE(s.ok()) << s.status().ToString();
   EXPECT_TRUE(SameTensor(RunFor(graph, "zeros").value(), F({2}, {0, 0})));
   EXPECT_TRUE(SameTensor(RunFor(graph, "zeros:1").value(), F({}, {0})));

@@ -53,9 +53,9 @@ std::vector<float> Ramp(int64_t n, float from) {
 }
 
 TEST(ElementProgramTest, ReadsWhatItWrites) {
-  const auto p = Program(
-      6, {{kUint8, {2, 3}, {2, 3}}, {kFloat, {3}, {2, 3}}},
-      {"Cast DstT=float SrcT=uint8 0", "Mul T=float 2 1"}, {3, 2});
+  const auto p =
+      Program(6, {{kUint8, {2, 3}, {2, 3}}, {kFloat, {3}, {2, 3}}},
+              {"Cast DstT=float SrcT=uint8 0", "Mul T=float 2 1"}, {3, 2});
   ASSERT_TRUE(p.ok()) << p.status().ToString();
   AttrMap attrs;
   p->WriteTo(&attrs);
@@ -88,9 +88,9 @@ TEST(ElementProgramTest, SaysWhatIsWrong) {
 
 TEST(ElementEvaluatorTest, ComputesEverySizeToItsEnd) {
   for (const int64_t n : kSizes) {
-    const ElementEvaluator e = Evaluator(
-        Program(n, {{kFloat, {n}, {n}}, {kFloat, {}, {n}}},
-                {"Mul T=float 0 1", "Sub T=float 2 0"}, {3, 2}));
+    const ElementEvaluator e =
+        Evaluator(Program(n, {{kFloat, {n}, {n}}, {kFloat, {}, {n}}},
+                          {"Mul T=float 0 1", "Sub T=float 2 0"}, {3, 2}));
     const std::vector<float> x = Ramp(n, -5);
     const float two = 2;
     // A guard behind each: nothing is written there.
@@ -223,10 +223,9 @@ TEST(ElementEvaluatorTest, TooManyValuesAreRefusedNotOverrun) {
 TEST(ElementEvaluatorTest, TheNumberOfThreadsDoesNotMatter) {
   const int64_t rows = 700, columns = 301, n = rows * columns;
   const Shape all{rows, columns};
-  const ElementEvaluator e = Evaluator(
-      Program(n, {{kFloat, all, all}, {kFloat, {columns}, all}},
-              {"Add T=float 0 1", "Tanh T=float 2", "TanhGrad T=float 3 0"},
-              {3, 4}));
+  const ElementEvaluator e = Evaluator(Program(
+      n, {{kFloat, all, all}, {kFloat, {columns}, all}},
+      {"Add T=float 0 1", "Tanh T=float 2", "TanhGrad T=float 3 0"}, {3, 4}));
   ASSERT_LT(e.grain(), n);
   std::vector<float> x = Ramp(n, 0), bias = Ramp(columns, -150);
   for (float& v : x) v = 1 / (1 + v);

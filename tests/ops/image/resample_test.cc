@@ -35,8 +35,8 @@ BuildFn Scaled(const std::string& kernel, bool antialias = true,
   };
 }
 const Tensor kFour = Tensor::Of<float>({1, 2, 2, 1}, {1, 2, 3, 4});
-const Tensor kTwelve = Tensor::Of<float>(
-    {1, 3, 4, 1}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11});
+const Tensor kTwelve =
+    Tensor::Of<float>({1, 3, 4, 1}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11});
 
 // All values are TensorFlow's.
 TEST(ResampleTest, Bicubic) {
@@ -57,12 +57,11 @@ TEST(ResampleTest, Area) {
   const auto resized = [](const Tensor& size, const std::string& flag = "") {
     return EvaluateOne({kTwelve}, Resize("ResizeArea", size, flag));
   };
+  ExpectValues(resized(Size(2, 3)), {1, 2, 3, 1},
+               {1.5833335, 2.8333335, 4.083333, 6.916667, 8.166667, 9.416666});
   ExpectValues(
-      resized(Size(2, 3)), {1, 2, 3, 1},
-      {1.5833335, 2.8333335, 4.083333, 6.916667, 8.166667, 9.416666});
-  ExpectValues(resized(Size(4, 2)), {1, 4, 2, 1},
-               {0.5, 2.5, 3.1666667, 5.1666667, 5.8333333, 7.8333333, 8.5,
-                10.5});
+      resized(Size(4, 2)), {1, 4, 2, 1},
+      {0.5, 2.5, 3.1666667, 5.1666667, 5.8333333, 7.8333333, 8.5, 10.5});
   ExpectValues(resized(Size(2, 2), "align_corners"), {1, 2, 2, 1},
                {3, 5, 9, 11});
 }
@@ -96,8 +95,7 @@ TEST(ResampleTest, Gradients) {
     const Tensor dy = Numbers(kFloat, y.shape(), -1, 1, 2);
     const Tensor dx = EvaluateOne({x, dy}, [&](const Scope& s, const auto& in) {
       std::vector<Output> dx;
-      EXPECT_TRUE(
-          AddGradients(s, f(s, {in[0]}), {in[0]}, &dx, {in[1]}).ok());
+      EXPECT_TRUE(AddGradients(s, f(s, {in[0]}), {in[0]}, &dx, {in[1]}).ok());
       return dx;
     });
     const auto dot = [](const Tensor& a, const Tensor& b) {

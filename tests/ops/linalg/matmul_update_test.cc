@@ -25,15 +25,15 @@ struct Model {
   explicit Model(Kind kind, bool transposed = false, bool see_gradient = false)
       : root(Scope(&graph).WithDevice("/cpu:0")) {
     x = ops::Placeholder(root.WithName("x"), kFloat, {-1, kIn});
-    const std::vector<int32_t> shape =
-        transposed ? std::vector<int32_t>{kOut, kIn}
-                   : std::vector<int32_t>{kIn, kOut};
+    const std::vector<int32_t> shape = transposed
+                                           ? std::vector<int32_t>{kOut, kIn}
+                                           : std::vector<int32_t>{kIn, kOut};
     w = ops::InitializedVariable(
         root.WithName("w"),
-        ops::Sub(root,
-                 ops::RandomUniform(root.WithSeed(3), Tensor::Vector(shape),
-                                    kFloat),
-                 0.5f));
+        ops::Sub(
+            root,
+            ops::RandomUniform(root.WithSeed(3), Tensor::Vector(shape), kFloat),
+            0.5f));
     const Output y =
         ops::Tanh(root, ops::MatMul(root, x, w, false, transposed));
     loss = ops::Mean(root, ops::Square(root, ops::Sub(root, y, 0.25f)), {0, 1});

@@ -38,9 +38,8 @@ struct Operands {
 };
 
 template <class T>
-std::vector<T> Multiply(
-    const Operands<T>& o,
-    const PlainEpilogue<ArithmeticType<T>>& epilogue = {}) {
+std::vector<T> Multiply(const Operands<T>& o,
+                        const PlainEpilogue<ArithmeticType<T>>& epilogue = {}) {
   std::vector<T> c(static_cast<size_t>(o.d.m * o.d.n), T(99.0f));
   void* scratch =
       std::aligned_alloc(64, (MultiplyPlainScratch<T>(o.d) + 127) / 64 * 64);
@@ -145,8 +144,8 @@ TEST(SplitMatMulTest, IsTheSameProductOnOneThreadAndOnTwo) {
       std::vector<float> c(static_cast<size_t>(d.m * d.n));
       void* scratch =
           std::aligned_alloc(64, (split.scratch_bytes() + 63) / 64 * 64);
-      const Status ran = split.Run(o.a.data(), o.b.data(), bias.data(),
-                                   c.data(), scratch);
+      const Status ran =
+          split.Run(o.a.data(), o.b.data(), bias.data(), c.data(), scratch);
       std::free(scratch);
       ASSERT_TRUE(ran.ok()) << ran.ToString();
       if (first.empty()) first = c;

@@ -45,9 +45,8 @@ TEST(BiasAddTest, Gradients) {
 TEST(BiasAddTest, SizesThatDisagreeAreTold) {
   auto r = RunGraph({Numbers(kFloat, {2, 3}), Numbers(kFloat, {4})}, Add());
   EXPECT_EQ(r.code(), Code::kInvalidArgument);
-  EXPECT_THAT(
-      r.status().message(),
-      HasSubstr("last dimension of the input tensor: [4] vs. [2,3]"));
+  EXPECT_THAT(r.status().message(),
+              HasSubstr("last dimension of the input tensor: [4] vs. [2,3]"));
 }
 
 TEST(BiasAddTest, EmptyBatch) {

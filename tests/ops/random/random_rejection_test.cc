@@ -63,9 +63,12 @@ TEST(RandomGammaTest, HasAlphaForMeanAndVariance) {
 TEST(RandomGammaTest, DrawsTensorFlowsNumbersInTheFirstRun) {
   const Tensor gamma =
       Draw([](const Scope& s) {
-        return s.Op("RandomGamma").In(Tensor::Of<int32_t>({1}, {3}))
+        return s.Op("RandomGamma")
+            .In(Tensor::Of<int32_t>({1}, {3}))
             .In(Tensor::Vector(std::vector<double>{0.3, 1, 7.5}))
-            .Attr("seed", int64_t{3}).Attr("seed2", int64_t{4}).Out();
+            .Attr("seed", int64_t{3})
+            .Attr("seed2", int64_t{4})
+            .Out();
       }).value();
   ExpectValues(gamma, {3, 3},
                {0.004520016264262328, 1.4409040920653111, 4.280163406005668,
@@ -74,10 +77,13 @@ TEST(RandomGammaTest, DrawsTensorFlowsNumbersInTheFirstRun) {
                1e-14);
   const Tensor poisson =
       Draw([](const Scope& s) {
-        return s.Op("RandomPoissonV2").In(Tensor::Of<int32_t>({1}, {4}))
+        return s.Op("RandomPoissonV2")
+            .In(Tensor::Of<int32_t>({1}, {4}))
             .In(Tensor::Vector(std::vector<double>{0.5, 4, 60}))
             .Attr("dtype", kInt64)
-            .Attr("seed", int64_t{3}).Attr("seed2", int64_t{4}).Out();
+            .Attr("seed", int64_t{3})
+            .Attr("seed2", int64_t{4})
+            .Out();
       }).value();
   ExpectValues(poisson, {4, 3}, {0, 3, 67, 1, 6, 70, 1, 3, 67, 1, 8, 56});
 }

@@ -146,11 +146,10 @@ Tensor DrawPart(const char* op, DType dtype, int64_t offset, int32_t rows) {
   run.sample_offset = offset;
   SessionResources resources;
   const DeviceSet devices = DeviceSet::Local(0, 1);
-  DynamicStep step(
-      *y.node,
-      {.device = &devices.all()[0],
-       .kernel = y.node->def().FindKernel(kCpu, y.node->attrs())},
-      {}, &run, &resources);
+  DynamicStep step(*y.node,
+                   {.device = &devices.all()[0],
+                    .kernel = y.node->def().FindKernel(kCpu, y.node->attrs())},
+                   {}, &run, &resources);
   Tensor shape = I({2}, {rows, 3}), out;
   Tensor* in[] = {&shape};
   Tensor* outs[] = {&out};

@@ -29,10 +29,8 @@ TEST(RaggedTensorToTensorTest, RowsAreFilledAndCut) {
   const Tensor whole = F({3, 3}, {1, 2, 9, 9, 9, 9, 3, 4, 5});
   OfSplits(I({}, {-1}), splits).Want(whole);
   OfSplits(L({2}, {-1, -1}), splits).Want(whole);
-  OfSplits(I({2}, {4, 2}), splits)
-      .Want(F({4, 2}, {1, 2, 9, 9, 3, 4, 9, 9}));
-  OfSplits(I({2}, {2, 4}), splits)
-      .Want(F({2, 4}, {1, 2, 9, 9, 9, 9, 9, 9}));
+  OfSplits(I({2}, {4, 2}), splits).Want(F({4, 2}, {1, 2, 9, 9, 3, 4, 9, 9}));
+  OfSplits(I({2}, {2, 4}), splits).Want(F({2, 4}, {1, 2, 9, 9, 9, 9, 9, 9}));
   OfSplits(I({2}, {-1, 0}), splits).Want(F({3, 0}, {}));
   // Values beyond the splits are left, those that lack are filled.
   OfSplits(I({}, {-1}), L({3}, {0, 2, 3})).Want(F({2, 2}, {1, 2, 3, 9}));

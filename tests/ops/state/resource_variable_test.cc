@@ -51,8 +51,8 @@ TEST(ResourceVariableTest, UnknownShapeFollowsTheValue) {
   const Output v = ops::VarHandleOp(p.s.WithName("v"), kFloat);
   Node* two = ops::AssignVariableOp(p.s, v, F({2}, {1, 2}));
   Node* three = ops::AssignVariableOp(p.s, v, F({3}, {1, 2, 3}));
-  const Output read = ops::Neg(
-      p.s, ops::ReadVariableOp(p.s, ops::Identity(p.s, v), kFloat));
+  const Output read =
+      ops::Neg(p.s, ops::ReadVariableOp(p.s, ops::Identity(p.s, v), kFloat));
   ASSERT_TRUE(p.s.ok()) << p.s.status().ToString();
   EXPECT_TRUE(p.Target(two).ok());
   EXPECT_TRUE(SameTensor(p.Get(read), F({2}, {-1, -2})));
@@ -65,8 +65,7 @@ TEST(ResourceVariableTest, WrongTypesAndShapesAreRefused) {
     Program p;
     const Output v = ops::VarHandleOp(p.s.WithName("v"), kFloat, {2});
     ops::AssignVariableOp(p.s.WithName("a"), v, F({3}, {1, 2, 3}));
-    Result<Tensor> r =
-        p.Start().Run({}, ops::ReadVariableOp(p.s, v, kDouble));
+    Result<Tensor> r = p.Start().Run({}, ops::ReadVariableOp(p.s, v, kDouble));
     EXPECT_FALSE(r.ok());
     const Status s = p.Start().RunTargets({"a"});
     EXPECT_EQ(s.code(), Code::kInvalidArgument) << s.ToString();
@@ -82,8 +81,8 @@ TEST(ResourceVariableTest, WrongTypesAndShapesAreRefused) {
 
 TEST(ResourceVariableTest, OtherObjectsAreNoVariables) {
   Program p;
-  const Output stack = p.s.Op("StackV2").In(int32_t{1})
-                           .Attr("elem_type", kFloat).Out();
+  const Output stack =
+      p.s.Op("StackV2").In(int32_t{1}).Attr("elem_type", kFloat).Out();
   const Output read = ops::ReadVariableOp(p.s, stack, kFloat);
   const Output known = ops::VarIsInitializedOp(p.s, stack);
   ops::AssignVariableOp(p.s.WithName("write"), stack, 1.0f);

@@ -289,12 +289,15 @@ TEST(RngReadAndSkipTest, MovesTheCounterBy256ForEachDraw) {
   const Scope s(&graph);
   const Output v = ops::InitializedResource(
       s.WithName("v"), Tensor::Of<int64_t>({3}, {-5, 0, 7}));
-  const Output few = ops::InitializedResource(
-      s.WithName("few"), Tensor::Of<int64_t>({2}, {1, 2}));
+  const Output few = ops::InitializedResource(s.WithName("few"),
+                                              Tensor::Of<int64_t>({2}, {1, 2}));
   Node* init = ops::VariablesInitializer(s);
   const auto read = [&](Output state, int32_t alg, uint64_t delta) {
-    return s.Op("RngReadAndSkip").In(state).In(alg)
-        .In(Tensor::Of<uint64_t>({}, {delta})).Out();
+    return s.Op("RngReadAndSkip")
+        .In(state)
+        .In(alg)
+        .In(Tensor::Of<uint64_t>({}, {delta}))
+        .Out();
   };
   const Output three = read(v, 1, 3), huge = read(v, 3, uint64_t{1} << 57);
   const Output other = read(v, 2, 1), unknown = read(v, 7, 1);
