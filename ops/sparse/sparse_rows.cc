@@ -11,41 +11,16 @@
 // output_shape
 
 #include <algorithm>
-#include <numeric>
 
 #include "ops/array/array.h"
 #include "ops/array/slices.h"
 #include "ops/math/elementwise.h"
 #include "ops/sparse/sparse.h"
+#include "ops/sparse/sparse_inputs.h"
 #include "runtime/graph/gradients.h"
 
 namespace lockstep {
 namespace {
-
-// Input `indices` as [n,rank] with values (unless -1) and a shape that fit.
-struct SparseShape {
-  int64_t count = kUnknownDim, rank = kUnknownDim;
-};
-Result<SparseShape> SparseInputs(const ShapeContext& c, int indices, int values,
-                                 int shape) {
-  LS_ASSIGN_OR_RETURN(const Shape index, c.WithRank(indices, 2));
-  LS_ASSIGN_OR_RETURN(const Shape dense, c.WithRank(shape, 1));
-  SparseShape s{index.dim(0), index.dim(1)};
-  if (s.rank == kUnknownDim) s.rank = dense.dim(0);
-  if (dense.dim(0) != kUnknownDim && dense.dim(0) != s.rank) {
-    return InvalidArgument("indices of shape ", index, " and a shape of ",
-                           dense.dim(0), " dimensions do not fit");
-  }
-  if (values < 0) return s;
-  LS_ASSIGN_OR_RETURN(const Shape value, c.WithRank(values, 1));
-  if (s.count == kUnknownDim) s.count = value.dim(0);
-  if (value.dim(0) != kUnknownDim && value.dim(0) != s.count) {
-    return InvalidArgument("The length of `values` (", value.dim(0),
-                           ") must match the first dimension of `indices` (",
-                           s.count, ").");
-  }
-  return s;
-}
 
 Status FillShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(const SparseShape in, SparseInputs(c, 0, 1, 2));
@@ -186,13 +161,7 @@ Status ReorderShape(ShapeContext& c) {
 Status ReorderCpu(KernelContext& k) {
   const auto n = k.input(0).shape().dim(0), rank = k.input(0).shape().dim(1);
   const int64_t* index = k.in<int64_t>(0);
-  std::vector<int64_t> order(static_cast<size_t>(n));
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, [&](int64_t a, int64_t b) {
-    return std::lexicographical_compare(
-        index + a * rank, index + (a + 1) * rank, index + b * rank,
-        index + (b + 1) * rank);
-  });
+  const std::vector<int64_t> order = RowMajorOrder(index, n, rank);
   const Slices rows(kInt64, rank), values(k.input(1).dtype(), 1);
   for (int64_t i = 0; i < n; ++i) {
     rows.Copy(k.output(0).data(), i, index, order[static_cast<size_t>(i)]);

@@ -3,9 +3,6 @@
 // EncodeBase64, DecodeBase64: the web-safe alphabet ('-' and '_'), with '='
 // only when attribute "pad" says so; decoding takes both.
 // DecodeRaw: bytes: string [...] of one length -> out_type [..., length / size]
-// StringToHashBucketFast: FarmHash's fingerprint of 64 bits modulo num_buckets.
-
-#include <farmhash.h>
 
 #include <algorithm>
 
@@ -147,23 +144,6 @@ LOCKSTEP_OP("DecodeRaw")
              std::complex<float>, std::complex<double>>(
         kCpu, []<class T>() { return KernelDef{DecodeRawCpu<T>}; }, "out_type");
 
-Status HashCpu(KernelContext& k) {
-  const auto buckets =
-      static_cast<uint64_t>(GetOr<int64_t>(k.attrs(), "num_buckets", 1));
-  return MapStrings<int64_t>(k, [buckets](const std::string& s) {
-    return static_cast<int64_t>(util::Fingerprint64(s.data(), s.size()) %
-                                buckets);
-  });
-}
-
-LOCKSTEP_OP("StringToHashBucketFast")
-    .Input("input: string")
-    .Output("output: int64")
-    .Attr("num_buckets: int >= 1")
-    .Shape(UnchangedShape)
-    .NoGradient()
-    .Kernel(kCpu, {HashCpu});
-
 }  // namespace
 
 namespace ops {
@@ -180,13 +160,6 @@ Output DecodeRaw(const Scope& scope, const Input& bytes, DType out_type,
       .In(bytes)
       .Attr("out_type", out_type)
       .Attr("little_endian", little_endian)
-      .Out();
-}
-Output StringToHashBucketFast(const Scope& scope, const Input& input,
-                              int64_t num_buckets) {
-  return scope.Op("StringToHashBucketFast")
-      .In(input)
-      .Attr("num_buckets", num_buckets)
       .Out();
 }
 

@@ -7,6 +7,7 @@ R = tf.raw_ops
 
 
 def cases(s):
+    combined(s)
     long = lambda v, known=None: s.arg(v, "int64", known)
     index = [[3, 1], [0, 4], [3, 0], [1, 2]]
     for dt in s.numbers + ["bool", "string"]:
@@ -106,3 +107,50 @@ def ragged(s):
             s.arg(t, "int64") for t in tensors], row_partition_types=names)
     for name, tensors, names in [("fall", [[0, 3, 2, 5]], ["ROW_SPLITS"]), ("begin", [[1, 3, 5]], ["ROW_SPLITS"]), ("few", [[0, 2, 2, 4]], ["ROW_SPLITS"]), ("many", [[0, 2, 2, 6]], ["ROW_SPLITS"])]:
         s.add("ragged_" + name, lambda a=(tensors, names): types(*a))
+
+
+def sparse(s, seed=1, dtype="float32", index="int64"):
+    """A fed sparse tensor of shape [3, 4]."""
+    rng = np.random.RandomState(seed)
+    at = np.argwhere(rng.uniform(size=[3, 4]) > 0.4)
+    return (s.arg(at, index), s.rand([len(at)], dtype, seed=seed), s.arg([3, 4], index, known=True))
+
+
+def combined(s):
+    for dtype in ("float32", "float64", "int32", "complex64"):
+        def add(dtype=dtype):
+            a, b = sparse(s, 1, dtype), sparse(s, 2, dtype)
+            real = "float32" if dtype == "complex64" else dtype
+            out = R.SparseAdd(a_indices=a[0], a_values=a[1], a_shape=a[2], b_indices=b[0], b_values=b[1], b_shape=b[2],
+                              thresh=s.arg(1, real))
+            return list(out) if dtype in ("int32", "complex64") else s.with_grads(out[1], [a[1], b[1]]) + [out[0], out[2]]
+        s.add("SparseAdd_%s" % dtype, add)
+    for axis in (0, 1, -2):
+        def concat(axis=axis):
+            parts = [sparse(s, i) for i in (1, 2, 3)]
+            return list(R.SparseConcat(indices=[p[0] for p in parts], values=[p[1] for p in parts], shapes=[p[2] for p in parts], concat_dim=axis))
+        s.add("SparseConcat_%d" % axis, concat)
+    for start, size in (([0, 1], [2, 2]), ([1, 0], [9, 9]), ([3, 0], [1, 4]), ([0, 0], [0, 4]), ([0, 0], [-1, 1])):
+        def cut(start=start, size=size):
+            x = sparse(s)
+            y = R.SparseSlice(indices=x[0], values=x[1], shape=x[2], start=s.arg(start, "int64"), size=s.arg(size, "int64"))
+            return s.with_grads(y[1], [x[1]]) + [y[0], y[2]]
+        s.add("SparseSlice_%s_%s" % (start, size), cut)
+    for name in ("Add", "Mul", "Div"):
+        for shape in ([3, 4], [4], [3, 1], [1, 4], [], [3]):
+            def cwise(name=name, shape=shape):
+                x, dense = sparse(s), s.rand(shape, low=0.5, seed=4)
+                y = getattr(R, "SparseDenseCwise" + name)(sp_indices=x[0], sp_values=x[1], sp_shape=x[2], dense=dense)
+                return [y] if name == "Add" or not shape else s.with_grads(y, [x[1], dense])
+            s.add("SparseDenseCwise%s_%s" % (name, shape), cwise)
+    for dtype in ("float32", "float64"):
+        def softmax(dtype=dtype):
+            x = sparse(s, 1, dtype)
+            y = R.SparseSoftmax(sp_indices=x[0], sp_values=x[1], sp_shape=x[2])
+            return s.with_grads(y * s.rand(y.shape if y.shape.rank else [], dtype, seed=3), [x[1]])
+        s.add("SparseSoftmax_%s" % dtype, softmax, (1e-4, 1e-5))
+    for index in ("int32", "int64"):
+        def dense(index=index):
+            x, b = sparse(s, index=index), s.rand([3, 4], seed=4)
+            return s.with_grads(R.SparseTensorDenseAdd(a_indices=x[0], a_values=x[1], a_shape=x[2], b=b) ** 2, [x[1], b])
+        s.add("SparseTensorDenseAdd_%s" % index, dense)

@@ -37,7 +37,9 @@ def cases(s):
     s.add("StringSplitV2", lambda: [R.StringSplitV2(input=t(["a b c", "", "d"]), sep=t(" ")).values, R.StringSplitV2(input=t([" a  b "]), sep=t("")).values,
                                     R.StringSplitV2(input=t(["a,b,c"]), sep=t(","), maxsplit=1).values])
     s.add("StringSplitV2_all", lambda: list(R.StringSplitV2(input=t(["a b", "c"]), sep=t(" "))))
-    s.add("hash", lambda: [R.StringToHashBucketFast(input=t(["a", "b", "hello world"]), num_buckets=1000)])
+    s.add("hash", lambda: [R.StringToHashBucketFast(input=t(["a", "b", "hello world"]), num_buckets=1000),
+                           R.StringToHashBucketStrong(input=t(["a", "b", "hello world"]), num_buckets=1 << 60, key=[7, -9]),
+                           R.StringToHashBucket(string_tensor=t(["a", "b", "hello world"]), num_buckets=1 << 60)])
     s.add("base64", lambda: [R.EncodeBase64(input=t(["a", "ab", "abc", ""])), R.EncodeBase64(input=t("a"), pad=True), R.DecodeBase64(input=t(["YWI", "YWJj"]))])
     s.add("base64_bad", lambda: R.DecodeBase64(input=t("$")))
     s.add("DecodeRaw", lambda: [R.DecodeRaw(bytes=t(["abcd", "efgh"]), out_type=d) for d in (tf.uint8, tf.int16, tf.float32)])

@@ -209,6 +209,25 @@ TEST(HashTest, BucketsAreTensorFlows) {
   Op("StringToHashBucketFast", {{"num_buckets", 1000}})
       .In(S({4}, {"", "a", "Hello", "a longer string of more than 32 bytes"}))
       .Want(L({4}, {263, 939, 151, 90}));
+  const Tensor words =
+      S({5}, {"a", "hello world", "", "12345678", "123456789abcdefgh"});
+  Op("StringToHashBucketStrong",
+     {{"num_buckets", 1000}, {"key", std::vector<int64_t>{98765, 132}}})
+      .In(words)
+      .Want(L({5}, {784, 705, 526, 992, 175}));
+  Op("StringToHashBucketStrong",
+     {{"num_buckets", int64_t{1} << 62}, {"key", std::vector<int64_t>{0, 0}}})
+      .In(S({1, 3}, {"a", "hello world", ""}))
+      .Want(L({1, 3},
+              {1639882426175169097, 1655259004133935882, 2202906307356721367}));
+  Op("StringToHashBucketStrong",
+     {{"num_buckets", 10}, {"key", std::vector<int64_t>{1}}})
+      .In(words)
+      .WantError(Code::kInvalidArgument, "Key must have 2 elements");
+  Op("StringToHashBucket", {{"num_buckets", int64_t{1} << 62}})
+      .In(words)
+      .Want(L({5}, {2996632905371535868, 936430787915428847, 105434511174508091,
+                    421129128932463287, 3528730858989792003}));
 }
 
 }  // namespace
