@@ -25,8 +25,11 @@ Status DeduceAttrs(const OpDef& def, const std::vector<Output>& inputs,
       if (!n && count >= 0) (*attrs)[arg.number_attr] = count;
     } else if (!arg.type_list_attr.empty()) {
       auto* list = GetIf<std::vector<DType>>(*attrs, arg.type_list_attr);
-      count = list ? static_cast<int64_t>(list->size())
-                   : static_cast<int64_t>(inputs.size()) - singles;
+      // An empty list may have been stored as a list of another kind.
+      const bool empty = !list && attrs->contains(arg.type_list_attr);
+      count = list    ? static_cast<int64_t>(list->size())
+              : empty ? 0
+                      : static_cast<int64_t>(inputs.size()) - singles;
       if (!list && count >= 0 &&
           at + static_cast<size_t>(count) <= inputs.size()) {
         std::vector<DType> types;
