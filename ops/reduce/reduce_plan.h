@@ -152,6 +152,45 @@ void StepColumns(const T* x, typename M::Acc* acc, int64_t n) {
   }
 }
 
+// Rows of a few columns: accumulators stay in registers from row to row.
+template <class M, class T>
+LS_SIMD_CLONES void StepRowsSimd(const T* x, int64_t rows, int64_t stride,
+                                 typename M::Acc* acc, int64_t n) {
+  for (int64_t c = 0; c < n; c += kLanes) {
+    const int64_t some = std::min(kLanes, n - c);
+    typename M::Acc lanes[kLanes];
+    for (int64_t l = 0; l < some; ++l) lanes[l] = acc[c + l];
+    if (some == kLanes) {
+      for (int64_t row = 0; row < rows; ++row) {
+        const T* from = x + row * stride + c;
+#pragma omp simd
+        for (int64_t l = 0; l < kLanes; ++l) {
+          lanes[l] = M::Step(lanes[l], from[l]);
+        }
+      }
+    } else {
+      for (int64_t row = 0; row < rows; ++row) {
+        const T* from = x + row * stride + c;
+        for (int64_t l = 0; l < some; ++l) {
+          lanes[l] = M::Step(lanes[l], from[l]);
+        }
+      }
+    }
+    for (int64_t l = 0; l < some; ++l) acc[c + l] = lanes[l];
+  }
+}
+template <class M, class T>
+void StepRows(const T* x, int64_t rows, int64_t stride, typename M::Acc* acc,
+              int64_t n) {
+  constexpr int64_t kFew = 4 * kLanes;
+  if constexpr (!kIsFloat16<T>) {
+    if (n <= kFew) return StepRowsSimd<M>(x, rows, stride, acc, n);
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    StepColumns<M, T>(x + row * stride, acc, n);
+  }
+}
+
 }  // namespace detail
 
 // Positions [begin, end) of one output, counted along the runs.
@@ -174,8 +213,12 @@ template <class M, class T>
 void ReducePlan::ReduceColumns(const T* x, int64_t begin, int64_t end,
                                int64_t width, typename M::Acc* acc) const {
   for (int64_t i = 0; i < width; ++i) acc[i] = M::Init();
-  for (int64_t row = begin; row < end; ++row) {
-    detail::StepColumns<M, T>(x + reduced_.Offset(row), acc, width);
+  const int64_t beside = reduced_.rank > 0 ? reduced_.dim[0] : 1;
+  while (begin < end) {
+    const int64_t rows = std::min(end - begin, beside - begin % beside);
+    detail::StepRows<M, T>(x + reduced_.Offset(begin), rows, reduced_.stride[0],
+                           acc, width);
+    begin += rows;
   }
 }
 

@@ -143,6 +143,37 @@ TEST(ReduceTest, LargeReductionsMatchTheDefinition) {
   Reduce("Sum").In(x).In(I({3}, {0, 1, 2})).Within(1e-9).Want(Tensor(all));
 }
 
+// A few columns, of rows that follow each other or have others between them.
+TEST(ReduceTest, FewColumnsMatchTheDefinition) {
+  const int64_t n = 5, h = 37, w = 41;
+  for (const int64_t c : {1, 3, 16, 17, 24, 32, 63, 64, 65}) {
+    SCOPED_TRACE(c);
+    const Tensor x = As(kFloat, Doubles({n, h, w, c}, -1, 1, 6));
+    std::vector<double> pixels(static_cast<size_t>(n * c)),
+        rows(static_cast<size_t>(h * c));
+    for (int64_t i = 0; i < n * h * w * c; ++i) {
+      const double value = x.flat<float>()[static_cast<size_t>(i)];
+      pixels[static_cast<size_t>(i / (h * w * c) * c + i % c)] += value;
+      rows[static_cast<size_t>(i / (w * c) % h * c + i % c)] += value;
+    }
+    const auto floats = [](const std::vector<double>& sums, Shape shape) {
+      Tensor t(kFloat, shape);
+      std::ranges::copy(sums, t.flat<float>().begin());
+      return t;
+    };
+    Reduce("Sum")
+        .In(x)
+        .In(I({2}, {1, 2}))
+        .Within(1e-6)
+        .Want(floats(pixels, {n, c}));
+    Reduce("Sum")
+        .In(x)
+        .In(I({2}, {0, 2}))
+        .Within(1e-6)
+        .Want(floats(rows, {h, c}));
+  }
+}
+
 TEST(MeanTest, OfIntegersTruncates) {
   Reduce("Mean").In(I({2}, {3, 4})).In(I({1}, {0})).Want(I({}, {3}));
   Reduce("Mean").In(I({2}, {-3, -4})).In(I({1}, {0})).Want(I({}, {-3}));
