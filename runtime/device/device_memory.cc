@@ -78,6 +78,13 @@ Status DeviceMemory::Hold(size_t bytes) {
   return Ok();
 }
 
+Status DeviceMemory::HoldResults(size_t bytes) {
+  if (bytes <= results_) return Ok();
+  LS_RETURN_IF_ERROR(Take(bytes - results_));
+  results_ = bytes;
+  return Ok();
+}
+
 Result<Arena*> DeviceMemory::ArenaOf(int depth) {
   std::unique_ptr<Arena>& arena = arenas_[depth];
   if (!arena) {

@@ -47,6 +47,10 @@ class DeviceMemory final : public Allocator {
   // RESOURCE_EXHAUSTED over the limit.
   Status Hold(size_t bytes);
   size_t held() const { return held_; }
+  // Counts room for what a run hands out, `bytes` or what another one needed:
+  // the caller's memory, but the run's device has to have it.
+  Status HoldResults(size_t bytes);
+  size_t results() const { return results_; }
 
   // The arena of the plans of functions that are `depth` deep; made when first
   // asked for. Such plans take turns.
@@ -73,7 +77,8 @@ class DeviceMemory final : public Allocator {
   mutable std::mutex mutex_;
   size_t used_ = 0;
   size_t peak_ = 0;
-  size_t held_ = 0;  // part of used_
+  size_t held_ = 0;     // part of used_
+  size_t results_ = 0;  // so is this
   std::map<int, std::unique_ptr<Arena>> arenas_;
 };
 

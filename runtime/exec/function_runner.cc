@@ -46,6 +46,7 @@ Result<std::unique_ptr<FunctionRunner>> FunctionRunner::Create(
   std::unique_ptr<FunctionRunner> runner(
       new FunctionRunner(environment, std::move(function)));
   ++runner->environment_.depth;
+  runner->environment_.keeps_results = false;
   LS_RETURN_IF_ERROR(runner->MakeBody(library, variables));
   return runner;
 }

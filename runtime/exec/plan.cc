@@ -58,11 +58,20 @@ Status Plan::RunOnce(std::span<const Tensor> feeds,
   run_ = outer ? *outer : RunInfo{};
   run_.random_step = resources_->random_step();
   if (random_) resources_->set_random_step(run_.random_step + 1);
+  Status ran = RunInto(feeds, fetches, outer != nullptr);
+  if (ran.ok()) [[likely]] {
+    initialized_ = conditions_.empty();  // else some steps did not run
+  } else {
+    fetches->clear();  // nothing half-written
+  }
+  return ran;
+}
+
+Status Plan::RunInto(std::span<const Tensor> feeds,
+                     std::vector<Tensor>* fetches, bool inner) {
   LS_RETURN_IF_ERROR(BindResults(fetches));
   LS_RETURN_IF_ERROR(RunSteps());
-  LS_RETURN_IF_ERROR(TakeFetches(feeds, fetches, outer != nullptr));
-  initialized_ = conditions_.empty();  // else some steps did not run
-  return Ok();
+  return TakeFetches(feeds, fetches, inner);
 }
 
 Status Plan::RunPart(std::span<const Tensor> feeds,

@@ -91,6 +91,8 @@ class Plan final : public PlanText {
 
   Status RunOnce(std::span<const Tensor> feeds, std::vector<Tensor>* fetches,
                  const RunInfo* outer);
+  Status RunInto(std::span<const Tensor> feeds, std::vector<Tensor>* fetches,
+                 bool inner);
   Status RunTraced(std::span<const Tensor> feeds, std::vector<Tensor>* fetches,
                    const RunInfo* outer);
   Status CheckFetch(const Fetch& fetch) const;

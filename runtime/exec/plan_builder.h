@@ -29,6 +29,8 @@ struct PlanEnvironment {
   // Plans that run at the same time have arenas of their own: those of this
   // one's functions are numbered from here.
   int first_arena = 0;
+  // Run by Plan::RunPart, whose caller reads results where the plan has them.
+  bool keeps_results = false;
   // The session is one of several tasks that run one graph (task_part.h).
   bool one_of_tasks = false;
 

@@ -24,11 +24,9 @@ size_t BytesOf(const Variable& v) {
 
 }  // namespace
 
-// A function's results are made in its caller's memory, not copied there in
-// each iteration. What a session's run fetches stays in the arena, where the
-// device's limit counts it.
+// What a run is asked for is made in its caller's memory, not copied there.
 void PlanBuilder::HandOutResults() {
-  if (environment_.depth == 0) return;
+  if (environment_.keeps_results) return;
   for (const Output& f : work_.fetches) {
     Buffer& b = values_.BufferOf(f);
     if (b.storage == Storage::kArena && b.device == 0 &&
@@ -76,6 +74,7 @@ Status PlanBuilder::PlaceOn(int device) {
   plan_->info_.devices.push_back(need);
   if (environment_.explain_only) return Ok();
   if (need.total_bytes > need.limit_bytes) return OverLimit(need);
+  LS_RETURN_IF_ERROR(DeviceAt(device).memory->HoldResults(need.result_bytes));
   LS_RETURN_IF_ERROR(TakeMemory(device, memory));
   LS_ASSIGN_OR_RETURN(Arena * arena,
                       DeviceAt(device).memory->ArenaOf(environment_.arena()));
@@ -101,7 +100,12 @@ DeviceNeed PlanBuilder::NeedOn(int device, const MemoryPlan& memory) {
   };
   for (const Buffer& b : values_.buffers()) {
     if (b.device != device) continue;
-    if (b.storage == Storage::kArena && b.bytes > 0) add(b.owner, b.bytes);
+    const bool result =
+        b.storage == Storage::kResult && environment_.depth == 0;
+    if (result) need.result_bytes += AllocationSize(b.bytes);
+    if ((b.storage == Storage::kArena || result) && b.bytes > 0) {
+      add(b.owner, b.bytes);
+    }
     if (!b.constant.defined()) continue;
     add("constant " + b.owner, b.constant.bytes());
     need.constant_bytes += AllocationSize(b.constant.bytes());
@@ -127,8 +131,9 @@ DeviceNeed PlanBuilder::NeedOn(int device, const MemoryPlan& memory) {
   }
   if (has.held() > 0) add("buffers of communicators", has.held());
   const size_t arena = has.ArenaSize(environment_.arena());
-  need.total_bytes = has.used() - arena + std::max(arena, memory.arena_bytes) +
-                     more + need.constant_bytes;
+  need.total_bytes =
+      has.used() - arena + std::max(arena, memory.arena_bytes) - has.results() +
+      std::max(has.results(), need.result_bytes) + more + need.constant_bytes;
   std::ranges::stable_sort(need.largest, std::greater<>(),
                            [](const auto& l) { return l.second; });
   if (need.largest.size() > kLargestShown) need.largest.resize(kLargestShown);

@@ -22,7 +22,7 @@ enum class Storage {
   kConstant,
   kVariable,
   kArena,
-  kResult,  // a function's caller's: other memory in each run
+  kResult,  // what the caller is given: other memory in each run
   kHeap,
 };
 

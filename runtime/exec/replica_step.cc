@@ -60,6 +60,7 @@ class ReplicaStep final : public StepRunner {
     options_.reproducible = 0;
     options_.passes = {std::make_shared<DrawPerSample>()};
     environment_.options = &options_;
+    environment_.keeps_results = true;
   }
 
   Status MakePlans(const PlanRequest& request,

@@ -37,7 +37,8 @@ class Callable {
   // `feeds` in the order given to MakeCallable; they are only read, and only
   // during the call. `fetches` is resized; a tensor already in it with the
   // right dtype and shape, held by nobody else, is overwritten instead of
-  // allocated anew. Errors name the node.
+  // allocated anew. What is not small is computed there, without a copy.
+  // Errors name the node and leave `fetches` empty.
   virtual Status Run(std::span<const Tensor> feeds,
                      std::vector<Tensor>* fetches) = 0;
 };
@@ -49,6 +50,7 @@ struct DeviceNeed {
   size_t lower_bound_bytes = 0;  // largest sum of live bytes at any step
   size_t variable_bytes = 0;     // of the plan and those the session has
   size_t constant_bytes = 0;     // on GPUs
+  size_t result_bytes = 0;       // of what a run makes for its caller
   // What communicators keep for the session (SessionOptions).
   size_t communication_bytes = 0;
   // What the session holds there once the plan is made: the planned peak.
@@ -94,7 +96,7 @@ class Session {
   virtual ~Session() = default;
 
   using Feed = std::pair<std::string, Tensor>;
-  // Any tensor may be fed. Fetches are copies that the caller owns.
+  // Any tensor may be fed. Fetches are the caller's to keep and to change.
   virtual Result<std::vector<Tensor>> Run(
       const std::vector<Feed>& feeds, const std::vector<std::string>& fetches,
       const std::vector<std::string>& targets = {}) = 0;

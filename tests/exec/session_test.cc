@@ -215,7 +215,8 @@ TEST_F(SessionTest, ElementwiseChainsRunInOneBuffer) {
         session->Explain({{"x:0", Tensor(kFloat, Shape{1024})}}, {y.name()});
     ASSERT_TRUE(info.ok());
     EXPECT_EQ(info->num_steps, fused ? 1 : 10);
-    EXPECT_EQ(info->arena_bytes, 4096u);
+    EXPECT_EQ(info->arena_bytes, 0u);
+    EXPECT_EQ(info->devices[0].result_bytes, 4096u);
   }
 }
 

@@ -59,6 +59,7 @@ Json PlanJson(const PlanInfo& info) {
                        {"lower_bound_bytes", d.lower_bound_bytes},
                        {"variable_bytes", d.variable_bytes},
                        {"constant_bytes", d.constant_bytes},
+                       {"result_bytes", d.result_bytes},
                        {"communication_bytes", d.communication_bytes},
                        {"total_bytes", d.total_bytes},
                        {"limit_bytes", d.limit_bytes},
@@ -115,14 +116,14 @@ void PrintPlan(const Json& plan, bool explain) {
   std::printf("a run has %d steps, %d of them dynamic\n",
               plan["num_steps"].get<int>(),
               plan["num_dynamic_steps"].get<int>());
-  std::printf("memory      %12s %12s %12s %12s %12s\n", "activations",
-              "variables", "constants", "in all", "limit");
+  std::printf("memory      %12s %12s %12s %12s %12s %12s\n", "activations",
+              "variables", "constants", "results", "in all", "limit");
   for (const Json& d : plan["devices"]) {
     std::printf(
-        "  %-9s %12s %12s %12s %12s %12s%s\n", Text(d["device"]).c_str(),
+        "  %-9s %12s %12s %12s %12s %12s %12s%s\n", Text(d["device"]).c_str(),
         Bytes(d["arena_bytes"]).c_str(), Bytes(d["variable_bytes"]).c_str(),
-        Bytes(d["constant_bytes"]).c_str(), Bytes(d["total_bytes"]).c_str(),
-        Bytes(d["limit_bytes"]).c_str(),
+        Bytes(d["constant_bytes"]).c_str(), Bytes(d["result_bytes"]).c_str(),
+        Bytes(d["total_bytes"]).c_str(), Bytes(d["limit_bytes"]).c_str(),
         d["fits"].get<bool>() ? "" : "  does not fit");
   }
   for (const Json& d : plan["devices"]) {
