@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SaveV2, RestoreV2: tensors to and from a checkpoint in TensorFlow's V2
 // format. The files go through the session's Env service when it has one.
-#include <atomic>
-#include <new>
-
 #include "ops/io/session_env.h"
-#include "runtime/core/threads.h"
 #include "runtime/io/checkpoint_reader.h"
 #include "runtime/io/checkpoint_writer.h"
 #include "runtime/io/tensor_slice.h"
@@ -67,12 +63,35 @@ LOCKSTEP_OP("SaveV2")
     .NoGradient()
     .Kernel(kCpu, {SaveCpu});
 
+// The memory of tensor i's variable (runtime/exec/restore_in_place.h), when
+// that has no value yet and the whole tensor fits; undefined when not.
+Tensor PlaceFor(KernelContext& k, const CheckpointReader& reader,
+                const Request& r, size_t i) {
+  const auto* names = GetIf<std::vector<std::string>>(k.attrs(), "_variables");
+  if (names == nullptr || (*names)[i].empty() || !r.slices[i].empty()) {
+    return {};
+  }
+  Variable* v = k.resources().variables().Find((*names)[i]);
+  if (v == nullptr || v->initialized() || !v->value().defined() ||
+      !IsPod(v->dtype())) {
+    return {};
+  }
+  const CheckpointEntry* stored = reader.Find(r.names[i]);
+  if (stored == nullptr || stored->dtype != v->dtype() ||
+      stored->shape != v->value().shape()) {
+    return {};
+  }
+  return Tensor::Borrow(v->dtype(), v->value().shape(), v->value().data());
+}
+
 Result<Tensor> RestoreOne(const CheckpointReader& reader, const Request& r,
-                          size_t i, DType dtype) {
+                          size_t i, DType dtype, Tensor place) {
   const std::string& name = r.names[i];
   const std::string& slice = r.slices[i];
-  Tensor value;
-  if (slice.empty()) {
+  Tensor value = std::move(place);
+  if (value.defined()) {
+    LS_RETURN_IF_ERROR(reader.ReadInto(name, &value));
+  } else if (slice.empty()) {
     LS_ASSIGN_OR_RETURN(value, reader.Read(name));
   } else {
     LS_ASSIGN_OR_RETURN(ShapeAndSlice part, ParseShapeAndSlice(slice));
@@ -86,30 +105,22 @@ Result<Tensor> RestoreOne(const CheckpointReader& reader, const Request& r,
   return value;
 }
 
-// Outputs: n tensors of the dtypes asked for. Each thread takes the next one,
-// so that checksums and fresh memory do not keep the disk waiting.
+// Outputs: n tensors of the dtypes asked for. One after the other, as they are
+// in the file: two threads keep a disk no busier, and read to and fro.
 Status RestoreCpu(KernelContext& k) {
   LS_ASSIGN_OR_RETURN(const Request r, ReadRequest(k, k.num_outputs()));
   LS_ASSIGN_OR_RETURN(const auto reader,
                       CheckpointReader::Open(detail::EnvOf(k), r.prefix));
-  const auto count = static_cast<size_t>(k.num_outputs());
-  std::vector<Result<Tensor>> values(count, Tensor());
-  std::atomic<size_t> next{0};
-  ParallelFor(
-      std::min<int64_t>(k.num_outputs(), Threads()), 1, [&](int64_t, int64_t) {
-        for (size_t i = next++; i < count; i = next++) {
-          const DType dtype = k.output(static_cast<int>(i)).dtype();
-          try {
-            values[i] = RestoreOne(*reader, r, i, dtype);
-          } catch (const std::bad_alloc&) {
-            values[i] =
-                ResourceExhausted("no memory for tensor '", r.names[i], "'");
-          }
-        }
-      });
-  for (size_t i = 0; i < count; ++i) {
-    LS_RETURN_IF_ERROR(values[i].status());
-    k.SetOutput(static_cast<int>(i), *std::move(values[i]));
+  std::vector<Tensor> values;
+  for (int i = 0; i < k.num_outputs(); ++i) {
+    const auto at = static_cast<size_t>(i);
+    LS_ASSIGN_OR_RETURN(Tensor value,
+                        RestoreOne(*reader, r, at, k.output(i).dtype(),
+                                   PlaceFor(k, *reader, r, at)));
+    values.push_back(std::move(value));
+  }
+  for (int i = 0; i < k.num_outputs(); ++i) {
+    k.SetOutput(i, std::move(values[static_cast<size_t>(i)]));
   }
   return Ok();
 }

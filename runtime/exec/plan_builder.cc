@@ -8,6 +8,7 @@
 #include "runtime/exec/group_updates.h"
 #include "runtime/exec/plan_assembly.h"
 #include "runtime/exec/replica_cut.h"
+#include "runtime/exec/restore_in_place.h"
 #include "runtime/exec/sample_rows.h"
 #include "runtime/exec/specialize.h"
 #include "runtime/exec/task_order.h"
@@ -130,6 +131,7 @@ Status PlanBuilder::Optimize() {
     LS_RETURN_IF_ERROR(CheckOneTask(environment_.options->task, work_.graph));
   }
   LS_RETURN_IF_ERROR(CutCrossingEdges(&work_.graph));
+  if (environment_.options->optimize) RestoreInPlace(&work_);
   // Constants that are repeated elsewhere.
   RemoveDeadNodes(&work_.graph, work_.feeds, work_.fetches, work_.targets);
   return Ok();

@@ -133,7 +133,8 @@ const CheckpointEntry* CheckpointReader::Find(std::string_view name) const {
 }
 
 Result<Tensor> CheckpointReader::ReadStored(std::string_view name,
-                                            const StoredTensor& s) const {
+                                            const StoredTensor& s,
+                                            Tensor* into) const {
   const std::string path = index_->ShardPath(s.shard);
   const std::string where = StrCat("'", path, "': tensor '", name, "'");
   if (!IsPod(s.dtype) && s.dtype != kString) {
@@ -142,7 +143,7 @@ Result<Tensor> CheckpointReader::ReadStored(std::string_view name,
   }
   auto file = env_.NewRandomAccessFile(path);
   if (!file.ok()) return file.status().WithContext(where);
-  auto tensor = Tensor::Make(s.dtype, s.shape);
+  auto tensor = into ? Result<Tensor>(*into) : Tensor::Make(s.dtype, s.shape);
   if (!tensor.ok()) return tensor.status().WithContext(where);
   Status status;
   try {
@@ -226,6 +227,22 @@ Result<Tensor> CheckpointReader::Read(const std::string& name) const {
   const bool found = it != index_->stored.end();
   const Shape shape = found ? it->second.shape : Shape();
   return ReadSlice(name, shape, TensorSlice::Whole(shape.rank()));
+}
+
+Status CheckpointReader::ReadInto(const std::string& name, Tensor* into) const {
+  const auto it = index_->stored.find(KeyOf(name));
+  if (it == index_->stored.end() || IsSliceKey(name)) return Missing(name);
+  const StoredTensor& s = it->second;
+  if (s.dtype != into->dtype() || s.shape != into->shape()) {
+    return InvalidArgument("checkpoint '", index_->prefix, "': tensor '", name,
+                           "' is ", DTypeName(s.dtype), " ", s.shape,
+                           ", its place is ", DTypeName(into->dtype()), " ",
+                           into->shape());
+  }
+  if (s.slices.empty()) return ReadStored(name, s, into).status();
+  LS_ASSIGN_OR_RETURN(const Tensor whole, Read(name));
+  into->CopyFrom(whole);
+  return Ok();
 }
 
 Status CheckpointReader::Verify() const {

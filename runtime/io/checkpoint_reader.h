@@ -59,6 +59,9 @@ class CheckpointReader {
   const CheckpointEntry* Find(std::string_view name) const;
 
   Result<Tensor> Read(const std::string& name) const;
+  // Into memory of the tensor's dtype and shape. After an error what is in it
+  // is not known.
+  Status ReadInto(const std::string& name, Tensor* into) const;
   // A part of the tensor, whose shape must be `full`.
   Result<Tensor> ReadSlice(const std::string& name, const Shape& full,
                            const TensorSlice& slice) const;
@@ -70,8 +73,9 @@ class CheckpointReader {
   Status Missing(const std::string& name) const;
   void NameVariables();
   const std::string& KeyOf(const std::string& name) const;
-  Result<Tensor> ReadStored(std::string_view name,
-                            const StoredTensor& stored) const;
+  // Into `into` where that is given, else into a new tensor.
+  Result<Tensor> ReadStored(std::string_view name, const StoredTensor& stored,
+                            Tensor* into = nullptr) const;
   Result<Tensor> ReadFromParts(const std::string& name,
                                const StoredTensor& stored,
                                const TensorSlice& slice,

@@ -91,14 +91,16 @@ void ForgetFile(const std::string& path) {
 }
 
 struct Saved {
+  Graph graph;
+  SessionOptions options;
   std::unique_ptr<Session> session;
   std::unique_ptr<Saver> saver;
   int64_t bytes = 0;
 };
 
 Result<Saved> MakeVariables(const BenchOptions& o, int threads) {
-  Graph graph;
-  const Scope root(&graph);
+  Saved saved;
+  const Scope root(&saved.graph);
   std::vector<Output> variables;
   const int64_t each = std::max<int64_t>(o.max_bytes / kVariables / 4, 1);
   for (int i = 0; i < kVariables; ++i) {
@@ -108,15 +110,14 @@ Result<Saved> MakeVariables(const BenchOptions& o, int threads) {
         ops::InitializedVariable(root.WithName(StrCat("v", i)), random));
   }
   Node* init = ops::VariablesInitializer(root.WithName("init"));
-  LS_RETURN_IF_ERROR(graph.status());
+  LS_RETURN_IF_ERROR(saved.graph.status());
   LS_ASSIGN_OR_RETURN(Saver saver,
                       Saver::Create(root, variables, {.max_to_keep = 1}));
-  SessionOptions options;
-  options.intra_op_threads = threads;
-  Saved saved;
+  saved.options.intra_op_threads = threads;
   saved.bytes = each * 4 * kVariables;
   saved.saver = std::make_unique<Saver>(std::move(saver));
-  LS_ASSIGN_OR_RETURN(saved.session, Session::Create(graph, options));
+  LS_ASSIGN_OR_RETURN(saved.session,
+                      Session::Create(saved.graph, saved.options));
   LS_RETURN_IF_ERROR(saved.session->RunTargets({init->name()}));
   return saved;
 }
@@ -151,8 +152,11 @@ Status RunCheckpoints(const Saved& saved, const Folder& folder, int rounds,
     const std::string data = prefix + ".data-00000-of-00001";
     for (const size_t again : {0, 2}) {  // from the disk, then from memory
       if (again == 0) ForgetFile(data);
+      // Into variables without values, as those of a job that resumes.
+      LS_ASSIGN_OR_RETURN(const auto resumed,
+                          Session::Create(saved.graph, saved.options));
       LS_RETURN_IF_ERROR(Timed(&us[2 + again], [&] {
-        return saved.saver->Restore(*saved.session, prefix);
+        return saved.saver->Restore(*resumed, prefix);
       }));
       if (again == 0) ForgetFile(plain);
       LS_RETURN_IF_ERROR(
