@@ -17,7 +17,6 @@
 
 #include "ops/linalg/matmul_kernel.h"
 #include "ops/linalg/row_product.h"
-#include "ops/linalg/skip_zeros.h"
 #include "runtime/core/allocator.h"
 #include "runtime/core/threads.h"
 #include "runtime/graph/node_work.h"
@@ -42,11 +41,9 @@ struct Block {
 };
 
 struct UpdateState {
-  detail::MatMulDims dims;
-  DType factors = kFloat;           // the type of a and b
+  ProductDims dims;
   std::vector<InnerUpdate> update;  // one
   std::vector<Block> blocks;
-  bool may_skip_zeros = false;  // of a, in runs where that pays
   // Each worker has blocks of its own and memory for the one it is at.
   int64_t workers = 1;
   size_t gradient_bytes = 0, worker_bytes = 0;
@@ -61,33 +58,25 @@ struct UpdateState {
 };
 
 Status MakeBlocks(UpdateState& s) {
-  const detail::MatMulDims& d = s.dims;
+  const ProductDims& d = s.dims;
   const int64_t wanted = (d.m * d.n + kBlockElements - 1) / kBlockElements;
   const int64_t most = (d.m + kRowMultiple - 1) / kRowMultiple;
   const int64_t count = std::min(
       (wanted + kBlockMultiple - 1) / kBlockMultiple * kBlockMultiple, most);
   s.workers = std::min<int64_t>(Threads(), count);
-  const ProductDims product{.m = d.m,
-                            .n = d.n,
-                            .k = d.k,
-                            .transpose_a = d.transpose_a,
-                            .transpose_b = d.transpose_b,
-                            .factors = s.factors};
   size_t scratch = 0;
   for (int64_t i = 0; i < count; ++i) {
     Block block{.row = most * i / count * kRowMultiple};
     block.rows =
         std::min(d.m, most * (i + 1) / count * kRowMultiple) - block.row;
-    LS_ASSIGN_OR_RETURN(block.product,
-                        detail::MakeRowProduct(product, block.rows));
+    LS_ASSIGN_OR_RETURN(block.product, detail::MakeRowProduct(d, block.rows));
     scratch = std::max(scratch, block.product->scratch_bytes());
     s.gradient_bytes = std::max(
         s.gradient_bytes,
         AlignedSize(static_cast<size_t>(block.rows * d.n) * sizeof(float)));
     s.blocks.push_back(std::move(block));
   }
-  s.may_skip_zeros = s.factors == kFloat && detail::SkippingMatMul::May(d);
-  if (s.may_skip_zeros) {
+  if (detail::MayLeaveOutZeros(d)) {  // in runs where that pays
     scratch = std::max(scratch, detail::SkipZerosScratch());
     s.gradient_bytes = std::max(
         s.gradient_bytes,
@@ -107,11 +96,16 @@ Status PrepareUpdate(PrepareContext& p) {
   LS_ASSIGN_OR_RETURN(InnerUpdate update, InnerUpdate::Find(ref, 0));
   LS_RETURN_IF_ERROR(update.Prepare(p).WithContext(ref.name));
   const int a = p.num_inputs() - 1, b = update.gradient();
-  LS_ASSIGN_OR_RETURN(s.dims,
+  LS_ASSIGN_OR_RETURN(const detail::MatMulDims d,
                       detail::MatMulDimsOf(p.input_shape(a), p.input_shape(b),
                                            p.Attr<bool>("transpose_a"),
                                            p.Attr<bool>("transpose_b")));
-  s.factors = p.input_dtype(a);
+  s.dims = {.m = d.m,
+            .n = d.n,
+            .k = d.k,
+            .transpose_a = d.transpose_a,
+            .transpose_b = d.transpose_b,
+            .factors = p.input_dtype(a)};
   s.update.push_back(std::move(update));
   LS_RETURN_IF_ERROR(MakeBlocks(s));
   p.RequestScratch(s.scratch_bytes());
@@ -126,14 +120,9 @@ struct Run {
   KernelContext update;
 };
 
-detail::LeftFactor LeftFloats(const detail::MatMulDims& d, const void* a) {
-  return detail::LeftFactor::Of(static_cast<const float*>(a), d.m, d.k,
-                                d.transpose_a);
-}
-
 // The blocks of worker `w`, one after the other; `memory` is the worker's.
 Status UpdateBlocks(UpdateState& s, Run run, int64_t w, char* memory) {
-  const detail::MatMulDims& d = s.dims;
+  const ProductDims& d = s.dims;
   const auto blocks = static_cast<int64_t>(s.blocks.size());
   for (int64_t i = blocks * w / s.workers; i < blocks * (w + 1) / s.workers;
        ++i) {
@@ -151,7 +140,7 @@ Status UpdateBlocks(UpdateState& s, Run run, int64_t w, char* memory) {
 // front and one from the back, so that most rows stay with one thread, in its
 // cache, from step to step.
 Status UpdatePieces(UpdateState& s, Run run, int64_t w, char* memory) {
-  const detail::MatMulDims& d = s.dims;
+  const ProductDims& d = s.dims;
   const int64_t all = (d.m + kPieceRows - 1) / kPieceRows;
   const int64_t pair = w / 2;
   const int64_t begin = all * (2 * pair) / s.workers;
@@ -161,7 +150,7 @@ Status UpdatePieces(UpdateState& s, Run run, int64_t w, char* memory) {
        taken.fetch_add(1, std::memory_order_relaxed) < end - begin; ++i) {
     const int64_t row = (w % 2 == 0 ? begin + i : end - 1 - i) * kPieceRows;
     const int64_t rows = std::min(kPieceRows, d.m - row);
-    detail::LeftFactor a = LeftFloats(d, run.a);
+    detail::LeftFactor a = detail::LeftFloats(d, run.a);
     a.data += row * a.row;
     detail::MultiplyPackedSkippingZeros(a, static_cast<const float*>(run.b),
                                         reinterpret_cast<float*>(memory), rows,
@@ -173,21 +162,18 @@ Status UpdatePieces(UpdateState& s, Run run, int64_t w, char* memory) {
 }
 
 Run MakeRun(UpdateState& s, KernelContext& k) {
-  const detail::MatMulDims& d = s.dims;
+  const ProductDims& d = s.dims;
   const InnerUpdate& update = s.update[0];
   Run run{.a = k.in<void>(k.num_inputs() - 1),
           .b = k.input(update.gradient()).data(),
           .skip_zeros = false,
           .update = update.Context(k)};
-  const auto* b = static_cast<const float*>(run.b);
-  run.skip_zeros =
-      s.may_skip_zeros &&
-      detail::SkippingZerosPays(LeftFloats(d, run.a), b, d.m, d.n, d.k);
+  run.skip_zeros = detail::LeavesOutZeros(d, run.a, run.b);
   if (run.skip_zeros) {
     auto* packed = reinterpret_cast<float*>(static_cast<char*>(k.scratch()) +
                                             static_cast<size_t>(s.workers) *
                                                 s.worker_bytes);
-    detail::PackFactor(b, d.n, d.k, packed);
+    detail::PackFactor(static_cast<const float*>(run.b), d.n, d.k, packed);
     run.b = packed;
     std::fill_n(s.taken.get(), (s.workers + 1) / 2, 0);
   }

@@ -2,19 +2,10 @@
 #include "ops/linalg/row_product.h"
 
 #include "ops/linalg/matmul_kernel.h"
-#include "ops/linalg/skip_zeros.h"
 #include "runtime/core/threads.h"
 
 namespace lockstep::detail {
 namespace {
-
-bool MayLeaveOutZeros(const ProductDims& d) {
-  return d.factors == kFloat && !d.transpose_b && MaySkipZeros(d.m, d.n, d.k);
-}
-
-LeftFactor LeftFloats(const ProductDims& d, const void* a) {
-  return LeftFactor::Of(static_cast<const float*>(a), d.m, d.k, d.transpose_a);
-}
 
 class DnnlRows final : public RowProduct {
  public:
@@ -66,17 +57,11 @@ ProductDims ProductDimsOf(const AttrMap& attrs, const Shape& a,
           .transpose_b = tb};
 }
 
-bool RowProductSkipsZeros(const ProductDims& d, const void* a, const void* b) {
-  return MayLeaveOutZeros(d) &&
-         SkippingZerosPays(LeftFloats(d, a), static_cast<const float*>(b), d.m,
-                           d.n, d.k);
-}
-
 [[maybe_unused]] const bool kRegistered = [] {
   AddProductRule(RunMatMul<float>, {.fits = FitsProduct,
                                     .dims = ProductDimsOf,
                                     .make = MakeRowProduct,
-                                    .skips_zeros = RowProductSkipsZeros});
+                                    .skips_zeros = LeavesOutZeros});
   return true;
 }();
 
@@ -103,6 +88,20 @@ Result<std::unique_ptr<RowProduct>> MakeRowProduct(const ProductDims& d,
     return Ok();
   }));
   return made;
+}
+
+bool MayLeaveOutZeros(const ProductDims& d) {
+  return d.factors == kFloat && !d.transpose_b && MaySkipZeros(d.m, d.n, d.k);
+}
+
+LeftFactor LeftFloats(const ProductDims& d, const void* a) {
+  return LeftFactor::Of(static_cast<const float*>(a), d.m, d.k, d.transpose_a);
+}
+
+bool LeavesOutZeros(const ProductDims& d, const void* a, const void* b) {
+  return MayLeaveOutZeros(d) &&
+         SkippingZerosPays(LeftFloats(d, a), static_cast<const float*>(b), d.m,
+                           d.n, d.k);
 }
 
 }  // namespace lockstep::detail
