@@ -58,6 +58,10 @@ uint64_t Digest(uint64_t seed, ByteSpan bytes) {
   return hash;
 }
 
+uint64_t DigestOfText(std::string_view text) {
+  return Digest(0, std::as_bytes(std::span(text)));
+}
+
 uint64_t DigestPart(std::span<const ByteSpan> arrays, size_t part, size_t parts,
                     std::vector<size_t>* seen) {
   size_t total = 0;

@@ -25,6 +25,7 @@ ByteSpan BytesOf(const Tensor& tensor);
 
 // Any change within one word of 4 bytes changes it.
 uint64_t Digest(uint64_t seed, ByteSpan bytes);
+uint64_t DigestOfText(std::string_view text);
 
 // Of part `part` of `parts`, as many bytes each, of the arrays laid end to end;
 // `seen` gets the numbers of the arrays that are in it, unless null.

@@ -16,6 +16,7 @@
 
 // By CMake, when the build has MPI.
 #ifdef LOCKSTEP_WITH_MPI
+#include "distributed/agreed_status.h"
 #include "distributed/collective_call.h"
 #include "distributed/data_parallel.h"
 #include "distributed/digest.h"
@@ -122,15 +123,12 @@ Status Job::Agree(Status mine) {
   if (size() == 1) return mine;
   // The others may be in the midst of what failed here.
   if (!mine.ok()) state_->TellFailures(mine);
-  int64_t first = mine.ok() ? size() : rank();
-  const Status talked = state_->communicator->AllReduce(
-      &first, &first, 1, kInt64, ReduceOp::kMin,
-      {.name = "agreement", .deadline_micros = Patience()});
-  if (talked.ok()) state_->TellFailures({});
-  // What went wrong here says more than that the others did not answer.
-  if (!talked.ok()) return mine.ok() ? talked : mine;
-  if (first == size() || first == rank()) return mine;
-  return Cancelled("rank ", first, " has the error");
+  bool talked = false;
+  Status agreed = AgreeOnStatus(
+      *state_->communicator, mine,
+      {.name = "agreement", .deadline_micros = Patience()}, &talked);
+  if (talked) state_->TellFailures({});
+  return agreed;
 }
 
 Status Job::Sum(std::span<double> values) {

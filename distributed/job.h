@@ -39,7 +39,8 @@ class Job {
   std::string transport() const;
 
   // OK when every rank's status is. Else the first failing rank gets its own
-  // error, to print, and the others CANCELLED, to end without a word.
+  // error, to print, and the others CANCELLED, to end without a word. The error
+  // names the ranks that have it, unless all have (agreed_status.h).
   Status Agree(Status mine);
   // Adds each value up over the ranks.
   Status Sum(std::span<double> values);

@@ -6,14 +6,6 @@
 
 namespace lockstep {
 
-namespace {
-
-uint64_t DigestOfText(const std::string& text) {
-  return Digest(0, std::as_bytes(std::span(text)));
-}
-
-}  // namespace
-
 VariableDigest::VariableDigest(std::vector<std::string> names)
     : names_(std::move(names)),
       names_digest_(DigestOfText(Join(names_, " "))) {}

@@ -177,11 +177,6 @@ Status Trainer::Save() {
                         position_.step)
                  .status();
   }
-  // Errors of nodes name their rank, those of files do not.
-  if (job_.size() > 1 && !status.ok() &&
-      !status.message().starts_with("[rank ")) {
-    status = status.WithContext(StrCat("[rank ", job_.rank(), "]"));
-  }
   LS_RETURN_IF_ERROR(job_.Agree(status));
   saved_step_ = position_.step;
   return Ok();
