@@ -49,7 +49,7 @@ class Rewriter {
     if (rows) LS_RETURN_IF_ERROR(ExchangeRows());
     if (!gradients.empty()) LS_RETURN_IF_ERROR(Exchange());
     LS_RETURN_IF_ERROR(BroadcastFromRoot());
-    if (options_.divide_updates) LS_RETURN_IF_ERROR(CompleteSlots(context_));
+    if (options_.divide_updates) LS_RETURN_IF_ERROR(GuardSlices(context_));
     ChainSynchronizing();
     return graph_.TopologicalOrder().status();
   }

@@ -9,6 +9,7 @@
 #include "distributed/data_parallel.h"
 #include "distributed/gpu_exchange.h"
 #include "distributed/reduced_digest.h"
+#include "distributed/slice_sums.h"
 #include "distributed/slot_slices.h"
 #include "runtime/core/env.h"
 #include "runtime/exec/session_devices.h"
@@ -110,6 +111,7 @@ void UseDataParallel(std::shared_ptr<Communicator> communicator,
     resources.SetService(gpus);
     resources.SetService(std::make_shared<SlotSlices>(communicator));
     resources.SetService(std::make_shared<ReducedDigest>());
+    resources.SetService(std::make_shared<SliceSums>());
   });
 }
 

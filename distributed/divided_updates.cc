@@ -2,11 +2,13 @@
 #include "distributed/divided_updates.h"
 
 #include <algorithm>
+#include <set>
 
 #include "distributed/gradient_facts.h"
 #include "distributed/product_gradients.h"
 #include "runtime/exec/schedule.h"
 #include "runtime/graph/control_flow.h"
+#include "runtime/graph/function.h"
 
 namespace lockstep {
 namespace {
@@ -70,12 +72,49 @@ bool OnlyUpdatesChangeSlots(const Graph& original) {
 
 }  // namespace
 
+// Functions may have variables of their own, by name.
+bool FunctionsMakeVariables(const Graph& graph) {
+  const auto& functions = graph.functions();
+  if (functions == nullptr) return false;
+  return std::ranges::any_of(functions->Names(), [&](const std::string& name) {
+    const auto function = functions->Find(name);
+    return function != nullptr &&
+           std::ranges::any_of(function->body.nodes(), [](const Node* n) {
+             return n->traits().variable;
+           });
+  });
+}
+
+bool IsDividedUpdate(const Node& n) {
+  return n.op() == "_GradientUpdate" || n.op() == "_ProductUpdate";
+}
+
+// How many nodes may write to each variable, but for divided updates.
+std::map<std::string, int> CountWriters(const Graph& graph) {
+  std::map<std::string, int> writers;
+  for (const Node* n : graph.nodes()) {
+    if (IsDividedUpdate(*n)) continue;
+    std::set<std::string> written;
+    for (int i = 0; i < n->num_inputs(); ++i) {
+      if (!WritesVariable(*n, i)) continue;
+      const Output variable = VariableBehind(n->input(i));
+      if (variable.defined()) written.insert(VariableName(*variable.node));
+    }
+    for (const std::string& name : written) ++writers[name];
+  }
+  return writers;
+}
+
 // Two training ops in one run and branches keep their own order, and what
 // other ranks take part in has to come after all updates if it comes after one.
 DividedUpdates::DividedUpdates(PassContext& context,
                                std::span<const Gradient> gradients,
                                const std::function<int(const Node*)>& position)
-    : context_(context), consumers_(context.graph) {
+    : context_(context),
+      writers_(FunctionsMakeVariables(context.original)
+                   ? std::map<std::string, int>()
+                   : CountWriters(context.graph)),
+      consumers_(context.graph) {
   int last = 0;
   for (const Gradient& g : gradients) last = std::max(last, g.last_use);
   std::unordered_set<const Node*> after;
@@ -121,6 +160,13 @@ bool DividedUpdates::Fit(std::span<const Gradient> bucket) const {
          });
 }
 
+bool DividedUpdates::WritesAlone(const Node& update) const {
+  const Output variable = VariableBehind(update.input(0));
+  if (!variable.defined()) return false;
+  const auto found = writers_.find(VariableName(*variable.node));
+  return found != writers_.end() && found->second == 1;
+}
+
 NodeSpec DividedUpdates::Spec(std::span<const Gradient> bucket,
                               bool weighted) const {
   NodeSpec spec{.name = StrCat("_gradient_update/", bucket[0].first_use),
@@ -128,10 +174,12 @@ NodeSpec DividedUpdates::Spec(std::span<const Gradient> bucket,
                 .device = bucket[0].uses[0].first->requested_device()};
   std::vector<FunctionRef> updates;
   std::vector<DType> types;
+  std::vector<bool> watched;
   for (const Gradient& gradient : bucket) {
     const Node* update = gradient.uses[0].first;
     updates.push_back(
         {update->op(), std::make_shared<AttrMap>(update->attrs())});
+    watched.push_back(WritesAlone(*update));
     for (const Output& in : update->inputs()) {
       spec.inputs.push_back(in);
       types.push_back(in.dtype());
@@ -145,6 +193,7 @@ NodeSpec DividedUpdates::Spec(std::span<const Gradient> bucket,
   }
   spec.attrs = {{"Tin", std::move(types)},
                 {"updates", std::move(updates)},
+                {"watched", std::move(watched)},
                 {"weighted", weighted}};
   return spec;
 }
@@ -203,10 +252,7 @@ Status CompleteFor(PassContext& context, Node* slot, Node* user) {
   return Ok();
 }
 
-}  // namespace
-
 Status CompleteSlots(PassContext& context) {
-  if (context.has_gpus) return Ok();  // see DividedUpdates: none is divided
   Graph& graph = context.graph;
   const std::unordered_set<std::string> slots = FindSlots(context.original);
   for (Node* slot : graph.nodes()) {
@@ -222,7 +268,7 @@ Status CompleteSlots(PassContext& context) {
     }
     const Consumers consumers(graph);
     for (const auto& [user, input] : consumers.Of(slot->output(0))) {
-      if (user->op() == "_GradientUpdate" || user->op() == "_ProductUpdate" ||
+      if (IsDividedUpdate(*user) ||
           (IsUpdate(*user) && !UpdatesInput(*user, input))) {
         continue;
       }
@@ -230,6 +276,40 @@ Status CompleteSlots(PassContext& context) {
     }
   }
   return Ok();
+}
+
+// Also of what is no divided update here and is one in another plan.
+Status ForgetWritten(PassContext& context) {
+  std::set<std::string> updated;
+  for (const Node* n : context.original.nodes()) {
+    if (!IsUpdate(*n)) continue;
+    const Output variable = VariableBehind(n->input(0));
+    if (variable.defined()) updated.insert(VariableName(*variable.node));
+  }
+  std::vector<std::string> written;
+  if (FunctionsMakeVariables(context.original)) {
+    written.assign(updated.begin(), updated.end());
+  } else {
+    for (const auto& [name, writers] : CountWriters(context.graph)) {
+      if (updated.contains(name)) written.push_back(name);
+    }
+  }
+  if (written.empty()) return Ok();
+  LS_ASSIGN_OR_RETURN(
+      Node * forget,
+      context.graph.AddNode({.name = context.graph.UniqueName("_forget_sums"),
+                             .op = "_ForgetSums",
+                             .attrs = {{"variables", std::move(written)}}}));
+  context.targets.push_back(forget);
+  return Ok();
+}
+
+}  // namespace
+
+Status GuardSlices(PassContext& context) {
+  if (context.has_gpus) return Ok();  // see DividedUpdates: none is divided
+  LS_RETURN_IF_ERROR(CompleteSlots(context));
+  return ForgetWritten(context);
 }
 
 }  // namespace lockstep

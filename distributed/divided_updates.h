@@ -9,6 +9,7 @@
 //   if (updates.Fit(bucket)) NodeSpec spec = updates.Spec(bucket, weighted);
 
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <unordered_set>
@@ -44,8 +45,12 @@ class DividedUpdates {
 
  private:
   bool Fits(const Gradient& gradient) const;
+  // Whether nothing else in the plan writes to the update's variable.
+  bool WritesAlone(const Node& update) const;
 
   PassContext& context_;
+  // How many nodes write to each variable; none where that cannot be known.
+  const std::map<std::string, int> writers_;
   Consumers consumers_;
   bool independent_ = true;
   std::vector<std::pair<std::span<const Gradient>, Node*>> replaced_;
@@ -60,7 +65,8 @@ bool HasSlots(const Node& update);
 std::unordered_set<std::string> FindSlots(const Graph& original);
 
 // In any plan of a session that divides updates: slots are made whole before
-// anything but an update uses them.
-Status CompleteSlots(PassContext& context);
+// anything but an update uses them, and what updates wrote is not looked for
+// any more (slice_sums.h) where something else may have written.
+Status GuardSlices(PassContext& context);
 
 }  // namespace lockstep

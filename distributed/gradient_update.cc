@@ -5,6 +5,7 @@
 // gives the variables to the others: equal values, divided work.
 //   inputs: those of the updates, one update's after the other
 //   updates: the updates' ops and attributes
+//   watched: for each whether nothing else in the plan writes to its variable
 // A rank's slots are up to date in its own slice only: see slot_slices.h.
 #include <algorithm>
 #include <memory>
@@ -18,6 +19,7 @@ namespace {
 
 struct UpdateState {
   std::vector<InnerUpdate> updates;
+  std::vector<SliceWatch> watches;
   std::vector<SlotOf> slots;
   std::vector<void*> slot_arrays;
   std::vector<Piece> pieces;
@@ -36,6 +38,20 @@ Status PrepareUpdate(PrepareContext& p, const FunctionRef& ref, int first,
   return Ok();
 }
 
+Status PrepareWatches(PrepareContext& p, UpdateState* state) {
+  const auto& watched = p.Attr<std::vector<bool>>("watched");
+  if (watched.size() != state->updates.size()) {
+    return InvalidArgument("attribute watched has ", watched.size(),
+                           " elements for ", state->updates.size(), " updates");
+  }
+  state->watches = std::vector<SliceWatch>(watched.size());
+  for (size_t i = 0; i < watched.size(); ++i) {
+    LS_RETURN_IF_ERROR(
+        PrepareWatch(p, state->updates[i], watched[i], &state->watches[i]));
+  }
+  return Ok();
+}
+
 Status PrepareUpdates(PrepareContext& p) {
   LS_RETURN_IF_ERROR(CheckCommunicator(p));
   auto& state = p.MakeState<UpdateState>();
@@ -47,6 +63,7 @@ Status PrepareUpdates(PrepareContext& p) {
     if (!prepared.ok()) return prepared.WithContext(ref.name);
     first += state.updates.back().count();
   }
+  LS_RETURN_IF_ERROR(PrepareWatches(p, &state));
   state.slot_arrays.resize(state.slots.size());
   state.pieces.resize(state.updates.size());
   state.contexts.resize(state.updates.size());
@@ -83,13 +100,15 @@ Status MakePieces(KernelContext& k, UpdateState* state) {
   return Ok();
 }
 
-// The slots as they are to be divided in this exchange.
-void DivideSlots(KernelContext& k, UpdateState* state) {
+// The slots as they are to be divided in this exchange; what is expected of
+// the variables.
+void Divide(KernelContext& k, UpdateState* state) {
   auto* slices = k.resources().Service<SlotSlices>();
   const int64_t total = TotalCount(state->pieces);
   int64_t first = 0;
   size_t s = 0;
   for (size_t i = 0; i < state->pieces.size(); ++i) {
+    state->watches[i].Begin({.first = first, .total = total});
     for (; s < state->slots.size() && state->slots[s].update == i; ++s) {
       slices->Divide(state->slots[s].variable, state->slots[s].slot,
                      {.first = first, .total = total});
@@ -110,15 +129,19 @@ Status UpdateCpu(KernelContext& k) {
   auto& state = k.state<UpdateState>();
   Communicator& ranks = *k.resources().Service<Communicator>();
   LS_RETURN_IF_ERROR(MakePieces(k, &state));
-  DivideSlots(k, &state);
+  Divide(k, &state);
   const auto update = [&state](const Part& part, const void* gradient) {
-    return state.updates[part.piece].Apply(state.contexts[part.piece],
-                                           part.begin, part.count, gradient);
+    return ApplyWatched(state.updates[part.piece], state.contexts[part.piece],
+                        part.begin, part.count, gradient,
+                        &state.watches[part.piece]);
   };
   const DType dtype = k.input(state.updates[0].gradient()).dtype();
   LS_RETURN_IF_ERROR(ranks.AllReduceUpdate(
       state.pieces, dtype, ReduceOp::kSum,
       GradientWeight(k, state.weighted, ranks), update, CollectiveOptions(k)));
+  for (size_t i = 0; i < state.updates.size(); ++i) {
+    LS_RETURN_IF_ERROR(EndWatch(k, state.updates[i], &state.watches[i]));
+  }
   if (!state.weighted) TellNewValues(k, state.updates, (*state.turns)++);
   NoteSlots(k, ranks, state);
   return Ok();
@@ -128,6 +151,7 @@ LOCKSTEP_OP("_GradientUpdate")
     .Input("inputs: Tin")
     .Attr("Tin: list(type) >= 1")
     .Attr("updates: list(func)")
+    .Attr("watched: list(bool)")
     .Attr("weighted: bool")
     .Shape(NoOutputs)
     .NoGradient()

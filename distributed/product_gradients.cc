@@ -91,6 +91,8 @@ Node* UseFactors(const Gradient& gradient, const OriginalOrder& order,
       }
     }
   }
+  const bool watched =
+      std::get<std::vector<bool>>(update->attrs.at("watched"))[0];
   std::vector<DType> types;
   for (const Output& in : update->inputs) types.push_back(in.dtype());
   update->name = StrCat("_product_update/", gradient.first_use);
@@ -101,6 +103,7 @@ Node* UseFactors(const Gradient& gradient, const OriginalOrder& order,
        FunctionRef{node->op(), std::make_shared<AttrMap>(node->attrs())}},
       {"product",
        FunctionRef{maker->op(), std::make_shared<AttrMap>(maker->attrs())}},
+      {"watched", watched},
       {"whole", made == nullptr},
       {"weighted", weighted}};
   return made;

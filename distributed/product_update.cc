@@ -7,7 +7,7 @@
 // gives the new values to the others. The bits are those of _GradientUpdate.
 //   inputs: those of the update, b in the gradient's place; then a. Of a rank
 //   whose plan has the gradient `whole`: those of the update, a is missing
-//   update, product: the ops and attributes
+//   update, product: the ops and attributes; watched: as of _GradientUpdate
 // A rank's slots are up to date in its own slice only: see slot_slices.h.
 #include <algorithm>
 #include <cstring>
@@ -58,6 +58,7 @@ struct Worker {
 
 struct UpdateState {
   std::vector<InnerUpdate> update;  // one
+  SliceWatch watch;
   std::vector<SlotOf> slots;
   const ProductRule* rule = nullptr;
   Contribution mine;
@@ -174,6 +175,8 @@ Status PrepareProductUpdate(PrepareContext& p) {
   LS_ASSIGN_OR_RETURN(InnerUpdate update, InnerUpdate::Find(ref, 0));
   LS_RETURN_IF_ERROR(update.Prepare(p).WithContext(ref.name));
   LS_RETURN_IF_ERROR(FindSlots(p, update, 0, &s.slots));
+  LS_RETURN_IF_ERROR(
+      PrepareWatch(p, update, p.Attr<bool>("watched"), &s.watch));
   s.update.push_back(std::move(update));
   LS_RETURN_IF_ERROR(FindDims(p, &s));
   const auto size = static_cast<size_t>(ranks.size());
@@ -194,11 +197,10 @@ Status PrepareProductUpdate(PrepareContext& p) {
 // The tensor's array, or a copy at `place` where other ranks do not see it:
 // what is fed, for one.
 ShownArray Show(const Communicator& ranks, const Tensor& tensor, void* place) {
-  const size_t bytes = tensor.bytes();
-  const ShownArray array{const_cast<void*>(tensor.data()), bytes};
+  const ShownArray array{const_cast<void*>(tensor.data()), tensor.bytes()};
   if (ranks.CanShow(array)) return array;
-  std::memcpy(place, tensor.data(), bytes);
-  return {place, bytes};
+  std::memcpy(place, array.data, array.bytes);
+  return {place, array.bytes};
 }
 
 Status ShowArrays(KernelContext& k, const Communicator& ranks, UpdateState* s) {
@@ -285,12 +287,13 @@ Status MakeSources(const Communicator& ranks, const UpdateState& s,
 
 // Adds up elements [begin, begin + count) of all ranks' products, which begin
 // at the sources, applies them and gives the new values to all.
-Status UpdateElements(const Communicator& ranks, const UpdateState& s,
+Status UpdateElements(const Communicator& ranks, UpdateState& s,
                       KernelContext& inner, std::span<const void*> sources,
                       int64_t begin, int64_t count, float* sum) {
   FindReduceKernels(kFloat)->combine(ReduceOp::kSum, sources, s.weights, sum,
                                      count);
-  LS_RETURN_IF_ERROR(s.update[0].Apply(inner, begin, count, sum));
+  LS_RETURN_IF_ERROR(
+      ApplyWatched(s.update[0], inner, begin, count, sum, &s.watch));
   const auto values = [&](int r) {
     return static_cast<float*>(ranks.Shown(r, kVariable)) + begin;
   };
@@ -303,7 +306,7 @@ Status UpdateElements(const Communicator& ranks, const UpdateState& s,
 }
 
 // The block's elements of this rank's slice.
-Status UpdateBlock(const Communicator& ranks, const UpdateState& s,
+Status UpdateBlock(const Communicator& ranks, UpdateState& s,
                    KernelContext& inner, Worker* worker, int64_t block,
                    char* memory) {
   const int64_t row = s.row + block * s.most_rows, rows = s.RowsAt(block);
@@ -351,14 +354,15 @@ Status UpdateCpu(KernelContext& k) {
   Communicator& ranks = *k.resources().Service<Communicator>();
   const int64_t count = s.dims().m * s.dims().n;
   auto* slices = k.resources().Service<SlotSlices>();
-  for (const SlotOf& slot : s.slots) {
-    slices->Divide(slot.variable, slot.slot, {.first = 0, .total = count});
-  }
+  const SlotSlices::Division all{.first = 0, .total = count};
+  s.watch.Begin(all);
+  for (const SlotOf& of : s.slots) slices->Divide(of.variable, of.slot, all);
   LS_RETURN_IF_ERROR(ShowArrays(k, ranks, &s));
   // The two references fit into a std::function without an allocation.
   LS_RETURN_IF_ERROR(ranks.WorkTogether(
       s.shown, count, kFloat, [&k, &s] { return UpdateSlice(k, &s); },
       CollectiveOptions(k)));
+  LS_RETURN_IF_ERROR(EndWatch(k, s.update[0], &s.watch));
   if (!s.weighted) TellNewValues(k, s.update, (*s.turns)++);
   for (size_t i = 0; i < s.slots.size(); ++i) {
     NoteSlot(k, s.slots[i], ranks.size(),
@@ -371,6 +375,7 @@ LOCKSTEP_OP("_ProductUpdate")
     .Input("inputs: Tin")
     .Attr("Tin: list(type) >= 1")
     .Attr("update: func")
+    .Attr("watched: bool")
     .Attr("product: func")
     .Attr("whole: bool")
     .Attr("weighted: bool")

@@ -9,6 +9,7 @@
 
 #include "distributed/collective_kernel.h"
 #include "distributed/digest.h"
+#include "distributed/slice_sums.h"
 #include "distributed/slot_slices.h"
 #include "distributed/variable_digest.h"
 #include "runtime/op/inner_update.h"
@@ -51,6 +52,35 @@ void NoteSlot(KernelContext& k, const SlotOf& of, int ranks, const F& array) {
   for (int r = 0; r < ranks; ++r) arrays.push_back(array(r));
   k.resources().Service<SlotSlices>()->NoteArrays(of.variable, &slot,
                                                   std::move(arrays));
+}
+
+inline Status PrepareWatch(PrepareContext& p, const InnerUpdate& update,
+                           bool watched, SliceWatch* watch) {
+  auto* sums = p.resources().Service<SliceSums>();
+  if (sums == nullptr) {
+    return FailedPrecondition("the session has no SliceSums");
+  }
+  const Variable& variable = *p.variable(update.first());
+  watch->Prepare(sums->Of(variable.name()), watched, variable.dtype());
+  return Ok();
+}
+
+inline Status ApplyWatched(const InnerUpdate& update, KernelContext& inner,
+                           int64_t begin, int64_t count, const void* gradient,
+                           SliceWatch* watch) {
+  Variable& variable = inner.variable(0);
+  const auto* values = static_cast<const char*>(variable.value().data()) +
+                       static_cast<size_t>(begin) * DTypeSize(variable.dtype());
+  return watch->Around(values, count, [&] {
+    return update.Apply(inner, begin, count, gradient);
+  });
+}
+
+inline Status EndWatch(KernelContext& k, const InnerUpdate& update,
+                       SliceWatch* watch) {
+  const Communicator& ranks = *k.resources().Service<Communicator>();
+  return watch->End(k.variable(update.first()).name(),
+                    ranks.label(ranks.rank()));
 }
 
 // A digest of a part of the new values to the other ranks, for plans without a

@@ -21,7 +21,7 @@ namespace lockstep {
 
 class VariableDigest {
  public:
-  static constexpr size_t kParts = 2;
+  static constexpr size_t kParts = 3;
 
   // By the names that they have in the session.
   explicit VariableDigest(std::vector<std::string> names);

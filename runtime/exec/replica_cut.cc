@@ -18,18 +18,9 @@ namespace {
 using OutputSet = std::unordered_set<Output, OutputHash>;
 using NodeSet = std::unordered_set<const Node*>;
 
-// Input `i` of the node is a variable that it may change.
-bool WritesInput(const Node& n, int i) {
-  if (n.traits().alias.first >= 0 || n.traits().only_reads) return false;
-  if (PassesHandle(n, i)) return true;
-  const auto types = ArgTypes(n.def(), n.def().inputs, n.attrs());
-  return types.ok() && IsHandle((*types)[static_cast<size_t>(i)]) &&
-         VariableBehind(n.input(i)).defined();
-}
-
 bool Writes(const Node& n) {
   for (int i = 0; i < n.num_inputs(); ++i) {
-    if (WritesInput(n, i)) return true;
+    if (WritesVariable(n, i)) return true;
   }
   return false;
 }
@@ -248,7 +239,7 @@ Status Cutter::CutSum(const Node& n, Output gradient, const Shape& shape) {
 Status Cutter::FollowWriter(const Node& n) {
   for (int i = 0; i < n.num_inputs(); ++i) {
     const Output in = n.input(i);
-    if (WritesInput(n, i)) {
+    if (WritesVariable(n, i)) {
       Visit(in.node);
     } else if (composed_.updates.contains(&n) ||
                (composed_.applies.contains(&n) &&

@@ -232,6 +232,14 @@ Output VariableBehind(Output o) {
   return o;
 }
 
+bool WritesVariable(const Node& n, int i) {
+  if (n.traits().alias.first >= 0 || n.traits().only_reads) return false;
+  if (PassesHandle(n, i)) return true;
+  const auto types = ArgTypes(n.def(), n.def().inputs, n.attrs());
+  return types.ok() && IsHandle((*types)[static_cast<size_t>(i)]) &&
+         VariableBehind(n.input(i)).defined();
+}
+
 std::string VariableName(const Node& variable) {
   const auto* shared = GetIf<std::string>(variable.attrs(), "shared_name");
   return shared && !shared->empty() ? *shared : variable.name();

@@ -28,6 +28,8 @@ Result<Schedule> MakeSchedule(PlanGraph* plan);
 // The output of a `variable` node that `o` refers to, following references and
 // alias nodes; undefined when it is no variable.
 Output VariableBehind(Output o);
+// Whether input `i` of the node is a variable that it may change.
+bool WritesVariable(const Node& n, int i);
 // By which the session knows the variable of such a node.
 std::string VariableName(const Node& variable);
 

@@ -113,20 +113,38 @@ void Begin() {
 RunFn the_kernel = nullptr;
 
 // The highest bit of a fraction: updates change, and nothing overflows.
-void FlipBit(Tensor& t) {
-  static_cast<uint32_t*>(t.data())[t.NumElements() / 2] ^= 1u << 22;
+void FlipBit(Tensor& t, int64_t element) {
+  static_cast<uint32_t*>(t.data())[element] ^= 1u << 22;
+}
+
+int64_t FromEnvironment(const char* name) {
+  return std::strtoll(std::getenv(name), nullptr, 10);
+}
+
+// Nearly all variables of the model are these weights: of the slices, one for
+// each rank, that the updates are divided into, the middle of this rank's.
+int64_t InOwnSlice(const Tensor& weights) {
+  return weights.NumElements() *
+         (2 * FromEnvironment("OMPI_COMM_WORLD_RANK") + 1) /
+         (2 * FromEnvironment("OMPI_COMM_WORLD_SIZE"));
 }
 
 // Of this rank's copy of a variable, or of the sum of gradients. Of a variable
-// in each step: half of them are compared in one, and updates overwrite it.
+// in each step: a third of them is compared in one, and updates overwrite it.
+// Or once, where this rank's value is to become everybody's.
 Status Flip(KernelContext& k, const std::string& kind) {
+  Tensor& weights = k.resources().variables().Find("dense1/weights")->value();
+  if (kind == "flipown") {
+    FlipBit(weights, InOwnSlice(weights));
+    return the_kernel(k);
+  }
   if (kind == "flip") {
     TheFault().mine = true;
-    FlipBit(k.resources().variables().Find("dense1/weights")->value());
+    FlipBit(weights, weights.NumElements() / 2);
     return the_kernel(k);
   }
   LS_RETURN_IF_ERROR(the_kernel(k));
-  FlipBit(k.output(0));
+  FlipBit(k.output(0), k.output(0).NumElements() / 2);
   return Ok();
 }
 
@@ -159,9 +177,7 @@ Status Wrapped(KernelContext& k) {
       Env::Default()->SteadyMicros() - first >= fault.after) {
     fault.mine = false;  // once
     Announce();
-    if (fault.kind == "flip" || fault.kind == "flipsum") {
-      return Flip(k, fault.kind);
-    }
+    if (fault.kind.starts_with("flip")) return Flip(k, fault.kind);
     LS_RETURN_IF_ERROR(Misbehave(k, fault.kind));
   }
   return the_kernel(k);
