@@ -18,6 +18,7 @@
 #include "distributed/process_state.h"
 #include "distributed/stop_gate.h"
 #include "distributed/stop_signal.h"
+#include "distributed/time_setting.h"
 #include "runtime/core/env.h"
 #include "runtime/core/progress.h"
 
@@ -269,16 +270,9 @@ Result<LifelineOptions> LifelineOptionsFromEnvironment(bool* wanted) {
     return InvalidArgument("LOCKSTEP_LIFELINE must be 0 or 1, is '", choice,
                            "'");
   }
-  const char* stall = std::getenv("LOCKSTEP_STALL_TIMEOUT");
-  if (stall == nullptr || *stall == '\0') return options;
-  char* end = nullptr;
-  const double seconds = std::strtod(stall, &end);
-  if (*end != '\0' || !(seconds >= 0) || seconds > 1e9) {
-    return InvalidArgument(
-        "LOCKSTEP_STALL_TIMEOUT must be a number of seconds, 0 for never, is '",
-        stall, "'");
-  }
-  options.stall_micros = static_cast<uint64_t>(seconds * 1e6);
+  LS_ASSIGN_OR_RETURN(
+      options.stall_micros,
+      TimeSetting("LOCKSTEP_STALL_TIMEOUT", options.stall_micros));
   return options;
 }
 

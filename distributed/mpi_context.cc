@@ -14,6 +14,7 @@
 #include "distributed/mpi_runtime.h"
 #include "distributed/process_state.h"
 #include "distributed/shared_memory_communicator.h"
+#include "distributed/time_setting.h"
 #include "runtime/core/cpu_quota.h"
 #include "runtime/core/env.h"
 #include "runtime/core/logging.h"
@@ -57,18 +58,10 @@ Result<Backend> ParseBackend(const std::string& wanted) {
       source, " must be auto, shm, hierarchical or mpi, is '", name, "'");
 }
 
-Result<uint64_t> ParseTimeout(uint64_t wanted) {
+Result<uint64_t> Timeout(uint64_t wanted) {
   if (wanted != 0) return wanted;
-  const char* variable = std::getenv("LOCKSTEP_COMM_TIMEOUT");
-  if (variable == nullptr || *variable == '\0') return kDefaultTimeoutMicros;
-  char* end = nullptr;
-  const double seconds = std::strtod(variable, &end);
-  if (*end != '\0' || !(seconds > 0) || seconds > 1e9) {
-    return InvalidArgument(
-        "LOCKSTEP_COMM_TIMEOUT must be a number of seconds above 0, is '",
-        variable, "'");
-  }
-  return static_cast<uint64_t>(seconds * 1e6);
+  return TimeSetting("LOCKSTEP_COMM_TIMEOUT", kDefaultTimeoutMicros,
+                     /*may_be_never=*/false);
 }
 
 // INVALID_ARGUMENT on all ranks unless all can and want the same. A rank with
@@ -174,7 +167,7 @@ MpiContext::~MpiContext() = default;
 Result<std::unique_ptr<Communicator>> MpiContext::MakeCommunicator(
     const CommunicatorOptions& options) {
   Result<Backend> backend = ParseBackend(options.backend);
-  Result<uint64_t> timeout = ParseTimeout(options.timeout_micros);
+  Result<uint64_t> timeout = Timeout(options.timeout_micros);
   if (backend.ok() && !timeout.ok()) backend = timeout.status();
   if (size_ == 1) {
     LS_RETURN_IF_ERROR(backend.status());

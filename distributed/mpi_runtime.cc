@@ -9,12 +9,15 @@
 #include "distributed/lifeline.h"
 #include "distributed/mpi_lifeline.h"
 #include "distributed/start_guard.h"
+#include "distributed/time_setting.h"
 #include "runtime/core/env.h"
 #include "runtime/core/logging.h"
 
 namespace lockstep {
 namespace {
 
+// For all ranks to be there, on a large cluster with slow files too.
+constexpr uint64_t kStartMicros = 300'000'000;
 // How long a rank that has ended waits for the others. Without an error one of
 // them may still write a checkpoint.
 constexpr uint64_t kEndMicros = 600'000'000;
@@ -46,7 +49,9 @@ Result<std::shared_ptr<MpiRuntime>> MpiRuntime::Start(int* argc, char*** argv) {
   cpu_set_t mask;
   CPU_ZERO(&mask);
   (void)sched_getaffinity(0, sizeof(mask), &mask);
-  const StartGuard guard;  // until there is a lifeline
+  LS_ASSIGN_OR_RETURN(const uint64_t limit,
+                      TimeSetting("LOCKSTEP_START_TIMEOUT", kStartMicros));
+  const StartGuard guard(limit);  // until there is a lifeline
   int provided = 0;
   LS_MPI(MPI_Init_thread, argc, argv, MPI_THREAD_SERIALIZED, &provided);
   if (provided < MPI_THREAD_SERIALIZED) {

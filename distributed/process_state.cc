@@ -50,6 +50,12 @@ std::string ValueOf(const std::string& environment, const std::string& name) {
   return {};
 }
 
+// Hosts have names of their own, also where several are one machine.
+std::string NameSpaceOf(const std::filesystem::path& process) {
+  std::error_code error;
+  return std::filesystem::read_symlink(process / "ns/uts", error).string();
+}
+
 }  // namespace
 
 bool ProcessIsAlive(int32_t process) {
@@ -88,11 +94,12 @@ std::vector<JobProcess> ProcessesWith(const std::string& variable,
                                       const std::string& value,
                                       const std::string& rank_variable) {
   std::vector<JobProcess> found;
+  const std::string here = NameSpaceOf("/proc/self");
   std::error_code error;
   for (std::filesystem::directory_iterator at("/proc", error), end;
        !error && at != end; at.increment(error)) {
     const int32_t process = std::atoi(at->path().filename().c_str());
-    if (process <= 0) continue;
+    if (process <= 0 || NameSpaceOf(at->path()) != here) continue;
     std::ifstream file(at->path() / "environ", std::ios::binary);
     const std::string environment{std::istreambuf_iterator<char>(file), {}};
     if (ValueOf(environment, variable) != value) continue;

@@ -26,7 +26,7 @@ bool StateRuns(char state);
 // 0". Empty when they are gone or may not be looked at.
 std::string ProcessEnd(int32_t process);
 
-// A process of this machine and the rank that it was started as.
+// A process of this host and the rank that it was started as.
 struct JobProcess {
   int32_t process = 0;
   std::string rank;

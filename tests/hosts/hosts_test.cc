@@ -187,6 +187,24 @@ TEST_F(HostsTest, AHostThatIsCutOffIsNamed) {
   EXPECT_TRUE(job.Await("[rank 1 on host1", 10)) << job.Log();
 }
 
+// Nobody else of its host could see it; the others wait in MPI_Init.
+TEST_F(HostsTest, AnotherHostsRankThatDoesNotComeEndsTheStart) {
+  std::string program;
+  for (const std::string& word : Mnist(5)) program += word + " ";
+  const Finished run = RunOn(
+      2, "--delay-us 50 --slots 2",
+      {"-x", "LOCKSTEP_START_TIMEOUT=3", "/bin/sh", "-c",
+       "test $OMPI_COMM_WORLD_RANK -lt 2 || kill -STOP $$; exec " + program});
+  EXPECT_NE(run.status, 0);
+  for (const char* rank : {"0", "1"}) {
+    EXPECT_THAT(run.err, HasSubstr(StrCat("[rank ", rank, " on host0")));
+  }
+  EXPECT_THAT(run.err,
+              HasSubstr("the ranks have not met within 3 s of its start: on "
+                        "this host ranks 0, 1 run, 2 of its 2 and of 4 in all; "
+                        "who does not come is on another host"));
+}
+
 // The launcher does not wait as mpirun does, and leaves the host out.
 TEST_F(HostsTest, TheLauncherGoesOnWithoutAHostThatIsGone) {
   const ScratchFolder saved;
