@@ -5,8 +5,10 @@
 // computed.
 //   max_size: int32 []; negative: no limit   handle: the stack
 //   elem: a value of any shape               output: the same value
+// _StackPush: StackPushV2 without its output, where nothing reads that.
 
 #include "ops/control/object.h"
+#include "runtime/graph/passes/rewrite.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
@@ -69,7 +71,11 @@ Status NewStack(KernelContext& k) {
 
 Status Push(KernelContext& k) {
   LS_ASSIGN_OR_RETURN(Stack * stack, ObjectOf<Stack>(k, 0, "stack"));
-  LS_RETURN_IF_ERROR(stack->Push(k.input(1)));
+  return stack->Push(k.input(1));
+}
+
+Status PushAndPass(KernelContext& k) {
+  LS_RETURN_IF_ERROR(Push(k));
   return CopyToOutput(k, 0, k.input(1));
 }
 
@@ -108,7 +114,32 @@ LOCKSTEP_OP("StackPushV2")
     .Shape(PushShape)
     .Stateful()
     .NoGradient()
+    .Kernel(kCpu, {PushAndPass});
+
+LOCKSTEP_OP("_StackPush")
+    .Input("handle: resource")
+    .Input("elem: T")
+    .Attr("T: type")
+    .Shape(NoOutputs)
+    .Stateful()
+    .NoGradient()
     .Kernel(kCpu, {Push});
+
+// Loops' gradients only wait for what was pushed.
+Result<bool> DropPushed(RewriteContext& c) {
+  Node* push = c.node();
+  const Output pushed = push->output(0);
+  if (!c.consumers().Of(pushed).empty() || c.IsFetched(pushed) ||
+      c.IsFed(push)) {
+    return false;
+  }
+  LS_ASSIGN_OR_RETURN(Node * alone,
+                      c.Add(push->name() + "/unread", "_StackPush",
+                            push->inputs(), {{"T", push->Attr<DType>("T")}}));
+  c.ReplaceNode(push, alone);
+  return true;
+}
+LOCKSTEP_LATE_REWRITE("StackPushV2", DropPushed);
 
 LOCKSTEP_OP("StackPopV2")
     .Input("handle: resource")
