@@ -199,16 +199,20 @@ Status BuildBackwardFilter(ConvState& s) {
   return p.FinishOutputs();
 }
 
-Status Build(ConvState& s) {
+}  // namespace
+
+Status BuildConv(ConvState* s) {
   return DnnlGuard("convolution's operands", [&] {
-    switch (s.kind) {
-      case ConvKind::kForward: return BuildForward(s);
-      case ConvKind::kBackwardInput: return BuildBackwardInput(s);
-      case ConvKind::kBackwardFilter: return BuildBackwardFilter(s);
+    switch (s->kind) {
+      case ConvKind::kForward: return BuildForward(*s);
+      case ConvKind::kBackwardInput: return BuildBackwardInput(*s);
+      case ConvKind::kBackwardFilter: return BuildBackwardFilter(*s);
     }
     return Ok();
   });
 }
+
+namespace {
 
 // Elements of the two operands, the result and the bias, in the program's
 // order.
@@ -329,14 +333,14 @@ Status PrepareConv(PrepareContext& p, ConvKind kind, const ConvDims& dims,
     if (dims.IsEmpty()) return Ok();
     if (std::is_same_v<T, BFloat16> && DnnlHasBfloat16()) {
       s.type = DnnlType::bf16;
-      if (const Status made = Build(s); made.ok()) {
+      if (const Status made = BuildConv(&s); made.ok()) {
         p.RequestScratch(s.program.scratch_bytes());
         return Ok();
       }
       s.type = DnnlType::f32;
       s.program = DnnlProgram();
     }
-    LS_RETURN_IF_ERROR(Build(s));
+    LS_RETURN_IF_ERROR(BuildConv(&s));
     p.RequestScratch(kIsFloat16<T> ? PlaceWidened(s)
                                    : s.program.scratch_bytes());
   }

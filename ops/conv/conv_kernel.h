@@ -51,6 +51,11 @@ struct ConvState {
   std::array<int64_t, 4> wide_count{};
 };
 
+// Builds the program of a float convolution that is not empty, from all of `s`
+// that stands before it. Run takes the operands in the order of RunConv's, the
+// result and the bias or its gradient.
+Status BuildConv(ConvState* s);
+
 template <class T>
 Status PrepareConv(PrepareContext& p, ConvKind kind, const ConvDims& dims,
                    const ConvEpilogue& epilogue = {},

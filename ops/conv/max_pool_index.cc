@@ -7,6 +7,8 @@
 //   first largest value in each window.
 // _MaxPoolIndexGrad: index, grad -> the input's gradient, of attribute "shape".
 
+#include "ops/conv/max_pool_index.h"
+
 #include "ops/conv/blocked.h"
 #include "ops/conv/max_pool_rows.h"
 #include "runtime/graph/passes/rewrite.h"
@@ -136,21 +138,46 @@ LS_SIMD_CLONES void IndexGradRow(const PoolDims& d, const uint8_t* index,
   }
 }
 
-Status IndexRun(KernelContext& k) {
-  const PoolDims& d = k.state<PoolDims>();
+}  // namespace
+
+namespace detail {
+
+void PoolIndex(const PoolDims& d, const float* x, float* y, uint8_t* index) {
   const bool blocks = IsOfBlocks(d);
   const int64_t row = d.w.in * d.channels;
   ForPoolRows(d, false, [&](int64_t n, int64_t oh) {
     const int64_t at = (n * d.h.out + oh) * d.w.out * d.channels;
-    const float* x = k.in<float>(0) + n * d.image_size();
-    float* y = k.out<float>(0) + at;
-    uint8_t* index = k.out<uint8_t>(1) + at;
+    const float* from = x + n * d.image_size();
     if (blocks) {
-      IndexBlocks(x + 2 * oh * row, row, d.w.out, y, index);
+      IndexBlocks(from + 2 * oh * row, row, d.w.out, y + at, index + at);
     } else {
-      IndexRow(d, x, oh, y, index);
+      IndexRow(d, from, oh, y + at, index + at);
     }
   });
+}
+
+void SpreadPooled(const PoolDims& d, const uint8_t* index, const float* dy,
+                  float* dx) {
+  const bool blocks = IsOfBlocks(d);
+  const int64_t row = d.w.in * d.channels;
+  ForPoolRows(d, true, [&](int64_t n, int64_t oh) {
+    const int64_t at = (n * d.h.out + oh) * d.w.out * d.channels;
+    float* to = dx + n * d.image_size();
+    if (blocks) {
+      SpreadBlocks(dy + at, index + at, row, d.w.out, to + 2 * oh * row);
+    } else {
+      IndexGradRow(d, index + at, dy + at, oh, to);
+    }
+  });
+}
+
+}  // namespace detail
+
+namespace {
+
+Status IndexRun(KernelContext& k) {
+  detail::PoolIndex(k.state<PoolDims>(), k.in<float>(0), k.out<float>(0),
+                    k.out<uint8_t>(1));
   return Ok();
 }
 
@@ -161,19 +188,7 @@ Status IndexGradRun(KernelContext& k) {
     std::fill_n(dx, k.output(0).NumElements(), 0.0f);
     return Ok();
   }
-  const bool blocks = IsOfBlocks(d);
-  const int64_t row = d.w.in * d.channels;
-  ForPoolRows(d, true, [&](int64_t n, int64_t oh) {
-    const int64_t at = (n * d.h.out + oh) * d.w.out * d.channels;
-    const uint8_t* index = k.in<uint8_t>(0) + at;
-    const float* dy = k.in<float>(1) + at;
-    float* to = dx + n * d.image_size();
-    if (blocks) {
-      SpreadBlocks(dy, index, row, d.w.out, to + 2 * oh * row);
-    } else {
-      IndexGradRow(d, index, dy, oh, to);
-    }
-  });
+  detail::SpreadPooled(d, k.in<uint8_t>(0), k.in<float>(1), dx);
   return Ok();
 }
 

@@ -213,7 +213,7 @@ TEST_P(SteadyStepTest, TakesNoMemoryAndOneLock) {
 std::vector<Case> Cases() {
   std::vector<Case> cases;
   for (const auto& [model, most] :
-       {std::pair("mlp", 100), std::pair("cnn", 450), std::pair("xor", 0),
+       {std::pair("mlp", 100), std::pair("cnn", 520), std::pair("xor", 0),
         std::pair("linreg", 0), std::pair("chain", 0), std::pair("empty", 0)}) {
     for (const int threads : {1, 2}) cases.push_back({model, threads, most});
   }
