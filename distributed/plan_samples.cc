@@ -17,7 +17,9 @@ Result<PlanSamples> PlanSamples::Make(const PassContext& context,
   for (Node* n : nodes) {
     if (n->op() == "_Feed") {
       samples.depends_.insert(n);
-      if (samples.FedWithRows(context, *n)) samples.rows_.insert(n->output(0));
+      if (!samples.FedWithRows(context, *n)) continue;
+      samples.rows_.insert(n->output(0));
+      samples.of_rows_.insert(n);
       continue;
     }
     // Rows of gradients are the same on all ranks once they are exchanged.
@@ -26,6 +28,11 @@ Result<PlanSamples> PlanSamples::Make(const PassContext& context,
         n->inputs(), [&](const Output& in) { return samples.Depends(in); });
     if (!depends) continue;
     samples.depends_.insert(n);
+    if (std::ranges::any_of(n->inputs(), [&](const Output& in) {
+          return samples.of_rows_.contains(in.node);
+        })) {
+      samples.of_rows_.insert(n);
+    }
     for (int i = 0; i < n->num_outputs(); ++i) {
       if (samples.MakesRows(*n, i)) samples.rows_.insert(n->output(i));
     }
@@ -54,7 +61,17 @@ bool PlanSamples::MakesRows(const Node& n, int output) const {
   const Node* original = order_->Find(&n);
   const bool known = original != nullptr && original->op() == n.op() &&
                      output < original->num_outputs();
-  if (known && original->output_shape(output).IsFullyKnown()) return false;
+  if (known) {
+    const Shape& declared = original->output_shape(output);
+    if (declared.IsFullyKnown()) return false;
+    // In a plan for one sample, sums over dimension 0 are reshapes, which drop
+    // it; what has it back has rows again.
+    if (of_rows_.contains(&n) && declared.rank() > 0 &&
+        declared.dim(0) == kUnknownDim && shape.rank() > 0 &&
+        shape.dim(0) == 1) {
+      return true;
+    }
+  }
   for (int i = 0; i < n.num_inputs(); ++i) {
     if (!HasRows(n, i)) continue;
     const Shape& in = n.input(i).shape();

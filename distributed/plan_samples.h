@@ -36,6 +36,7 @@ class PlanSamples : public SampleFlow {
   const OriginalOrder* order_;
   std::unordered_set<const Node*> depends_;
   std::unordered_set<Output, OutputHash> rows_;
+  std::unordered_set<const Node*> of_rows_;  // made of these
   // Found when asked for.
   mutable std::optional<std::unordered_set<std::string>> training_;
 };

@@ -79,6 +79,17 @@ TEST_P(MnistRanks, FollowTheLossesOfOneRank) {
   ExpectClose(got, want, 1e-5);
 }
 
+// Of 1,375 examples in batches of 686 the last has 3. In a plan for one example
+// sums over the examples are none.
+TEST(MnistShares, ARankWithOneExampleFollowsTheLossesOfOneRank) {
+  for (const char* model : {"mlp", "cnn"}) {
+    const Args args = {"--data",      "digits", "--model",   model,
+                       "--batch",     "686",    "--steps",   "4",
+                       "--log-every", "1",      "--threads", "1"};
+    ExpectClose(Losses(RunMnist(args, 2)), Losses(RunMnist(args)), 1e-5);
+  }
+}
+
 TEST_P(MnistRanks, PrintOnceAndTheSameLinesAsOneRank) {
   const Args args = {"--data", "digits", "--epochs", "2", "--threads", "1"};
   const Finished run = RunMnist(args, GetParam());
