@@ -16,17 +16,13 @@
 #include "runtime/op/kernel.h"
 #include "runtime/op/shape_context.h"
 #include "tests/distributed/linear_model.h"
+#include "tests/testing/flip_bit.h"
 #include "tests/testing/spawn_ranks.h"
 
 namespace lockstep {
 namespace {
 
 using ::testing::HasSubstr;
-
-void FlipBit(void* data, size_t bit) {
-  auto* bytes = static_cast<unsigned char*>(data);
-  bytes[bit / 8] = static_cast<unsigned char>(bytes[bit / 8] ^ 1u << bit % 8);
-}
 
 TEST(SliceSumsTest, EachBitCountsHoweverThePartsAreCut) {
   constexpr int64_t kCount = 137;

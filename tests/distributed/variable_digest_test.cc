@@ -6,6 +6,7 @@
 
 #include "distributed/digest.h"
 #include "tests/distributed/linear_model.h"
+#include "tests/testing/flip_bit.h"
 #include "tests/testing/spawn_ranks.h"
 
 namespace lockstep {
@@ -15,11 +16,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-
-void FlipBit(void* data, size_t bit) {
-  auto* bytes = static_cast<unsigned char*>(data);
-  bytes[bit / 8] = static_cast<unsigned char>(bytes[bit / 8] ^ 1u << bit % 8);
-}
 
 // Flips a bit of the variable's memory.
 void Flip(Variable* variable, size_t bit) {
