@@ -212,13 +212,18 @@ TEST_P(MnistExactMatrix, KilledAndResumedOnOtherRanksThreadsAndBuckets) {
     const std::string kind =
         StrCat(first.ToString(), ", then ", second.ToString());
     SCOPED_TRACE(kind);
-    ExpectSameState(RunKilled(args, {first, second}, micros, &random, &killed),
-                    want);
-    if (HasFailure()) return;
+    const int before = killed;
+    while (killed == before) {
+      ExpectSameState(
+          RunKilled(args, {first, second}, micros, &random, &killed), want);
+      if (HasFailure()) return;
+      // It ended before: the machine has less to do than it had.
+      if (killed == before) micros -= micros / 4;
+    }
     std::printf("%s\n", kind.c_str());
     std::fflush(stdout);  // as far as a run came that had no more time
   }
-  std::printf("%zu kinds of runs, %d were killed\n", launches.size(), killed);
+  std::printf("%zu kinds of runs, all killed\n", launches.size());
 }
 
 TEST_P(MnistExactMatrix, RanksAndThreadsDoNotMatter) {
