@@ -89,6 +89,7 @@ void LifelineCore::LookForStopped(uint64_t elapsed) {
     const bool looks = r == neighbour_ || (Watches(r) && Near(r));
     if (!looks || seen(r).goodbye) continue;
     const char state = port_.ProcessState(r);
+    seen(r).shown = seen(r).shown || state != 0;
     if (r == neighbour_) neighbour_state_ = state;
     LookForStoppedProcess(r, state, elapsed);
   }
@@ -234,8 +235,25 @@ void LifelineCore::DecidePending(uint64_t now) {
       return Convict(r, FaultKind::kLeft);
     }
   }
+  // On a machine with too many ranks the news may still be on its way.
+  if (const int ended = FindEnded(); ended >= 0) return OnClosed(ended, now);
   if (pending_.timeout && Judge(/*at_once=*/true)) return;
   Convict(pending_.origin, FaultKind::kFailed, pending_.text);
+}
+
+int LifelineCore::FindEnded() {
+  for (int r = 0; r < size(); ++r) {
+    if (!Watches(r)) continue;
+    const char state = Near(r) ? port_.ProcessState(r) : 'S';
+    if (state == 'Z' || (state == 0 && seen(r).shown)) return r;
+    const Beat& beat = seen(r).beat;  // what it sees of the one beside it
+    const int beside = beat.neighbour;
+    if (beat.neighbour_state == 'Z' && beside >= 0 && beside < size() &&
+        Watches(beside)) {
+      return beside;
+    }
+  }
+  return -1;
 }
 
 void LifelineCore::Leave() {

@@ -119,6 +119,7 @@ class LifelineCore {
     uint64_t still = 0;    // time without a change of the word
     uint64_t stopped = 0;  // time in state T
     bool known = false;    // a beat has come
+    bool shown = false;    // its process was seen on this machine
     bool closed = false;
     bool leaving = false;
     bool exiting = false;
@@ -150,6 +151,9 @@ class LifelineCore {
   void Accuse(int culprit, FaultKind kind);
   void OnFailure(int origin, Code code, const std::string& text, uint64_t now);
   void DecidePending(uint64_t now);
+  // A rank whose process has ended, though its connection is not closed yet as
+  // far as this rank has got; -1: none.
+  int FindEnded();
   // Finds the one that the others wait for. `at_once`: a deadline has passed
   // already.
   bool Judge(bool at_once);

@@ -89,15 +89,22 @@ void Simulation::Send(int from, int to, const LifelineFrame& frame) {
   });
 }
 
-void Simulation::Kill(int r) {
+void Simulation::Kill(int r, uint64_t late) {
   Rank& rank = *ranks_[Index(r)];
   if (rank.dead) return;
   rank.dead = true;
   for (int other = 0; other < size(); ++other) {
     if (other == r || (r != 0 && other != 0)) continue;
-    Deliver(r, other, [this, r, other] {
-      ranks_[Index(other)]->core->OnClosed(r, now_);
-    });
+    const auto tell = [this, r, other] {
+      Deliver(r, other, [this, r, other] {
+        ranks_[Index(other)]->core->OnClosed(r, now_);
+      });
+    };
+    if (late == 0) {
+      tell();
+    } else {
+      After(late, tell);
+    }
   }
 }
 

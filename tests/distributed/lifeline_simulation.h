@@ -88,7 +88,9 @@ class Simulation {
   // Until nothing is left to happen, or the time is over.
   void Run(uint64_t until);
 
-  void Kill(int rank);  // also how a process ends
+  // Also how a process ends. The others hear `late` later than usual that its
+  // connections are closed.
+  void Kill(int rank, uint64_t late = 0);
   void Stop(int rank) { ranks_[Index(rank)]->stopped = true; }
   void Continue(int rank);
   void Loop(int rank) { ranks_[Index(rank)]->loops = true; }

@@ -88,6 +88,21 @@ TEST(LifelineSimulationTest, KilledRankIsNamed) {
   }
 }
 
+// Who notices it first, in shared memory, is not to blame.
+TEST(LifelineSimulationTest, KilledRankIsNamedBeforeItsConnectionIsClosed) {
+  FOR_SEEDS(seed) {
+    Trial t(seed);
+    if (t.victim == 0 || t.sim.rank(0).ProcessState(t.victim) == 0) continue;
+    const int other =
+        static_cast<int>(t.sim.Random(static_cast<uint64_t>(t.sim.size())));
+    if (other == t.victim) continue;
+    t.sim.At(t.instant, [&] { t.sim.Kill(t.victim, 3 * kSecond); });
+    t.sim.At(t.instant + 20'000,
+             [&] { t.sim.Fail(other, Unavailable("its process is gone")); });
+    t.Expect(FaultKind::kDied, 2 * kSecond);
+  }
+}
+
 TEST(LifelineSimulationTest, RankThatExitsIsNamed) {
   FOR_SEEDS(seed) {
     Trial t(seed);
