@@ -245,28 +245,21 @@ def cases(s):
     def dyn():
         x = s.rand([3, 6, 5], known=False)
         ln = s.arg([6, 2, 4], "int32")
-        class Cell(object):
-            @property
-            def state_size(self): return 4
-            @property
-            def output_size(self): return 4
-            def __call__(self, inp, st, scope=None):
-                r, u = tf.split(tf.sigmoid(tf.matmul(tf.concat([inp, st], 1), W) + B), 2, 1)
-                c = tf.tanh(tf.matmul(tf.concat([inp, r * st], 1), Wc))
-                n = u * st + (1 - u) * c
-                return n, n
+        def gru(inp, st):
+            r, u = tf.split(tf.sigmoid(tf.matmul(tf.concat([inp, st], 1), W) + B), 2, 1)
+            c = tf.tanh(tf.matmul(tf.concat([inp, r * st], 1), Wc))
+            return u * st + (1 - u) * c
         W, B, Wc = V("W", [9, 8]), V("B", [8]), V("Wc", [9, 4])
         x.set_shape([3, None, 5])
         loop_x = tf.transpose(x, [1, 0, 2])
         T = tf.shape(loop_x)[0]
-        cell = Cell.__call__
         ta_in = tf.TensorArray(tf.float32, T).unstack(loop_x)
         ta_out = tf.TensorArray(tf.float32, T)
         def body(t, st, ta):
-            out, n = cell(None, ta_in.read(t), st)
+            n = gru(ta_in.read(t), st)
             done = t >= ln
             n2 = tf.where(done, st, n)
-            out = tf.where(done, tf.zeros_like(out), out)
+            out = tf.where(done, tf.zeros_like(n), n)
             n2.set_shape([3, 4])
             return t + 1, n2, ta.write(t, out)
         _, st, ta = tf.while_loop(lambda t, *a: t < T, body, [tf.constant(0), tf.zeros([3, 4]), ta_out], parallel_iterations=32, swap_memory=True)
