@@ -74,14 +74,6 @@ LS_SIMD_CLONES void SpreadBlocks(const float* dy, const uint8_t* index,
   }
 }
 
-// 2 by 2 in steps of 2 without padding, of blocks of channels.
-bool IsOfBlocks(const PoolDims& d) {
-  const auto halves = [](const Window& w) {
-    return w.size == 2 && w.stride == 2 && w.in == 2 * w.out;
-  };
-  return d.channels == detail::kChannelBlock && halves(d.h) && halves(d.w);
-}
-
 // Windows of 2 by 2, the usual ones: no stores between the four reads.
 inline void IndexOfFour(const float* a, const float* b, const float* c,
                         const float* d, int64_t n, float* y, uint8_t* index) {
@@ -142,8 +134,16 @@ LS_SIMD_CLONES void IndexGradRow(const PoolDims& d, const uint8_t* index,
 
 namespace detail {
 
+bool HalvesBlocks(const PoolDims& d) {
+  const auto halves = [](const Window& w) {
+    return w.size == 2 && w.stride == 2 && w.pad_before == 0 &&
+           w.in == 2 * w.out;
+  };
+  return d.channels == kChannelBlock && halves(d.h) && halves(d.w);
+}
+
 void PoolIndex(const PoolDims& d, const float* x, float* y, uint8_t* index) {
-  const bool blocks = IsOfBlocks(d);
+  const bool blocks = HalvesBlocks(d);
   const int64_t row = d.w.in * d.channels;
   ForPoolRows(d, false, [&](int64_t n, int64_t oh) {
     const int64_t at = (n * d.h.out + oh) * d.w.out * d.channels;
@@ -158,7 +158,7 @@ void PoolIndex(const PoolDims& d, const float* x, float* y, uint8_t* index) {
 
 void SpreadPooled(const PoolDims& d, const uint8_t* index, const float* dy,
                   float* dx) {
-  const bool blocks = IsOfBlocks(d);
+  const bool blocks = HalvesBlocks(d);
   const int64_t row = d.w.in * d.channels;
   ForPoolRows(d, true, [&](int64_t n, int64_t oh) {
     const int64_t at = (n * d.h.out + oh) * d.w.out * d.channels;

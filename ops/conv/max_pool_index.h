@@ -13,6 +13,9 @@
 
 namespace lockstep::detail {
 
+// Images of a block of channels, every number of which is in one window of 2
+// by 2.
+bool HalvesBlocks(const PoolDims& dims);
 void PoolIndex(const PoolDims& dims, const float* x, float* y, uint8_t* index);
 void SpreadPooled(const PoolDims& dims, const uint8_t* index, const float* dy,
                   float* dx);

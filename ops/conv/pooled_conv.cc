@@ -284,15 +284,10 @@ LOCKSTEP_FLOPS("_BlockedMaxPoolFilterGrad", FilterGradFlops);
 
 // --- Rules ------------------------------------------------------------------
 
-// Every number of `image`, in blocks, is in one window of 2 by 2.
 bool IsHalved(const Node& pool, const Shape& image) {
-  const std::vector<int64_t> halves = {1, 2, 2, 1};
-  return image.IsFullyKnown() && image.rank() == 4 &&
-         image.dim(3) == kChannelBlock && image.dim(1) % 2 == 0 &&
-         image.dim(2) % 2 == 0 && detail::ChannelsLast(pool) &&
-         pool.Attr<std::string>("padding") != "EXPLICIT" &&
-         pool.Attr<std::vector<int64_t>>("ksize") == halves &&
-         pool.Attr<std::vector<int64_t>>("strides") == halves;
+  if (!image.IsFullyKnown() || !detail::ChannelsLast(pool)) return false;
+  const auto dims = PoolDims::From(pool.attrs(), image);
+  return dims.ok() && detail::HalvesBlocks(*dims);
 }
 
 bool IsBoundByMemory(const Node& conv, std::string_view kind) {

@@ -100,6 +100,28 @@ TEST(PooledConvTest, OthersStayTwo) {
   }
 }
 
+// As many windows as without a pad, each a row further up.
+TEST(PooledConvTest, APadInFrontShiftsTheWindows) {
+  const Tensor x = Numbers(kFloat, Shape{2, 12, 12, 16}, -1, 1, 3);
+  const auto build = [](const Scope& s, const std::vector<Output>& in) {
+    const Output y = s.Op("MaxPool")
+                         .In(in[0])
+                         .Attr("ksize", kTwo)
+                         .Attr("strides", kTwo)
+                         .Attr("padding", "EXPLICIT")
+                         .Attr("explicit_paddings",
+                               std::vector<int64_t>{0, 0, 1, 0, 0, 0, 0, 0})
+                         .Out();
+    std::vector<Output> all;
+    s.graph()->UpdateStatus(AddGradients(
+        s, {ops::Mean(s, ops::Square(s, y), {0, 1, 2, 3})}, {in[0]}, &all));
+    all.push_back(y);
+    return all;
+  };
+  const auto steps = CompareRewritten({x}, build, 1e-6);
+  EXPECT_EQ(CountSteps(steps, "_MaxPoolIndex"), 1);
+}
+
 TEST(PooledConvTest, WhatSomebodyElseReadsIsMade) {
   EXPECT_EQ(StepsInTiles({.image = {4, 64, 64, 1},
                           .filter = {3, 3, 1, 16},
