@@ -70,8 +70,6 @@ bool OnlyUpdatesChangeSlots(const Graph& original) {
   return only;
 }
 
-}  // namespace
-
 // Functions may have variables of their own, by name.
 bool FunctionsMakeVariables(const Graph& graph) {
   const auto& functions = graph.functions();
@@ -104,6 +102,8 @@ std::map<std::string, int> CountWriters(const Graph& graph) {
   }
   return writers;
 }
+
+}  // namespace
 
 // Two training ops in one run and branches keep their own order, and what
 // other ranks take part in has to come after all updates if it comes after one.
