@@ -243,7 +243,7 @@ Status ConvPrepare(PrepareContext& p) {
       p, kind, dims,
       {.bias = forward ? p.num_inputs() - residual > 2 : p.num_outputs() > 1,
        .residual = residual,
-       .relu = p.Attr<bool>("relu")},
+       .activation = detail::Activation::Of(p.attrs())},
       {.image_blocked = p.Attr<bool>("image_blocked"),
        .output_blocked = true,
        .winograd = p.Attr<bool>("winograd")});
@@ -262,7 +262,8 @@ LOCKSTEP_OP("_BlockedConv2D")
     .Attr("image_blocked: bool")
     .Attr("winograd: bool = false")
     .Attr("residual: bool = false")
-    .Attr("relu: bool = false")
+    .Attr(LS_CONV_ACTIVATION)
+    .Attr("alpha: float = 0.2")
     .InPlace(0, 3)  // the residual behind a bias
     LS_CONV_WINDOW_ATTRS.Shape(ConvShape)
     .Kernel(kCpu, {ConvRun, ConvPrepare});

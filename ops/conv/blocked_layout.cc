@@ -26,7 +26,8 @@ namespace lockstep {
 namespace {
 
 using detail::BehindBlocks, detail::ChannelsLast, detail::IsBlocked,
-    detail::IsUnread, detail::ReplaceByBlocked, detail::ToBlocked;
+    detail::IsUnread, detail::ReplaceByBlocked, detail::ToBlocked,
+    detail::WinogradPays;
 
 // Multiplications that are worth the trouble.
 constexpr int64_t kMinWork = 1 << 20;
@@ -41,7 +42,6 @@ struct Conv {
   detail::ConvKind kind;
   Output a, b;            // operands in _BlockedConv2D's order
   Output bias, residual;  // perhaps
-  bool relu = false;
   Shape image, filter;
   detail::ConvDims dims;
 };
@@ -71,7 +71,6 @@ Result<Conv> ConvOf(const Node& n) {
       const int residual = n.Attr<bool>("residual") ? 1 : 0;
       if (n.num_inputs() - residual > 2) conv.bias = n.input(2);
       if (residual != 0) conv.residual = n.input(n.num_inputs() - 1);
-      conv.relu = n.Attr<bool>("relu");
     }
   }
   if (!conv.image.IsFullyKnown() || !conv.filter.IsFullyKnown()) {
@@ -82,7 +81,9 @@ Result<Conv> ConvOf(const Node& n) {
   return conv;
 }
 
-bool WinogradPays(const RewriteContext& c, const detail::ConvDims& d) {
+}  // namespace
+
+bool detail::WinogradPays(const RewriteContext& c, const ConvDims& d) {
   const auto fits = [](const Window& w) {
     return w.size == 3 && w.stride == 1 && w.dilation == 1 &&
            w.pad_before <= 1 && w.pad_after <= 1;
@@ -93,6 +94,8 @@ bool WinogradPays(const RewriteContext& c, const detail::ConvDims& d) {
          d.in_channels % detail::kChannelBlock == 0 &&
          d.h.out * d.w.out >= kWinogradPixels;
 }
+
+namespace {
 
 // What is read or written in blocks anyway, or gains more than it costs.
 bool Pays(RewriteContext& c, const Conv& conv) {
@@ -152,11 +155,9 @@ Result<bool> BlockConv(RewriteContext& c) {
       {"filter", conv.filter},
       {"image_blocked", image_blocked},
       {"winograd", WinogradPays(c, conv.dims)},
-      {"residual", conv.residual.defined()},
-      {"relu", conv.relu}};
-  for (const char* name : kConvWindowAttrs) {
-    attrs[name] = n->attrs().find(name)->second;
-  }
+      {"residual", conv.residual.defined()}};
+  if (n->op() == "_FusedConv2D") CopyAttrs(*n, kActivationAttrs, &attrs);
+  CopyAttrs(*n, kConvWindowAttrs, &attrs);
   LS_ASSIGN_OR_RETURN(Node * blocked,
                       c.Add(n->name() + "/blocked", "_BlockedConv2D",
                             std::move(operands), std::move(attrs)));

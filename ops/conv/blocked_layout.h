@@ -5,6 +5,7 @@
 // files; functions of any thread.
 
 #include "ops/conv/blocked.h"
+#include "ops/conv/conv_dims.h"
 #include "runtime/graph/passes/rewrite.h"
 
 namespace lockstep::detail {
@@ -17,6 +18,9 @@ Result<Output> ToBlocked(RewriteContext& c, Output image);
 // Everybody reads `from` out of `blocked` from now on.
 Status ReplaceByBlocked(RewriteContext& c, Output from, Output blocked);
 
+// Winograd's transforms can be used and take less time than the direct kernels
+// of a float convolution of this size.
+bool WinogradPays(const RewriteContext& c, const ConvDims& d);
 // Channels are last: blocks of them are images of their own.
 bool ChannelsLast(const Node& n);
 // Nobody reads it: a target, perhaps what was one and is replaced already.

@@ -284,7 +284,12 @@ Status PrepareConv2D(PrepareContext& p) {
   s.kind = roles.kind();
   LS_ASSIGN_OR_RETURN(s.dims, detail::PreparedConvDims(p, roles));
   s.bias = op == "_FusedConv2D" && p.num_inputs() > 2;
-  s.relu = s.bias && p.Attr<bool>("relu");
+  const auto activation = GetOr<std::string>(p.attrs(), "activation", "");
+  s.relu = s.bias && activation == "Relu";
+  if (!s.relu && !activation.empty()) {
+    return Unimplemented(op, " on a GPU ends in a bias and perhaps Relu, not ",
+                         activation);
+  }
   const DType dtype = p.output_dtype(0);
   s.is_double = dtype == kDouble;
   if (s.dims.IsEmpty()) return Ok();

@@ -11,6 +11,11 @@
   .Attr("T: {half, bfloat16, float, double, int32}") \
       .Attr("use_cudnn_on_gpu: bool = true") LS_CONV_WINDOW_ATTRS
 
+// What a convolution ends in (see ops/dnnl/activation.h).
+#define LS_CONV_ACTIVATION                                 \
+  "activation: {'', 'Relu', 'Relu6', 'LeakyRelu', 'Elu'} " \
+  "= ''"
+
 #define LS_CONV_WINDOW_ATTRS                          \
   .Attr("strides: list(int)")                         \
       .Attr("padding: {'SAME', 'VALID', 'EXPLICIT'}") \
@@ -23,6 +28,14 @@ namespace lockstep {
 // The names of LS_CONV_WINDOW_ATTRS.
 inline constexpr const char* kConvWindowAttrs[] = {
     "strides", "padding", "explicit_paddings", "data_format", "dilations"};
+// Of what a fused convolution ends in.
+inline constexpr const char* kActivationAttrs[] = {"activation", "alpha"};
+
+// `names` of `from`, which has them all.
+template <size_t n>
+void CopyAttrs(const Node& from, const char* const (&names)[n], AttrMap* to) {
+  for (const char* name : names) (*to)[name] = from.attrs().at(name);
+}
 
 // The forward node's attributes, on a node of its gradient.
 inline NodeBuilder& WithConvAttrs(NodeBuilder& node, const GradContext& g) {

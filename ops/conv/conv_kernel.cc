@@ -128,7 +128,7 @@ Status BuildForward(ConvState& s) {
       BestOf(s, [&](const Layouts& l, const DnnlConvGeometry& g) {
         return MakeConvForward(
             l.x, l.f, s.epilogue.bias ? &bias : nullptr, l.y, g,
-            {.sum = s.epilogue.residual, .relu = s.epilogue.relu});
+            {.sum = s.epilogue.residual, .activation = s.epilogue.activation});
       }));
   DnnlProgram& p = s.program;
   const auto x = p.Operand(ImageDesc(s, false)), f = p.Operand(FilterDesc(s));
@@ -281,9 +281,9 @@ void FillWithoutProduct(const ConvState& s, KernelContext& k) {
   const int64_t plane = s.dims.nchw ? s.dims.out_positions() : 1;
   for (int64_t i = 0; i < n; ++i) {
     const int64_t c = i / plane % s.dims.out_channels;
-    T v = s.epilogue.bias ? k.in<T>(2)[c] : T(0);
-    if (residual != nullptr) v = T(float(v) + residual[i]);
-    y[i] = s.epilogue.relu && v < T(0) ? T(0) : v;
+    float v = s.epilogue.bias ? static_cast<float>(k.in<T>(2)[c]) : 0.0f;
+    if (residual != nullptr) v += residual[i];
+    y[i] = T(s.epilogue.activation.Apply(v));
   }
 }
 

@@ -26,7 +26,7 @@ struct ConvEpilogue {
   bool bias = false;  // input 2, of the result's type; its gradient: output 1
   // The input behind it is added, of the result's type and shape; float.
   bool residual = false;
-  bool relu = false;
+  Activation activation;
   bool wide = false;  // of BFloat16: the result is float
 };
 

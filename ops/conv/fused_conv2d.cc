@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // _FusedConv2D: Conv2D, perhaps plus a bias, perhaps plus a residual, then
-// perhaps Relu, in one primitive.
+// perhaps an activation, in one primitive.
 //   input, filter: as Conv2D's   bias: [K]   residual, output: as Conv2D's
 // Float; or BFloat16, where the output may be float, without a residual.
-// Brought in by rules for BiasAdd(Conv2D), the sum with another image and Relu
-// of it, and for Cast(Conv2D) from BFloat16 to float, when nothing else reads
-// what is in between; fold_batch_norm.cc has another.
+// Brought in by rules for BiasAdd(Conv2D), the sum with another image and an
+// activation of it, and for Cast(Conv2D) from BFloat16 to float, when nothing
+// else reads what is in between; fold_batch_norm.cc has another.
 
+#include "ops/conv/blocked_layout.h"
 #include "ops/conv/conv_attrs.h"
 #include "ops/conv/conv_flops.h"
 #include "ops/conv/conv_kernel.h"
@@ -40,7 +41,7 @@ Status FusedConvPrepare(PrepareContext& p) {
       p, detail::ConvKind::kForward, dims,
       {.bias = p.num_inputs() - residual > 2,
        .residual = residual,
-       .relu = p.Attr<bool>("relu"),
+       .activation = detail::Activation::Of(p.attrs()),
        .wide = p.output_dtype(0) != p.input_dtype(0)});
 }
 template <class T>
@@ -62,7 +63,8 @@ OpBuilder FusedConvOp() {
       .Output("output: Tout") LS_CONV_ATTRS.Attr("num_args: int >= 0")
       .Attr("Tout: {float, bfloat16} = DT_FLOAT")
       .Attr("residual: bool = false")
-      .Attr("relu: bool = false")
+      .Attr(LS_CONV_ACTIVATION)
+      .Attr("alpha: float = 0.2")
       .InPlace(0, 3)  // behind a bias, which may be as large
       .Shape(FusedConvShape);
   AddKernel<float, float>(b);
@@ -108,10 +110,29 @@ Result<bool> FuseAdd(RewriteContext& c) {
 LOCKSTEP_REWRITE("Add", FuseAdd);
 LOCKSTEP_REWRITE("AddV2", FuseAdd);
 
-Result<bool> FuseRelu(RewriteContext& c) {
-  return detail::FuseReluInto(c, kOps);
+// Winograd's kernels end in Relu alone, and what is rounded to BFloat16 before
+// another activation would not be.
+bool TakesOnlyRelu(const RewriteContext& c, const Node& conv) {
+  const Shape &image = conv.input(0).shape(), &filter = conv.input(1).shape();
+  if (conv.input(0).dtype() != kFloat || !image.IsFullyKnown() ||
+      !filter.IsFullyKnown()) {
+    return true;
+  }
+  const auto dims = detail::ConvDims::From(conv.attrs(), image, filter);
+  return !dims.ok() || detail::WinogradPays(c, *dims);
 }
-LOCKSTEP_REWRITE("Relu", FuseRelu);
+
+Result<bool> FuseActivation(RewriteContext& c) {
+  const Node* conv = detail::ProducerToJoin(c, c.node()->input(0), kOps);
+  if (!conv || (c.node()->op() != "Relu" && TakesOnlyRelu(c, *conv))) {
+    return false;
+  }
+  return detail::JoinActivation(c, kOps, *conv);
+}
+LOCKSTEP_REWRITE("Relu", FuseActivation);
+LOCKSTEP_REWRITE("Relu6", FuseActivation);
+LOCKSTEP_REWRITE("LeakyRelu", FuseActivation);
+LOCKSTEP_REWRITE("Elu", FuseActivation);
 
 Result<bool> FuseCast(RewriteContext& c) {
   return detail::FuseCastInto(c, kOps);

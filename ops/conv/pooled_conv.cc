@@ -157,9 +157,9 @@ float* Floats(char* scratch, size_t offset) {
 }
 
 Status ForwardPrepare(PrepareContext& p) {
-  return PrepareTiles(
-      p, ConvKind::kForward,
-      {.bias = p.num_inputs() > 2, .relu = p.Attr<bool>("relu")});
+  return PrepareTiles(p, ConvKind::kForward,
+                      {.bias = p.num_inputs() > 2,
+                       .activation = detail::Activation::Of(p.attrs())});
 }
 
 Status ForwardRun(KernelContext& k) {
@@ -258,7 +258,8 @@ LOCKSTEP_OP("_BlockedConvMaxPool")
     .Attr("N: int >= 2")
     .Attr("image: shape")
     .Attr("filter: shape")
-    .Attr("relu: bool = false") LS_CONV_WINDOW_ATTRS.Shape(ForwardShape)
+    .Attr(LS_CONV_ACTIVATION)
+    .Attr("alpha: float = 0.2") LS_CONV_WINDOW_ATTRS.Shape(ForwardShape)
     .Kernel(kCpu, {ForwardRun, ForwardPrepare});
 
 LOCKSTEP_OP("_BlockedMaxPoolFilterGrad")
@@ -307,11 +308,9 @@ bool MayVanish(RewriteContext& c, Output value) {
 }
 
 AttrMap AttrsOf(const Node& conv) {
-  AttrMap attrs;
-  for (const char* name : kConvWindowAttrs) attrs[name] = conv.attrs().at(name);
-  for (const char* name : {"image", "filter"}) {
-    attrs[name] = conv.attrs().at(name);
-  }
+  AttrMap attrs = {{"image", conv.Attr<Shape>("image")},
+                   {"filter", conv.Attr<Shape>("filter")}};
+  CopyAttrs(conv, kConvWindowAttrs, &attrs);
   return attrs;
 }
 
@@ -324,7 +323,7 @@ Result<bool> PoolTiles(RewriteContext& c) {
     return false;
   }
   AttrMap attrs = AttrsOf(*conv);
-  attrs["relu"] = conv->Attr<bool>("relu");
+  CopyAttrs(*conv, kActivationAttrs, &attrs);
   attrs["N"] = static_cast<int64_t>(conv->num_inputs());
   LS_ASSIGN_OR_RETURN(Node * both,
                       c.Add(pool->name() + "/conv", "_BlockedConvMaxPool",

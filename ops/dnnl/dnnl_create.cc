@@ -11,6 +11,25 @@ namespace {
 using dnnl::memory;
 constexpr auto kTraining = dnnl::prop_kind::forward_training;
 
+void AppendActivation(dnnl::post_ops& ops, const Activation& activation) {
+  const auto append = [&](dnnl::algorithm f, float alpha, float beta) {
+#if DNNL_VERSION_MAJOR >= 3
+    ops.append_eltwise(f, alpha, beta);
+#else
+    ops.append_eltwise(1.0f, f, alpha, beta);
+#endif
+  };
+  using enum dnnl::algorithm;
+  switch (activation.kind) {
+    case ActivationKind::kNone: break;
+    case ActivationKind::kRelu: return append(eltwise_relu, 0, 0);
+    case ActivationKind::kRelu6: return append(eltwise_clip, 0, 6);
+    case ActivationKind::kLeakyRelu:
+      return append(eltwise_relu, activation.alpha, 0);
+    case ActivationKind::kElu: return append(eltwise_elu, 1, 0);
+  }
+}
+
 dnnl::primitive_attr MakeAttr(const DnnlPostOps& post) {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -23,13 +42,7 @@ dnnl::primitive_attr MakeAttr(const DnnlPostOps& post) {
   if (post.added != nullptr) {
     ops.append_binary(dnnl::algorithm::binary_add, *post.added);
   }
-  if (post.relu) {
-#if DNNL_VERSION_MAJOR >= 3
-    ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
-#else
-    ops.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
-#endif
-  }
+  AppendActivation(ops, post.activation);
   if (ops.len() > 0) attr.set_post_ops(ops);
   return attr;
 }

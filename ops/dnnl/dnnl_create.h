@@ -5,6 +5,7 @@
 // the only place that knows the difference is dnnl_create.cc. All ask for a
 // scratchpad given by the user (see DnnlProgram::Add).
 
+#include "ops/dnnl/activation.h"
 #include "ops/dnnl/dnnl.h"
 
 namespace lockstep::detail {
@@ -14,7 +15,7 @@ struct DnnlPostOps {
   bool sum = false;  // first: added to what is where it is written
   // Or to an array of the result's shape; null: none.
   const dnnl::memory::desc* added = nullptr;
-  bool relu = false;
+  Activation activation;
 };
 
 // `bias` may be null.

@@ -11,7 +11,9 @@ Node* ProducerToJoin(RewriteContext& c, Output result, const EpilogueOps& ops) {
   if (!made || !c.OnlyUse(result) || c.IsFed(c.node())) return nullptr;
   const DType type = BaseOf(made->input(0).dtype());
   const bool fast = type == kFloat || (type == kBfloat16 && DnnlHasBfloat16());
-  return fast && !GetOr(made->attrs(), "relu", false) ? made : nullptr;
+  return fast && GetOr<std::string>(made->attrs(), "activation", "").empty()
+             ? made
+             : nullptr;
 }
 
 Result<bool> JoinEpilogue(RewriteContext& c, const EpilogueOps& ops,
@@ -28,10 +30,13 @@ Result<bool> JoinEpilogue(RewriteContext& c, const EpilogueOps& ops,
   return true;
 }
 
-Result<bool> FuseReluInto(RewriteContext& c, const EpilogueOps& ops) {
-  const Node* made = ProducerToJoin(c, c.node()->input(0), ops);
-  if (!made || made->op() != ops.fused) return false;
-  return JoinEpilogue(c, ops, *made, made->inputs(), {{"relu", true}});
+Result<bool> JoinActivation(RewriteContext& c, const EpilogueOps& ops,
+                            const Node& producer) {
+  AttrMap attrs = {{"activation", c.node()->op()}};
+  if (const auto* alpha = GetIf<float>(c.node()->attrs(), "alpha")) {
+    attrs["alpha"] = *alpha;
+  }
+  return JoinEpilogue(c, ops, producer, producer.inputs(), std::move(attrs));
 }
 
 // A result of BFloat16 that is read as float is never rounded.

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What rewrite rules of products and convolutions share: a bias, Relu, or the
-// Cast of a BFloat16 result to float, when nothing else reads what is in
+// What rewrite rules of products and convolutions share: a bias, an activation,
+// or the Cast of a BFloat16 result to float, when nothing else reads what is in
 // between, becomes part of the primitive that makes it. Functions of any
 // thread.
 //
 //   constexpr EpilogueOps kOps{"MatMul", "_FusedMatMul", FusedAttrs};
-//   Result<bool> FuseRelu(RewriteContext& c) { return FuseReluInto(c, kOps); }
-//   LOCKSTEP_REWRITE("Relu", FuseRelu);
+//   Result<bool> FuseCast(RewriteContext& c) { return FuseCastInto(c, kOps); }
+//   LOCKSTEP_REWRITE("Cast", FuseCast);
 
 #include <vector>
 
@@ -17,7 +17,7 @@
 namespace lockstep::detail {
 
 // Both take two operands and give one output, of type T and, fused, of Tout;
-// the fused one takes num_args more behind them and has `relu`.
+// the fused one takes num_args more behind them and has `activation`.
 struct EpilogueOps {
   const char* plain;
   const char* fused;
@@ -26,7 +26,8 @@ struct EpilogueOps {
 };
 
 // What makes `result` by one of the ops, if what reads it can join it: null
-// where it ends in Relu, others read it, or oneDNN has no primitive for it.
+// where it ends in an activation, others read it, or oneDNN has no primitive
+// for it.
 Node* ProducerToJoin(RewriteContext& c, Output result, const EpilogueOps& ops);
 
 // c.node() becomes the fused form of `producer` on these inputs, with these
@@ -35,8 +36,10 @@ Result<bool> JoinEpilogue(RewriteContext& c, const EpilogueOps& ops,
                           const Node& producer, std::vector<Output> inputs,
                           AttrMap changed);
 
-// Rules at Relu and at Cast.
-Result<bool> FuseReluInto(RewriteContext& c, const EpilogueOps& ops);
+// Of c.node(), an activation of `producer`'s result.
+Result<bool> JoinActivation(RewriteContext& c, const EpilogueOps& ops,
+                            const Node& producer);
+// A rule at Cast.
 Result<bool> FuseCastInto(RewriteContext& c, const EpilogueOps& ops);
 
 }  // namespace lockstep::detail

@@ -40,7 +40,7 @@ Status FusedMatMulPrepare(PrepareContext& p) {
       p, dims,
       {.bias = p.num_inputs() - residual > 2,
        .residual = residual,
-       .relu = p.Attr<bool>("relu"),
+       .relu = p.Attr<std::string>("activation") == "Relu",
        .wide = p.output_dtype(0) != p.input_dtype(0)});
 }
 template <class T, class Out>
@@ -62,7 +62,7 @@ OpBuilder FusedMatMulOp() {
       .Attr("transpose_a: bool = false")
       .Attr("transpose_b: bool = false")
       .Attr("residual: bool = false")
-      .Attr("relu: bool = false")
+      .Attr("activation: {'', 'Relu'} = ''")
       .Shape(FusedMatMulShape);
   AddKernel<float, float>(b);
   AddKernel<BFloat16, BFloat16>(b);
@@ -131,7 +131,8 @@ LOCKSTEP_REWRITE("Add", FuseSum);
 LOCKSTEP_REWRITE("AddV2", FuseSum);
 
 Result<bool> FuseRelu(RewriteContext& c) {
-  return detail::FuseReluInto(c, kOps);
+  const Node* mm = detail::ProducerToJoin(c, c.node()->input(0), kOps);
+  return mm ? detail::JoinActivation(c, kOps, *mm) : Result<bool>(false);
 }
 LOCKSTEP_REWRITE("Relu", FuseRelu);
 

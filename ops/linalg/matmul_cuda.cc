@@ -247,8 +247,12 @@ Status PrepareFusedMatMul(PrepareContext& p) {
                       detail::MatMulDimsOf(p.input_shape(0), p.input_shape(1),
                                            p.Attr<bool>("transpose_a"),
                                            p.Attr<bool>("transpose_b")));
-  return Prepare(p, dims,
-                 {.bias = p.num_inputs() > 2, .relu = p.Attr<bool>("relu")});
+  const bool bias = p.num_inputs() > 2;
+  const bool relu = !p.Attr<std::string>("activation").empty();
+  if (relu && !bias) {
+    return Unimplemented("_FusedMatMul with Relu and no bias on a GPU");
+  }
+  return Prepare(p, dims, {.bias = bias, .relu = relu});
 }
 Status PrepareBatchMatMul(PrepareContext& p) {
   LS_ASSIGN_OR_RETURN(

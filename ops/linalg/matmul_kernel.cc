@@ -66,11 +66,13 @@ Status BuildProgram(MatMulState& s) {
     const auto dst = Matrices(d.batch, rank, d.m, d.n, false, made);
     LS_ASSIGN_OR_RETURN(
         s.program,
-        MatMulProgram(Matrices(d.batch_a, rank, d.m, d.k, d.transpose_a, type),
-                      Matrices(d.batch_b, rank, d.k, d.n, d.transpose_b, type),
-                      dst, s.epilogue.bias ? &bias : nullptr,
-                      {.added = s.epilogue.residual ? &dst : nullptr,
-                       .relu = s.epilogue.relu}));
+        MatMulProgram(
+            Matrices(d.batch_a, rank, d.m, d.k, d.transpose_a, type),
+            Matrices(d.batch_b, rank, d.k, d.n, d.transpose_b, type), dst,
+            s.epilogue.bias ? &bias : nullptr,
+            {.added = s.epilogue.residual ? &dst : nullptr,
+             .activation = {s.epilogue.relu ? ActivationKind::kRelu
+                                            : ActivationKind::kNone}}));
     return Ok();
   });
 }

@@ -252,8 +252,8 @@ Node* OnlyUpdateBy(RewriteContext& c, Output product) {
 Result<bool> FuseUpdate(RewriteContext& c) {
   Node* mm = c.node();
   const Output product = mm->output(0);
-  const bool plain =
-      mm->num_inputs() == 2 && !GetOr(mm->attrs(), "relu", false);
+  const bool plain = mm->num_inputs() == 2 &&
+                     GetOr<std::string>(mm->attrs(), "activation", "").empty();
   if (!plain || product.dtype() != kFloat ||
       product.shape().NumElements() < kMinElements) {
     return false;

@@ -42,7 +42,7 @@ class DnnlRows final : public RowProduct {
 };
 
 bool FitsProduct(const AttrMap& attrs) {
-  return !GetOr(attrs, "relu", false) &&
+  return GetOr<std::string>(attrs, "activation", "").empty() &&
          GetOr(attrs, "num_args", int64_t{0}) == 0;
 }
 

@@ -172,6 +172,35 @@ TEST(FusedMatMulTest, WhatIsFetchedOrReadTwiceStays) {
   EXPECT_EQ(PlanOf(in, column).size(), 2u);
 }
 
+// [6,5] by loops of our own, the others by oneDNN and in halves.
+TEST(FusedMatMulTest, ReluJoinsWithoutABias) {
+  const auto build = [](const Scope& s, const std::vector<Output>& in) {
+    const Output y = ops::Relu(s, ops::MatMul(s, in[0], in[1]));
+    std::vector<Output> all = {y};
+    std::vector<Output> grads;
+    s.graph()->UpdateStatus(
+        AddGradients(s, {ops::Square(s, y)}, {in[0], in[1]}, &grads));
+    all.insert(all.end(), grads.begin(), grads.end());
+    return all;
+  };
+  for (const auto& [m, k, n] : std::vector<std::array<int64_t, 3>>{
+           {6, 5, 4}, {64, 128, 160}, {16, 1024, 128}}) {
+    SCOPED_TRACE(StrCat(m, " ", k, " ", n));
+    const std::vector<Tensor> in = {Numbers(kFloat, {m, k}, -1, 1, 1),
+                                    Numbers(kFloat, {k, n}, -1, 1, 2)};
+    const auto got = RunGraph(in, build);
+    const auto want = RunGraph(in, build, {.optimize = false});
+    ASSERT_TRUE(got.ok() && want.ok()) << got.status().ToString();
+    for (size_t i = 0; i < got->size(); ++i) {
+      ExpectClose((*got)[i], (*want)[i], 1e-4);
+    }
+    const auto steps = PlanOf(in, build);
+    EXPECT_THAT(steps, Contains(HasSubstr("_FusedMatMul")))
+        << Join(steps, "\n");
+    EXPECT_THAT(steps, Not(Contains(HasSubstr("Relu("))));
+  }
+}
+
 // a b, perhaps a bias, plus a residual, perhaps Relu; and the gradients of
 // their squares' sum.
 struct WithResidual {

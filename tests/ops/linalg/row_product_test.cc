@@ -93,7 +93,7 @@ TEST(RowProductTest, AProductWithMoreBehindItDoesNotFit) {
                           .In(ops::Placeholder(root, kFloat, Shape{4, 3}))
                           .In(ops::Placeholder(root, kFloat, Shape{3, 2}))
                           .In(std::vector<Output>{})
-                          .Attr("relu", true)
+                          .Attr("activation", "Relu")
                           .Out();
   ASSERT_TRUE(root.ok()) << root.status().ToString();
   const ProductRule* rule =
