@@ -31,7 +31,11 @@ class Stack final : public Object {
       return InvalidArgument("Stack[", name_, "] overflowed its max_size (",
                              max_size_, ")");
     }
-    elements_.push_back(value.Clone());
+    // Loops push what stays the same, as weights, in every iteration: it is
+    // kept once, and hot in the cache when it is popped.
+    const bool again =
+        !elements_.empty() && BitwiseEqual(value, elements_.back());
+    elements_.push_back(again ? elements_.back() : value.Clone());
     return Ok();
   }
   Result<Tensor> Pop(DType dtype) {

@@ -31,5 +31,33 @@ TEST(StackPlanTest, WhatNothingReadsIsNotPassedOn) {
   EXPECT_THAT(plan(true), Contains(HasSubstr("StackPushV2")));
 }
 
+// Equal values share their memory; what is made of one leaves the others.
+TEST(StackPlanTest, EqualValuesStayApart) {
+  const Tensor x = Tensor::Of<float>({2}, {1, -2});
+  const auto all =
+      RunGraph({x}, [](const Scope& s, const std::vector<Output>& in) {
+        const Output stack =
+            s.Op("StackV2").In(int32_t{-1}).Attr("elem_type", kFloat).Out();
+        Node* last = nullptr;
+        for (int i = 0; i < 3; ++i) {
+          const Scope after = last ? s.WithControlDependencies({last}) : s;
+          last = after.Op("StackPushV2").In(stack).In(in[0]).Out().node;
+        }
+        std::vector<Output> negated;
+        for (int i = 0; i < 3; ++i) {
+          const Output popped = s.WithControlDependencies({last})
+                                    .Op("StackPopV2")
+                                    .In(stack)
+                                    .Attr("elem_type", kFloat)
+                                    .Out();
+          negated.push_back(s.Op("Neg").In(popped).Out());
+          last = negated.back().node;
+        }
+        return negated;
+      });
+  ASSERT_TRUE(all.ok()) << all.status().ToString();
+  for (const Tensor& t : *all) ExpectValues(t, {2}, {-1, 2});
+}
+
 }  // namespace
 }  // namespace lockstep::testing
