@@ -29,7 +29,8 @@ using detail::BehindBlocks, detail::ChannelsLast, detail::IsBlocked,
     detail::IsUnread, detail::ReplaceByBlocked, detail::ToBlocked,
     detail::WinogradPays;
 
-// Multiplications that are worth the trouble.
+// Multiplications that are worth the trouble; those between channels that are
+// apart count, as then the memory takes the time.
 constexpr int64_t kMinWork = 1 << 20;
 // Images of so few channels are read as they are by a first layer.
 constexpr int64_t kFewChannels = 4;
@@ -88,7 +89,7 @@ bool detail::WinogradPays(const RewriteContext& c, const ConvDims& d) {
     return w.size == 3 && w.stride == 1 && w.dilation == 1 &&
            w.pad_before <= 1 && w.pad_after <= 1;
   };
-  return !c.direct_convolution() && fits(d.h) && fits(d.w) &&
+  return !c.direct_convolution() && d.groups == 1 && fits(d.h) && fits(d.w) &&
          d.in_channels >= kWinogradChannels &&
          d.out_channels >= kWinogradChannels &&
          d.in_channels % detail::kChannelBlock == 0 &&
@@ -113,14 +114,20 @@ bool Pays(RewriteContext& c, const Conv& conv) {
                            : detail::StaysBlocked(c, made);
 }
 
+// Whose blocks are groups, too.
+bool IsOfEachChannel(const detail::ConvDims& d) {
+  return d.groups == d.in_channels && d.groups == d.out_channels;
+}
+
 bool CanBeBlocked(const Node& n, const Conv& conv) {
   const detail::ConvDims& d = conv.dims;
   const bool image_blocked = detail::CanBeBlocked(conv.image);
   const bool few = d.in_channels <= kFewChannels &&
                    conv.kind != detail::ConvKind::kBackwardInput;
   return n.output_type(0) == kFloat && n.Attr<DType>("T") == kFloat &&
-         ChannelsLast(n) && d.groups == 1 && !d.IsEmpty() &&
-         detail::CanBeBlocked(d.OutputShape()) && (image_blocked || few);
+         ChannelsLast(n) && (d.groups == 1 || IsOfEachChannel(d)) &&
+         !d.IsEmpty() && detail::CanBeBlocked(d.OutputShape()) &&
+         (image_blocked || few);
 }
 
 Result<bool> BlockConv(RewriteContext& c) {

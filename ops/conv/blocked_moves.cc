@@ -10,6 +10,7 @@
 
 #include "ops/array/axes.h"
 #include "ops/conv/blocked_layout.h"
+#include "ops/conv/rewritten_constants.h"
 
 namespace lockstep {
 namespace {
@@ -263,19 +264,6 @@ Result<bool> MovePoolGrad(RewriteContext& c) {
 LOCKSTEP_LATE_REWRITE("_MaxPoolIndexGrad", MovePoolGrad);
 LOCKSTEP_LATE_REWRITE("AvgPool", MovePool);
 
-Result<Output> Dimensions(RewriteContext& c, const Shape& shape, DType dtype) {
-  Tensor dims(dtype, Shape{shape.rank()});
-  if (dtype == kInt32) {
-    std::ranges::copy(shape.dims(), dims.flat<int32_t>().begin());
-  } else {
-    std::ranges::copy(shape.dims(), dims.flat<int64_t>().begin());
-  }
-  LS_ASSIGN_OR_RETURN(Node * n,
-                      c.Add(c.node()->name() + "/dims", "Const", {},
-                            {{"dtype", dtype}, {"value", std::move(dims)}}));
-  return n->output(0);
-}
-
 // Of inputs the image's shape and the pooled gradient.
 Result<bool> MoveAvgPoolGrad(RewriteContext& c) {
   Node* n = c.node();
@@ -287,7 +275,7 @@ Result<bool> MoveAvgPoolGrad(RewriteContext& c) {
     return false;
   }
   LS_ASSIGN_OR_RETURN(const Output dims,
-                      Dimensions(c, detail::BlockedShape(image), kInt32));
+                      detail::AddDims(c, detail::BlockedShape(image), kInt32));
   LS_ASSIGN_OR_RETURN(Node * moved,
                       c.Add(n->name() + "/blocked", n->op(),
                             {dims, BehindBlocks(dy)}, n->attrs()));
@@ -308,7 +296,7 @@ Result<bool> MoveMean(RewriteContext& c) {
                       c.Add(n->name() + "/blocked", "Mean",
                             {BehindBlocks(x), n->input(1)}, n->attrs()));
   LS_ASSIGN_OR_RETURN(const Output dims,
-                      Dimensions(c, n->output_shape(0), kInt64));
+                      detail::AddDims(c, n->output_shape(0), kInt64));
   LS_ASSIGN_OR_RETURN(Node * reshape, c.Add(n->name() + "/reshape", "Reshape",
                                             {mean->output(0), dims}));
   c.Replace(n->output(0), reshape->output(0));

@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "ops/conv/conv_attrs.h"
+#include "ops/conv/rewritten_constants.h"
 #include "ops/dnnl/fuse_epilogue.h"
 
 namespace lockstep {
@@ -60,13 +61,6 @@ struct Folded {
 AttrMap AttrsOf(const Node& conv) { return conv.attrs(); }
 constexpr detail::EpilogueOps kOps{"Conv2D", "_FusedConv2D", AttrsOf};
 
-Result<Output> Constant(RewriteContext& c, const std::string& name, Tensor t) {
-  LS_ASSIGN_OR_RETURN(Node * n,
-                      c.Add(StrCat(c.node()->name(), name), "Const", {},
-                            {{"dtype", kFloat}, {"value", std::move(t)}}));
-  return n->output(0);
-}
-
 Result<bool> FoldNorm(RewriteContext& c) {
   Node* norm = c.node();
   const Node* conv = detail::ProducerToJoin(c, norm->input(0), kOps);
@@ -88,8 +82,10 @@ Result<bool> FoldNorm(RewriteContext& c) {
   const Tensor* bias = biased ? ConstantOf(c, conv->input(2)) : nullptr;
   if (filter == nullptr || (biased && bias == nullptr)) return false;
   const Folded folded(*filter, bias, numbers, norm->Attr<float>("epsilon"));
-  LS_ASSIGN_OR_RETURN(const Output f, Constant(c, "/filter", folded.filter));
-  LS_ASSIGN_OR_RETURN(const Output b, Constant(c, "/bias", folded.bias));
+  LS_ASSIGN_OR_RETURN(const Output f,
+                      detail::AddConstant(c, "/filter", folded.filter));
+  LS_ASSIGN_OR_RETURN(const Output b,
+                      detail::AddConstant(c, "/bias", folded.bias));
   AttrMap attrs = conv->attrs();
   attrs["num_args"] = int64_t{1};
   attrs["Tout"] = kFloat;
