@@ -33,14 +33,21 @@ constexpr int64_t kRowMultiple = 16;  // what oneDNN's kernels like
 constexpr int64_t kFirstCache = 1 << 11;
 
 // The arrays that a rank shows; the slots follow.
-enum Array : size_t { kVariable, kLeft, kRight, kContribution, kSlots };
+enum Array : size_t {
+  kVariable,
+  kLeft,
+  kRight,
+  kShared,  // see ProductRule
+  kContribution,
+  kSlots
+};
 
 // What a rank says of its gradient, in memory that all see.
 struct Contribution {
   ProductDims dims;
   double weight = 0;
   bool whole = false;  // the right array is the gradient itself
-  bool skip_zeros = false;
+  Zeros left_out = Zeros::kKept;
 };
 
 struct Rows {
@@ -66,9 +73,10 @@ struct UpdateState {
   Slice slice;                               // this rank's elements
   int64_t row = 0, rows = 0, most_rows = 0;  // its rows; those of a block
   std::vector<Worker> workers;
-  // Scratch memory: the contribution, copies of a and b, then each worker's,
-  // a block of each rank and what products take.
-  size_t left_at = 0, right_at = 0, workers_at = 0;
+  // Scratch memory: the contribution, copies of a and b, what the product's
+  // rows share, then each worker's, a block of each rank and what products
+  // take.
+  size_t left_at = 0, right_at = 0, shared_at = 0, workers_at = 0;
   size_t block_bytes = 0, product_bytes = 0;
   size_t* turns = nullptr;  // see ReducedDigest
   // Of a run.
@@ -161,7 +169,9 @@ void RequestScratch(PrepareContext& p, UpdateState* s) {
   };
   s->left_at = AlignedSize(sizeof(Contribution));
   s->right_at = s->left_at + (s->mine.whole ? 0 : bytes(p.num_inputs() - 1));
-  s->workers_at = s->right_at + bytes(s->update[0].gradient());
+  s->shared_at = s->right_at + bytes(s->update[0].gradient());
+  s->workers_at =
+      s->shared_at + (s->mine.whole ? 0 : s->rule->shared_bytes(s->dims()));
   p.RequestScratch(s->workers_at + s->workers.size() * s->WorkerBytes());
 }
 
@@ -227,8 +237,12 @@ Status ShowArrays(KernelContext& k, const Communicator& ranks, UpdateState* s) {
   if (!s->mine.whole) {
     const Tensor& a = k.input(k.num_inputs() - 1);
     s->shown[kLeft] = Show(ranks, a, scratch + s->left_at);
-    s->mine.skip_zeros = s->mine.weight != 0 &&
-                         s->rule->skips_zeros(s->dims(), a.data(), b.data());
+    s->mine.left_out = s->mine.weight == 0
+                           ? Zeros::kKept
+                           : s->rule->share(s->dims(), a.data(), b.data(),
+                                            scratch + s->shared_at);
+    s->shown[kShared] = {scratch + s->shared_at,
+                         s->rule->shared_bytes(s->dims())};
   }
   s->shown[kContribution] = {new (scratch) Contribution(s->mine),
                              sizeof(Contribution)};
@@ -279,8 +293,11 @@ Status MakeSources(const Communicator& ranks, const UpdateState& s,
     if (theirs.whole || theirs.weight == 0) continue;
     LS_ASSIGN_OR_RETURN(RowProduct * product,
                         ProductOf(*s.rule, worker, theirs.dims, rows));
-    LS_RETURN_IF_ERROR(product->Run(ranks.Shown(r, kLeft), right, row,
-                                    theirs.skip_zeros, block, scratch));
+    LS_RETURN_IF_ERROR(product->Run({.a = ranks.Shown(r, kLeft),
+                                     .b = right,
+                                     .left_out = theirs.left_out,
+                                     .shared = ranks.Shown(r, kShared)},
+                                    row, block, scratch));
   }
   return Ok();
 }

@@ -8,7 +8,7 @@
 // a and b are float, or BFloat16 whose products are made and applied as floats.
 // Brought in for Apply*(.., MatMul(a, b), ..) on the CPU when nothing else
 // reads the gradient and nothing the update's result. The order of summation
-// depends on the shape and a's zeros alone, so the values are the same on any
+// depends on the shape and the zeros alone, so the values are the same on any
 // number of threads.
 
 #include <atomic>
@@ -31,9 +31,10 @@ constexpr int64_t kMinElements = 1 << 14;    // of a gradient
 constexpr int64_t kBlockElements = 1 << 15;  // 128 KiB
 constexpr int64_t kBlockMultiple = 8;        // divides among 2, 4, 8 threads
 constexpr int64_t kRowMultiple = 16;         // what oneDNN's kernels like
-// Rows at a time where a's zeros are left out: what they take differs, as the
-// upper and the lower half of images do, so threads take pieces as they come.
-constexpr int64_t kPieceRows = 32;
+// Rows at a time where zeros are left out, those of a (what they take differs,
+// as the upper and the lower half of images do, so threads take pieces as they
+// come) or those of b (which are read once for so many rows).
+constexpr int64_t kLeftRows = 32, kRightRows = 96;
 
 struct Block {
   std::unique_ptr<RowProduct> product;
@@ -47,13 +48,12 @@ struct UpdateState {
   // Each worker has blocks of its own and memory for the one it is at.
   int64_t workers = 1;
   size_t gradient_bytes = 0, worker_bytes = 0;
-  size_t packed_bytes =
-      0;  // behind the workers', of b where zeros are left out
+  size_t shared_bytes = 0;  // behind the workers', see ProductRule
   std::vector<Status> done;
   std::unique_ptr<std::atomic<int64_t>[]> taken;  // pieces, of each two workers
 
   size_t scratch_bytes() const {
-    return static_cast<size_t>(workers) * worker_bytes + packed_bytes;
+    return static_cast<size_t>(workers) * worker_bytes + shared_bytes;
   }
 };
 
@@ -76,12 +76,13 @@ Status MakeBlocks(UpdateState& s) {
         AlignedSize(static_cast<size_t>(block.rows * d.n) * sizeof(float)));
     s.blocks.push_back(std::move(block));
   }
-  if (detail::MayLeaveOutZeros(d)) {  // in runs where that pays
-    scratch = std::max(scratch, detail::SkipZerosScratch());
+  s.shared_bytes = detail::SharedBytes(d);
+  if (s.shared_bytes > 0) {  // in runs where that pays
+    scratch = std::max(scratch, detail::LeaveOutScratch(d));
     s.gradient_bytes = std::max(
         s.gradient_bytes,
-        AlignedSize(static_cast<size_t>(kPieceRows * d.n) * sizeof(float)));
-    s.packed_bytes = detail::PackedFactorBytes(d.n, d.k);
+        AlignedSize(static_cast<size_t>(std::min(d.m, kRightRows) * d.n) *
+                    sizeof(float)));
     s.taken = std::make_unique<std::atomic<int64_t>[]>(
         static_cast<size_t>(s.workers + 1) / 2);
   }
@@ -114,9 +115,7 @@ Status PrepareUpdate(PrepareContext& p) {
 
 // What a run is made of.
 struct Run {
-  const void* a;
-  const void* b;  // packed where zeros are left out
-  bool skip_zeros;
+  ProductFactors factors;
   KernelContext update;
 };
 
@@ -127,9 +126,9 @@ Status UpdateBlocks(UpdateState& s, Run run, int64_t w, char* memory) {
   for (int64_t i = blocks * w / s.workers; i < blocks * (w + 1) / s.workers;
        ++i) {
     Block& block = s.blocks[static_cast<size_t>(i)];
-    LS_RETURN_IF_ERROR(block.product->Run(
-        run.a, run.b, block.row, /*skip_zeros=*/false,
-        reinterpret_cast<float*>(memory), memory + s.gradient_bytes));
+    LS_RETURN_IF_ERROR(block.product->Run(run.factors, block.row,
+                                          reinterpret_cast<float*>(memory),
+                                          memory + s.gradient_bytes));
     LS_RETURN_IF_ERROR(s.update[0].Apply(run.update, block.row * d.n,
                                          block.rows * d.n, memory));
   }
@@ -141,20 +140,20 @@ Status UpdateBlocks(UpdateState& s, Run run, int64_t w, char* memory) {
 // cache, from step to step.
 Status UpdatePieces(UpdateState& s, Run run, int64_t w, char* memory) {
   const ProductDims& d = s.dims;
-  const int64_t all = (d.m + kPieceRows - 1) / kPieceRows;
+  const int64_t piece =
+      run.factors.left_out == Zeros::kOfLeft ? kLeftRows : kRightRows;
+  const int64_t all = (d.m + piece - 1) / piece;
   const int64_t pair = w / 2;
   const int64_t begin = all * (2 * pair) / s.workers;
   const int64_t end = all * std::min(2 * pair + 2, s.workers) / s.workers;
   std::atomic<int64_t>& taken = s.taken[static_cast<size_t>(pair)];
   for (int64_t i = 0;
        taken.fetch_add(1, std::memory_order_relaxed) < end - begin; ++i) {
-    const int64_t row = (w % 2 == 0 ? begin + i : end - 1 - i) * kPieceRows;
-    const int64_t rows = std::min(kPieceRows, d.m - row);
-    detail::LeftFactor a = detail::LeftFloats(d, run.a);
-    a.data += row * a.row;
-    detail::MultiplyPackedSkippingZeros(a, static_cast<const float*>(run.b),
-                                        reinterpret_cast<float*>(memory), rows,
-                                        d.n, d.k, memory + s.gradient_bytes);
+    const int64_t row = (w % 2 == 0 ? begin + i : end - 1 - i) * piece;
+    const int64_t rows = std::min(piece, d.m - row);
+    detail::MultiplyLeavingOut(d, run.factors, row, rows,
+                               reinterpret_cast<float*>(memory),
+                               memory + s.gradient_bytes);
     LS_RETURN_IF_ERROR(
         s.update[0].Apply(run.update, row * d.n, rows * d.n, memory));
   }
@@ -164,17 +163,15 @@ Status UpdatePieces(UpdateState& s, Run run, int64_t w, char* memory) {
 Run MakeRun(UpdateState& s, KernelContext& k) {
   const ProductDims& d = s.dims;
   const InnerUpdate& update = s.update[0];
-  Run run{.a = k.in<void>(k.num_inputs() - 1),
-          .b = k.input(update.gradient()).data(),
-          .skip_zeros = false,
-          .update = update.Context(k)};
-  run.skip_zeros = detail::LeavesOutZeros(d, run.a, run.b);
-  if (run.skip_zeros) {
-    auto* packed = reinterpret_cast<float*>(static_cast<char*>(k.scratch()) +
-                                            static_cast<size_t>(s.workers) *
-                                                s.worker_bytes);
-    detail::PackFactor(static_cast<const float*>(run.b), d.n, d.k, packed);
-    run.b = packed;
+  Run run{
+      .factors = {.a = k.in<void>(k.num_inputs() - 1),
+                  .b = k.input(update.gradient()).data(),
+                  .shared = static_cast<char*>(k.scratch()) +
+                            static_cast<size_t>(s.workers) * s.worker_bytes},
+      .update = update.Context(k)};
+  ProductFactors& f = run.factors;
+  f.left_out = detail::ShareProduct(d, f.a, f.b, f.shared);
+  if (f.left_out != Zeros::kKept) {
     std::fill_n(s.taken.get(), (s.workers + 1) / 2, 0);
   }
   return run;
@@ -193,9 +190,9 @@ Status RunUpdate(KernelContext& k) {
     for (int64_t w = begin; w < end; ++w) {
       char* memory = static_cast<char*>(k.scratch()) +
                      static_cast<size_t>(w) * s.worker_bytes;
-      s.done[static_cast<size_t>(w)] = run.skip_zeros
-                                           ? UpdatePieces(s, run, w, memory)
-                                           : UpdateBlocks(s, run, w, memory);
+      s.done[static_cast<size_t>(w)] = run.factors.left_out == Zeros::kKept
+                                           ? UpdateBlocks(s, run, w, memory)
+                                           : UpdatePieces(s, run, w, memory);
     }
   });
   for (const Status& done : s.done) LS_RETURN_IF_ERROR(done);

@@ -2,10 +2,23 @@
 #include "ops/linalg/row_product.h"
 
 #include "ops/linalg/matmul_kernel.h"
+#include "ops/linalg/skip_zeros.h"
 #include "runtime/core/threads.h"
 
 namespace lockstep::detail {
 namespace {
+
+Factor Left(const ProductDims& d, const void* a) {
+  return Factor::Of(static_cast<const float*>(a), d.m, d.k, d.transpose_a);
+}
+Factor Right(const ProductDims& d, const void* b) {
+  return Factor::Of(static_cast<const float*>(b), d.k, d.n, d.transpose_b);
+}
+
+MaySkip MaySkipOf(const ProductDims& d) {
+  if (d.factors != kFloat) return {.left = false, .right = false};
+  return MaySkipZeros(d.m, d.n, d.k, d.transpose_a);
+}
 
 class DnnlRows final : public RowProduct {
  public:
@@ -13,26 +26,23 @@ class DnnlRows final : public RowProduct {
       : dims_(dims), rows_(rows), program_(std::move(program)) {}
 
   size_t scratch_bytes() const override {
-    return std::max(program_.scratch_bytes(),
-                    MayLeaveOutZeros(dims_) ? SkipZerosScratch() : 0);
+    return std::max(program_.scratch_bytes(), LeaveOutScratch(dims_));
   }
-  Status Run(const void* a, const void* b, int64_t row, bool skip_zeros,
-             float* c, void* scratch) override {
+  Status Run(const ProductFactors& factors, int64_t row, float* c,
+             void* scratch) override {
     if (dims_.k == 0) {
       std::fill_n(c, rows_ * dims_.n, 0.0f);
       return Ok();
     }
-    if (skip_zeros) {
-      LeftFactor left = LeftFloats(dims_, a);
-      left.data += row * left.row;
-      MultiplySkippingZeros(left, static_cast<const float*>(b), c, rows_,
-                            dims_.n, dims_.k, scratch);
+    if (factors.left_out != Zeros::kKept) {
+      MultiplyLeavingOut(dims_, factors, row, rows_, c, scratch);
       return Ok();
     }
     const int64_t begin = dims_.transpose_a ? row : row * dims_.k;
     const auto bytes = static_cast<int64_t>(DTypeSize(dims_.factors));
-    return program_.Run(scratch,
-                        {static_cast<const char*>(a) + begin * bytes, b, c});
+    return program_.Run(
+        scratch,
+        {static_cast<const char*>(factors.a) + begin * bytes, factors.b, c});
   }
 
  private:
@@ -61,7 +71,8 @@ ProductDims ProductDimsOf(const AttrMap& attrs, const Shape& a,
   AddProductRule(RunMatMul<float>, {.fits = FitsProduct,
                                     .dims = ProductDimsOf,
                                     .make = MakeRowProduct,
-                                    .skips_zeros = LeavesOutZeros});
+                                    .shared_bytes = SharedBytes,
+                                    .share = ShareProduct});
   return true;
 }();
 
@@ -90,18 +101,41 @@ Result<std::unique_ptr<RowProduct>> MakeRowProduct(const ProductDims& d,
   return made;
 }
 
-bool MayLeaveOutZeros(const ProductDims& d) {
-  return d.factors == kFloat && !d.transpose_b && MaySkipZeros(d.m, d.n, d.k);
+size_t SharedBytes(const ProductDims& d) {
+  const MaySkip may = MaySkipOf(d);
+  return std::max(may.left ? PackedFactor::Bytes(d.n, d.k) : 0,
+                  may.right ? ColumnLists::Bytes(d.n, d.k) : 0);
 }
 
-LeftFactor LeftFloats(const ProductDims& d, const void* a) {
-  return LeftFactor::Of(static_cast<const float*>(a), d.m, d.k, d.transpose_a);
+Zeros ShareProduct(const ProductDims& d, const void* a, const void* b,
+                   void* shared) {
+  const MaySkip may = MaySkipOf(d);
+  if (!may.left && !may.right) return Zeros::kKept;
+  const Factor right = Right(d, b);
+  const Zeros zeros = ZerosToLeaveOut(Left(d, a), right, d.m, d.n, d.k, may);
+  if (zeros == Zeros::kOfLeft) PackedFactor(shared, d.n, d.k).Pack(right);
+  if (zeros == Zeros::kOfRight && !ColumnLists(shared, d.n, d.k).List(right)) {
+    return Zeros::kKept;
+  }
+  return zeros;
 }
 
-bool LeavesOutZeros(const ProductDims& d, const void* a, const void* b) {
-  return MayLeaveOutZeros(d) &&
-         SkippingZerosPays(LeftFloats(d, a), static_cast<const float*>(b), d.m,
-                           d.n, d.k);
+size_t LeaveOutScratch(const ProductDims& d) {
+  const MaySkip may = MaySkipOf(d);
+  return std::max(may.left ? SkipLeftScratch() : 0,
+                  may.right ? SkipRightScratch(d.k) : 0);
+}
+
+void MultiplyLeavingOut(const ProductDims& d, const ProductFactors& f,
+                        int64_t row, int64_t rows, float* c, void* scratch) {
+  const Factor a = Left(d, f.a).From(row, 0);
+  if (f.left_out == Zeros::kOfLeft) {
+    MultiplySkippingLeft(a, PackedFactor(f.shared, d.n, d.k), rows, d.n, d.k, c,
+                         d.n, scratch);
+  } else {
+    MultiplySkippingRight(a, Right(d, f.b), ColumnLists(f.shared, d.n, d.k),
+                          rows, c, scratch);
+  }
 }
 
 }  // namespace lockstep::detail

@@ -13,57 +13,116 @@ constexpr int64_t kMinRows = 16;            // of a block
 }  // namespace
 
 bool SkippingMatMul::May(const MatMulDims& d) {
-  return d.batch.rank() == 0 && !d.transpose_b && MaySkipZeros(d.m, d.n, d.k);
+  const MaySkip may = MaySkipZeros(d.m, d.n, d.k, d.transpose_a);
+  return d.batch.rank() == 0 && (may.left || may.right);
 }
 
 void SkippingMatMul::Prepare(const MatMulDims& d,
                              const MatMulEpilogue& epilogue) {
   dims_ = d;
   relu_ = epilogue.relu;
-  halves_ = d.m * d.n <= kMostInHalves ? 2 : 1;
-  const int64_t wanted = (Threads() + halves_ - 1) / halves_;
-  blocks_ = std::min(wanted, (d.m + kMinRows - 1) / kMinRows);
-  workers_ = std::min<int64_t>(Threads(), halves_ * blocks_);
-  other_bytes_ =
-      halves_ == 1
-          ? 0
-          : AlignedSize(static_cast<size_t>(d.m * d.n) * sizeof(float));
-  scratch_bytes_ =
-      other_bytes_ + static_cast<size_t>(workers_) * SkipZerosScratch();
+  may_ = MaySkipZeros(d.m, d.n, d.k, d.transpose_a);
+  const auto threads = static_cast<int64_t>(Threads());
+  size_t left = 0, right = 0;
+  if (may_.left) {
+    halves_ = !d.transpose_b && d.m * d.n <= kMostInHalves ? 2 : 1;
+    by_columns_ = d.transpose_b && d.n >= threads * kMinColumns;
+    blocks_ = std::min((threads + halves_ - 1) / halves_,
+                       by_columns_ ? threads : (d.m + kMinRows - 1) / kMinRows);
+    workers_ = std::min(threads, halves_ * blocks_);
+    if (halves_ == 2) {
+      other_bytes_ =
+          AlignedSize(static_cast<size_t>(d.m * d.n) * sizeof(float));
+    }
+    left = other_bytes_ + static_cast<size_t>(workers_) * SkipLeftScratch();
+  }
+  if (may_.right) {
+    right_workers_ = std::min(threads, PartsOf(d.m));
+    lists_bytes_ = ColumnLists::Bytes(d.n, d.k);
+    right = lists_bytes_ +
+            static_cast<size_t>(right_workers_) * SkipRightScratch(d.k);
+  }
+  scratch_bytes_ = std::max(left, right);
 }
 
-bool SkippingMatMul::Pays(const float* a, const float* b) const {
-  return halves_ != 0 &&
-         SkippingZerosPays(Left(a), b, dims_.m, dims_.n, dims_.k);
-}
-
-void SkippingMatMul::RunTask(int64_t task, LeftFactor a, const float* b,
-                             float* c, void* scratch) const {
+SkippingMatMul::Task SkippingMatMul::TaskAt(int64_t index) const {
   const MatMulDims& d = dims_;
-  const int64_t half = task / blocks_, block = task % blocks_;
-  const int64_t row = d.m * block / blocks_, inner = d.k * half / halves_;
-  a.data += row * a.row + inner * a.step;
-  MultiplySkippingZeros(a, b + inner * d.n, c + row * d.n,
-                        d.m * (block + 1) / blocks_ - row, d.n,
-                        d.k * (half + 1) / halves_ - inner, scratch);
+  const int64_t half = index / blocks_, block = index % blocks_;
+  Task t{.upper = half == 1,
+         .row = 0,
+         .rows = d.m,
+         .column = 0,
+         .columns = d.n,
+         .inner = d.k * half / halves_,
+         .inners = 0};
+  t.inners = d.k * (half + 1) / halves_ - t.inner;
+  if (by_columns_) {
+    t.column = VectorsOf(d.n) * block / blocks_ * kLanes;
+    t.columns = std::min(d.n, VectorsOf(d.n) * (block + 1) / blocks_ * kLanes) -
+                t.column;
+  } else {
+    t.row = d.m * block / blocks_;
+    t.rows = d.m * (block + 1) / blocks_ - t.row;
+  }
+  return t;
 }
 
-void SkippingMatMul::Run(const float* a, const float* b, const float* bias,
-                         float* c, void* scratch) const {
-  char* const memory = static_cast<char*>(scratch);
-  float* const other = halves_ == 1 ? nullptr : static_cast<float*>(scratch);
+void SkippingMatMul::SkipLeft(const Factor& a, const Factor& b, float* c,
+                              float* other, char* memory) const {
   const int64_t tasks = halves_ * blocks_;
   ParallelFor(workers_, 1, [&](int64_t begin, int64_t end) {
     for (int64_t w = begin; w < end; ++w) {
-      void* own =
-          memory + other_bytes_ + static_cast<size_t>(w) * SkipZerosScratch();
-      for (int64_t t = tasks * w / workers_; t < tasks * (w + 1) / workers_;
-           ++t) {
-        RunTask(t, Left(a), b, t < blocks_ ? c : other, own);
+      void* own = memory + static_cast<size_t>(w) * SkipLeftScratch();
+      for (int64_t i = tasks * w / workers_; i < tasks * (w + 1) / workers_;
+           ++i) {
+        const Task t = TaskAt(i);
+        MultiplySkippingLeft(a.From(t.row, t.inner), b.From(t.inner, t.column),
+                             t.rows, t.columns, t.inners,
+                             (t.upper ? other : c) + t.row * dims_.n + t.column,
+                             dims_.n, own);
       }
     }
   });
-  FinishProduct(dims_, other, bias, relu_, c);
+}
+
+void SkippingMatMul::SkipRight(const Factor& a, const Factor& b,
+                               const ColumnLists& lists, float* c,
+                               char* memory) const {
+  const int64_t vectors = VectorsOf(dims_.m);
+  ParallelFor(right_workers_, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t w = begin; w < end; ++w) {
+      const int64_t row = vectors * w / right_workers_ * kLanes;
+      const int64_t last =
+          std::min(dims_.m, vectors * (w + 1) / right_workers_ * kLanes);
+      MultiplySkippingRight(
+          a.From(row, 0), b, lists, last - row, c + row * dims_.n,
+          memory + static_cast<size_t>(w) * SkipRightScratch(dims_.k));
+    }
+  });
+}
+
+bool SkippingMatMul::Run(const float* left, const float* right,
+                         const float* bias, float* c, void* scratch) const {
+  if (!may_.left && !may_.right) return false;
+  const MatMulDims& d = dims_;
+  const Factor a = Factor::Of(left, d.m, d.k, d.transpose_a);
+  const Factor b = Factor::Of(right, d.k, d.n, d.transpose_b);
+  char* const memory = static_cast<char*>(scratch);
+  float* other = nullptr;
+  switch (ZerosToLeaveOut(a, b, d.m, d.n, d.k, may_)) {
+    case Zeros::kKept: return false;
+    case Zeros::kOfLeft:
+      if (halves_ == 2) other = static_cast<float*>(scratch);
+      SkipLeft(a, b, c, other, memory + other_bytes_);
+      break;
+    case Zeros::kOfRight:
+      ColumnLists lists(scratch, d.n, d.k);
+      if (!lists.List(b)) return false;
+      SkipRight(a, b, lists, c, memory + lists_bytes_);
+      break;
+  }
+  FinishProduct(d, other, bias, relu_, c);
+  return true;
 }
 
 }  // namespace lockstep::detail

@@ -13,8 +13,10 @@
 //   const ProductDims dims = rule->dims(attrs, a_shape, b_shape);
 //   LS_ASSIGN_OR_RETURN(auto rows, rule->make(dims, /*rows=*/64));
 //   ...
-//   const bool skip = rule->skips_zeros(dims, a, b);      // in a run, once
-//   LS_RETURN_IF_ERROR(rows->Run(a, b, /*row=*/128, skip, c, scratch));
+//   // In a run, once; `shared` has rule->shared_bytes(dims).
+//   const Zeros zeros = rule->share(dims, a, b, shared);
+//   LS_RETURN_IF_ERROR(
+//       rows->Run({a, b, zeros, shared}, /*row=*/128, c, scratch));
 
 #include <memory>
 
@@ -32,6 +34,18 @@ struct ProductDims {
   bool operator==(const ProductDims&) const = default;
 };
 
+// What a product leaves out in a run, which its factors' values decide.
+enum class Zeros : uint8_t { kKept, kOfLeft, kOfRight };
+
+// A product in a run: its factors, and what all its rows read if zeros are left
+// out.
+struct ProductFactors {
+  const void* a = nullptr;
+  const void* b = nullptr;
+  Zeros left_out = Zeros::kKept;
+  void* shared = nullptr;  // ProductRule's `share` has filled it
+};
+
 // So many rows of products of one size. A row has the bits that it has in the
 // whole product, whatever the other rows are. Runs on the calling thread; used
 // by one thread at a time.
@@ -41,8 +55,8 @@ class RowProduct {
   // Of working memory, aligned to 64.
   virtual size_t scratch_bytes() const = 0;
   // Rows [row, row + rows) of a b, to c.
-  virtual Status Run(const void* a, const void* b, int64_t row, bool skip_zeros,
-                     float* c, void* scratch) = 0;
+  virtual Status Run(const ProductFactors& factors, int64_t row, float* c,
+                     void* scratch) = 0;
 };
 
 struct ProductRule {
@@ -51,9 +65,12 @@ struct ProductRule {
   ProductDims (*dims)(const AttrMap& attrs, const Shape& a, const Shape& b);
   Result<std::unique_ptr<RowProduct>> (*make)(const ProductDims& dims,
                                               int64_t rows);
-  // Whether the zeros of a are to be left out of this product, which its values
-  // decide. Uses the team's threads.
-  bool (*skips_zeros)(const ProductDims& dims, const void* a, const void* b);
+  // Which zeros are to be left out of this product; makes what its rows share
+  // then, in memory of `shared_bytes` that is aligned to 64 and may be read
+  // where it is mapped at another address. Uses the team's threads.
+  size_t (*shared_bytes)(const ProductDims& dims);
+  Zeros (*share)(const ProductDims& dims, const void* a, const void* b,
+                 void* shared);
 };
 
 void AddProductRule(RunFn kernel, const ProductRule& rule);

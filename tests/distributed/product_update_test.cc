@@ -5,6 +5,7 @@
 
 #include "ops/linalg/linalg.h"
 #include "ops/math/math.h"
+#include "ops/nn/nn.h"
 #include "ops/reduce/reduce.h"
 #include "ops/state/state.h"
 #include "ops/training/optimizer.h"
@@ -30,9 +31,10 @@ Tensor Pattern(const Shape& shape, int seed) {
   return t;
 }
 
-// One layer y = x w + b (or x w'), trained by Adam; targets "init", "train".
+// One layer y = tanh(x w + b) (or of x w', or its Relu), trained by Adam;
+// targets "init", "train".
 struct Layer {
-  explicit Layer(bool transposed = false) {
+  explicit Layer(bool transposed = false, bool relu = false) {
     const Output x =
         ops::Placeholder(root.WithName("x"), kFloat, Shape{-1, kIn});
     w = ops::InitializedVariable(
@@ -40,8 +42,9 @@ struct Layer {
         Pattern(transposed ? Shape{kOut, kIn} : Shape{kIn, kOut}, 0));
     const Output b =
         ops::InitializedVariable(root.WithName("b"), Pattern({kOut}, 7));
-    const Output y = ops::Tanh(
-        root, ops::Add(root, ops::MatMul(root, x, w, false, transposed), b));
+    const Output sum =
+        ops::Add(root, ops::MatMul(root, x, w, false, transposed), b);
+    const Output y = relu ? ops::Relu(root, sum) : ops::Tanh(root, sum);
     loss = ops::Mean(root.WithName("loss"), ops::Square(root, y), {0, 1});
     ops::AdamOptimizer adam(0.01f);
     gradients = adam.ComputeGradients(root, loss, {w, b});
@@ -110,6 +113,13 @@ TEST_P(ProductUpdateTest, VariablesAndSlotsHaveTheBitsOfExchangedGradients) {
 TEST_P(ProductUpdateTest, TransposedWeightsToo) {
   Run([&](Communicator& comm) {
     ExpectTheSameBothWays(comm, Layer(/*transposed=*/true));
+  });
+}
+
+// Zeros of the right factor, as Relu leaves in its gradient.
+TEST_P(ProductUpdateTest, BehindARelu) {
+  Run([&](Communicator& comm) {
+    ExpectTheSameBothWays(comm, Layer(/*transposed=*/false, /*relu=*/true));
   });
 }
 

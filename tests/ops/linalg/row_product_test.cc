@@ -21,13 +21,16 @@ Tensor Pattern(const Shape& shape, int period, int zeros) {
   return t;
 }
 
-// Blocks of 48 rows and what is left, of 'a b' by MatMul.
-void ExpectRowsOfProduct(const ProductDims& want, int zeros) {
+// Blocks of 48 rows and what is left, of 'a b' by MatMul; `zeros` of 61
+// elements of a are 0, or of b.
+void ExpectRowsOfProduct(const ProductDims& want, int zeros,
+                         Zeros left_out = Zeros::kKept) {
   const Tensor a =
       Pattern(want.transpose_a ? Shape{want.k, want.m} : Shape{want.m, want.k},
-              61, zeros);
-  const Tensor b = Pattern(
-      want.transpose_b ? Shape{want.n, want.k} : Shape{want.k, want.n}, 59, 0);
+              61, left_out == Zeros::kOfLeft ? zeros : 0);
+  const Tensor b =
+      Pattern(want.transpose_b ? Shape{want.n, want.k} : Shape{want.k, want.n},
+              61, left_out == Zeros::kOfRight ? zeros : 0);
   Graph graph;
   const Scope root(&graph);
   const Output product =
@@ -46,8 +49,13 @@ void ExpectRowsOfProduct(const ProductDims& want, int zeros) {
   ASSERT_TRUE(rule->fits(node.attrs()));
   const ProductDims dims = rule->dims(node.attrs(), a.shape(), b.shape());
   EXPECT_EQ(dims, want);
-  const bool skip = rule->skips_zeros(dims, a.data(), b.data());
-  EXPECT_EQ(skip, zeros > 0);
+  Tensor shared(kUint8, Shape{static_cast<int64_t>(rule->shared_bytes(dims))});
+  const ProductFactors factors{
+      .a = a.data(),
+      .b = b.data(),
+      .left_out = rule->share(dims, a.data(), b.data(), shared.data()),
+      .shared = shared.data()};
+  EXPECT_EQ(factors.left_out, left_out);
   for (int64_t row = 0; row < dims.m; row += 48) {
     const int64_t rows = std::min<int64_t>(48, dims.m - row);
     auto made = rule->make(dims, rows);
@@ -55,8 +63,8 @@ void ExpectRowsOfProduct(const ProductDims& want, int zeros) {
     Tensor scratch(kUint8,
                    Shape{static_cast<int64_t>((*made)->scratch_bytes())});
     Tensor c(kFloat, Shape{rows, dims.n});
-    const Status run = (*made)->Run(a.data(), b.data(), row, skip,
-                                    c.flat<float>().data(), scratch.data());
+    const Status run =
+        (*made)->Run(factors, row, c.flat<float>().data(), scratch.data());
     ASSERT_TRUE(run.ok()) << run.ToString();
     for (int64_t i = 0; i < rows * dims.n; ++i) {
       ASSERT_EQ(c.flat<float>()[static_cast<size_t>(i)],
@@ -76,9 +84,14 @@ TEST(RowProductTest, OfDenseFactors) {
   }
 }
 
-TEST(RowProductTest, OfALeftFactorWithManyZeros) {
+TEST(RowProductTest, OfAFactorWithManyZeros) {
   for (const bool ta : {false, true}) {
-    ExpectRowsOfProduct({.m = 500, .n = 301, .k = 70, .transpose_a = ta}, 50);
+    for (const bool tb : {false, true}) {
+      const ProductDims dims{
+          .m = 500, .n = 301, .k = 70, .transpose_a = ta, .transpose_b = tb};
+      ExpectRowsOfProduct(dims, 50, Zeros::kOfLeft);
+      if (ta) ExpectRowsOfProduct(dims, 50, Zeros::kOfRight);
+    }
   }
 }
 
