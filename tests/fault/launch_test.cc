@@ -189,14 +189,16 @@ TEST_F(LaunchTest, ARankThatIsStoppedBeforeTheRanksMeetIsNamed) {
 // mpirun that is told to stop while it starts may fail, without a word.
 TEST_F(LaunchTest, AStopBeforeTheRanksHaveSaidAnythingIsNoFailure) {
   const ScratchFolder bin;
-  const std::string mpirun = bin / "mpirun";
-  std::ofstream(mpirun) << "#!/bin/sh\ntrap 'exit 1' USR2\nsleep 60 & wait\n";
+  const std::string mpirun = bin / "mpirun", started = bin / "started";
+  std::ofstream(mpirun)
+      << "#!/bin/sh\ntrap 'kill $!; exit 1' USR2\nsleep 60 &\ntouch " << started
+      << "\nwait\n";
   std::filesystem::permissions(mpirun, std::filesystem::perms::owner_all);
   const Finished run = RunProgram(
-      {WITH_DEADLINE, "60", "/usr/bin/env",
-       StrCat("PATH=", bin.path(), ":/usr/bin:/bin"), "/usr/bin/timeout",
-       "--foreground", "--preserve-status", "0.5", LOCKSTEP_PROGRAM, "launch",
-       "-n", "2", "--", "/bin/true"});
+      {WITH_DEADLINE, "60", "/bin/sh", "-c",
+       StrCat("PATH=", bin.path(), ":/usr/bin:/bin; ", LOCKSTEP_PROGRAM,
+              " launch -n 2 -- /bin/true & launch=$!; until [ -e ", started,
+              " ]; do sleep 0.1; done; kill -TERM $launch; wait $launch")});
   EXPECT_EQ(run.status, 128 + SIGTERM) << run.err;
   EXPECT_THAT(run.err, HasSubstr("stopped before the program could be told"));
 }
