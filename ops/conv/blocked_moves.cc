@@ -135,33 +135,48 @@ Result<bool> MeetBlocks(RewriteContext& c) {
 }
 LOCKSTEP_LATE_REWRITE("_ToBlocked", MeetBlocks);
 
-// The same op on blocks, all inputs of which are images of the same channels.
-Result<bool> MoveBeforeBlocks(RewriteContext& c, AttrMap attrs) {
+// How many of a node's first inputs and outputs are images.
+struct Images {
+  int inputs, outputs;
+
+  static Images All(const Node& n) { return {n.num_inputs(), n.num_outputs()}; }
+};
+
+// The same op on blocks of its images, which are of the same channels.
+Result<bool> MoveBeforeBlocks(RewriteContext& c, AttrMap attrs,
+                              const Images& images) {
   Node* n = c.node();
   if (!ChannelsLast(*n) || c.IsFed(n) || IsUnread(c, n)) return false;
   bool any = false;
-  for (const Output& in : n->inputs()) {
+  for (int i = 0; i < images.inputs; ++i) {
+    const Output in = n->input(i);
     if (!detail::CanBeBlocked(in.shape()) ||
         in.shape().dim(3) != n->input(0).shape().dim(3)) {
       return false;
     }
     any = any || IsBlocked(in);
   }
-  for (int i = 0; i < n->num_outputs(); ++i) {
+  for (int i = 0; i < images.outputs; ++i) {
     if (!detail::CanBeBlocked(n->output_shape(i))) return false;
   }
   if (!any) return false;
-  std::vector<Output> inputs;
-  for (const Output& in : n->inputs()) {
-    LS_ASSIGN_OR_RETURN(const Output blocked, ToBlocked(c, in));
-    inputs.push_back(blocked);
+  std::vector<Output> inputs(n->inputs().begin(), n->inputs().end());
+  for (int i = 0; i < images.inputs; ++i) {
+    Output& in = inputs[static_cast<size_t>(i)];
+    LS_ASSIGN_OR_RETURN(in, ToBlocked(c, in));
   }
   LS_ASSIGN_OR_RETURN(Node * moved, c.Add(n->name() + "/blocked", n->op(),
                                           std::move(inputs), std::move(attrs)));
-  for (int i = 0; i < n->num_outputs(); ++i) {
+  for (int i = 0; i < images.outputs; ++i) {
     LS_RETURN_IF_ERROR(ReplaceByBlocked(c, n->output(i), moved->output(i)));
   }
+  for (int i = images.outputs; i < n->num_outputs(); ++i) {
+    c.Replace(n->output(i), moved->output(i));
+  }
   return true;
+}
+Result<bool> MoveBeforeBlocks(RewriteContext& c, AttrMap attrs) {
+  return MoveBeforeBlocks(c, std::move(attrs), Images::All(*c.node()));
 }
 
 // --- Element by element -----------------------------------------------------
@@ -206,30 +221,14 @@ LOCKSTEP_LATE_REWRITE("Mul", MoveElements);
 
 // --- Batch normalisation ----------------------------------------------------
 
-// Images are input and output 0, and of the gradient input 1.
 Result<bool> MoveNorm(RewriteContext& c) {
-  Node* n = c.node();
-  const Shape image = n->output_shape(0);
-  const int images = n->op() == "_BatchNorm" ? 1 : 2;
-  std::vector<Output> inputs(n->inputs().begin(), n->inputs().end());
-  if (!ChannelsLast(*n) || c.IsFed(n) || IsUnread(c, n) ||
-      !detail::CanBeBlocked(image) || n->Attr<Shape>("shape").HasRank() ||
-      std::none_of(inputs.begin(), inputs.begin() + images, IsBlocked)) {
-    return false;
-  }
-  for (int i = 0; i < images; ++i) {
-    Output& in = inputs[static_cast<size_t>(i)];
-    LS_ASSIGN_OR_RETURN(in, ToBlocked(c, in));
-  }
+  const Node* n = c.node();
+  if (n->Attr<Shape>("shape").HasRank()) return false;  // moved
   AttrMap attrs = n->attrs();
-  attrs["shape"] = image;
-  LS_ASSIGN_OR_RETURN(Node * moved, c.Add(n->name() + "/blocked", n->op(),
-                                          std::move(inputs), std::move(attrs)));
-  LS_RETURN_IF_ERROR(ReplaceByBlocked(c, n->output(0), moved->output(0)));
-  for (int i = 1; i < n->num_outputs(); ++i) {
-    c.Replace(n->output(i), moved->output(i));
-  }
-  return true;
+  attrs["shape"] = n->output_shape(0);
+  return MoveBeforeBlocks(
+      c, std::move(attrs),
+      {.inputs = n->op() == "_BatchNorm" ? 1 : 2, .outputs = 1});
 }
 LOCKSTEP_LATE_REWRITE("_BatchNorm", MoveNorm);
 LOCKSTEP_LATE_REWRITE("_BatchNormGrad", MoveNorm);
