@@ -305,7 +305,7 @@ Result<const KernelDef*> PlanBuilder::KernelFor(const Node& n) const {
   }
   const KernelDef* gpu = n.def().FindKernel(kGpu, n.attrs());
   const bool by_host =
-      gpu && (gpu->on_host || DeviceAt(DeviceOf(n)).is_virtual());
+      gpu && (!WorksOnGpu(n) || DeviceAt(DeviceOf(n)).is_virtual());
   const KernelDef* kernel = by_host ? host : gpu;
   if ((kernel && kernel->run) || (gpu && alias)) return kernel;
   return Unimplemented(Where(n), ": there is no GPU kernel for these types");

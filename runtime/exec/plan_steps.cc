@@ -76,9 +76,7 @@ Status PlanBuilder::PrepareStep(int number) {
 
 // Where a kernel works, its scratch memory is.
 int PlanBuilder::ScratchMemoryOf(const Node& n) const {
-  if (!IsOnGpu(n)) return 0;
-  const KernelDef* kernel = n.def().FindKernel(kGpu, n.attrs());
-  return MemoryOf(n, !(kernel && kernel->on_host));
+  return MemoryOf(n, WorksOnGpu(n));
 }
 
 // What the host makes, of a GPU's node too, is there when its function returns:

@@ -30,15 +30,20 @@ bool IsOnGpu(const Node& node) {
   return node.assigned_device().find(kGpuPart) != std::string::npos;
 }
 
+bool WorksOnGpu(const Node& node) {
+  if (!IsOnGpu(node)) return false;
+  const KernelDef* kernel = node.def().FindKernel(kGpu, node.attrs());
+  return kernel == nullptr || !kernel->on_host;
+}
+
 OperandMemory OperandMemoryOf(const Node& node) {
-  const bool on_gpu = IsOnGpu(node) && node.op() != "_Feed";
+  const bool any = node.op() != "_Feed" && WorksOnGpu(node);
   const KernelDef* kernel =
-      on_gpu ? node.def().FindKernel(kGpu, node.attrs()) : nullptr;
-  const bool any = on_gpu && !(kernel && kernel->on_host);
+      any ? node.def().FindKernel(kGpu, node.attrs()) : nullptr;
   OperandMemory memory;
   memory.input_on_gpu.assign(static_cast<size_t>(node.num_inputs()), any);
   memory.output_on_gpu.assign(static_cast<size_t>(node.num_outputs()), any);
-  if (any && kernel && !kernel->host_memory.empty()) {
+  if (kernel && !kernel->host_memory.empty()) {
     KeepOnHost(node, node.def().inputs, kernel->host_memory,
                &memory.input_on_gpu);
     KeepOnHost(node, node.def().outputs, kernel->host_memory,

@@ -21,6 +21,8 @@ struct OperandMemory {
 };
 
 bool IsOnGpu(const Node& node);
+// And works there: not by the CPU's kernel, as on int32.
+bool WorksOnGpu(const Node& node);
 
 // By what the op's GPU kernel says; all false for nodes on a CPU. What the
 // caller feeds is in host memory.
