@@ -42,13 +42,14 @@ Status ConcatShape(ShapeContext& c) {
   if (rank < 0) return c.SetOutput(0, Shape::Unknown());
   if (rank == 0) {
     return InvalidArgument(
-        "Can't concatenate scalars (use tf.stack, Pack, instead)");
+        "ConcatOp : Can't concatenate scalars (use tf.stack, Pack, instead)");
   }
   for (int i = in.first; i < in.first + in.count; ++i) {
     if (!c.Input(i).HasRank() || c.Input(i).rank() == rank) continue;
-    return InvalidArgument("Ranks of all input tensors should match: shape[",
-                           known - in.first, "] = ", c.Input(known),
-                           " vs. shape[", i - in.first, "] = ", c.Input(i));
+    return InvalidArgument(
+        "ConcatOp : Ranks of all input tensors should match: shape[",
+        known - in.first, "] = ", c.Input(known), " vs. shape[", i - in.first,
+        "] = ", c.Input(i));
   }
   if (!given) return c.SetOutput(0, Shape::UnknownOfRank(rank));
   const Result<int> resolved = ResolveAxis(*given, rank);

@@ -22,6 +22,7 @@
 #include "runtime/core/threads.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/kernel.h"
+#include "runtime/op/rank_words.h"
 
 namespace lockstep {
 namespace {
@@ -46,7 +47,10 @@ Status GatherShape(ShapeContext& c) {
   if (!params.HasRank() || !indices.HasRank()) {
     return c.SetOutput(0, Shape::Unknown());
   }
-  LS_RETURN_IF_ERROR(c.WithRankAtLeast(0, 1).status());
+  LS_RETURN_IF_ERROR(
+      WithRankAtLeast(c, 0, 1,
+                      "params must be at least 1 dimensional, has shape ")
+          .status());
   if (batch_attr < -indices.rank() || batch_attr > indices.rank()) {
     return InvalidArgument("batch_dims ", batch_attr, " is not in [",
                            -indices.rank(), ", ", indices.rank(), "]");

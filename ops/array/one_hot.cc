@@ -9,11 +9,14 @@
 #include "ops/array/axes.h"
 #include "ops/array/element_unit.h"
 #include "ops/math/elementwise.h"
+#include "runtime/op/rank_words.h"
 
 namespace lockstep {
 namespace {
 
 Status OneHotShape(ShapeContext& c) {
+  LS_RETURN_IF_ERROR(
+      WithRank(c, 1, 0, "depth must be a scalar, but got: ").status());
   LS_ASSIGN_OR_RETURN(std::optional<int64_t> depth, InputInt(c, 1));
   LS_RETURN_IF_ERROR(c.WithRank(2, 0).status());
   LS_RETURN_IF_ERROR(c.WithRank(3, 0).status());

@@ -18,15 +18,17 @@
 #include "ops/reduce/reduce.h"
 #include "runtime/device/stream.h"
 #include "runtime/graph/gradients.h"
+#include "runtime/op/rank_words.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
 
+constexpr const char* kPaddings = "paddings must be a matrix with 2 columns: ";
+
 Status PaddedShape(ShapeContext& c, int64_t sign) {
-  LS_ASSIGN_OR_RETURN(Shape pads, c.WithRank(1, 2));
+  LS_ASSIGN_OR_RETURN(Shape pads, WithRank(c, 1, 2, kPaddings));
   if (pads.dim(1) != 2 && pads.dim(1) != kUnknownDim) {
-    return InvalidArgument(
-        "paddings must be a matrix with 2 columns, has shape ", pads);
+    return InvalidArgument(kPaddings, pads);
   }
   const Tensor* value = c.InputValue(1);
   if (value == nullptr) {

@@ -15,13 +15,15 @@
 #include "runtime/core/threads.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/kernel.h"
+#include "runtime/op/rank_words.h"
 
 namespace lockstep {
 namespace {
 
 template <bool kToDepth>
 Status DepthShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(Shape y, c.WithRank(0, 4));
+  LS_ASSIGN_OR_RETURN(Shape y,
+                      WithRank(c, 0, 4, "Input rank should be: 4, shape is "));
   const int64_t n = c.Attr<int64_t>("block_size");
   const std::string& format = c.Attr<std::string>("data_format");
   if (format == "NCHW_VECT_C") {
@@ -36,8 +38,10 @@ Status DepthShape(ShapeContext& c) {
     const int64_t by = d == channel ? n * n : n;
     int64_t result = size / by;
     if (shrinks && size % by != 0) {
-      return InvalidArgument("dimension ", d, " of ", c.Input(0),
-                             " is not divisible by ", by);
+      return InvalidArgument(
+          d == channel ? "Input depth dimension "
+                       : "Image width and height: dimension ",
+          d, " of ", c.Input(0), " should be divisible by: ", by);
     }
     if (!shrinks && __builtin_mul_overflow(size, by, &result)) {
       return InvalidArgument("block_size ", n, " is too large for ", y);

@@ -4,6 +4,8 @@
 // output shares the input's memory.
 // Gradient: dy under the input's shape.
 
+#include <algorithm>
+
 #include "ops/array/array.h"
 #include "ops/array/axes.h"
 #include "runtime/graph/gradients.h"
@@ -72,8 +74,16 @@ Result<Shape> FillIn(const Shape& from, Shape wanted) {
 Status ReshapeShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(auto dims, c.InputInts(1));
   if (!dims) {
+    // A single number stands for a vector of it, as in TensorFlow.
+    if (c.Input(1).IsScalar()) return c.SetOutput(0, Shape::UnknownOfRank(1));
     LS_ASSIGN_OR_RETURN(Shape wanted, c.InputAsShape(1));
     return c.SetOutput(0, wanted);
+  }
+  const auto below =
+      std::ranges::find_if(*dims, [](int64_t n) { return n < kUnknownDim; });
+  if (below != dims->end()) {
+    return InvalidArgument("Size ", below - dims->begin(),
+                           " must be non-negative, not ", *below);
   }
   LS_ASSIGN_OR_RETURN(Shape wanted, Shape::Make(*dims));
   LS_ASSIGN_OR_RETURN(Shape filled, FillIn(c.Input(0), wanted));

@@ -32,7 +32,7 @@ Status SequenceShape(ShapeContext& c) {
                              seq, ", ", batch, " for ", x);
     }
     if (!Shape{x.dim(static_cast<int>(batch))}.IsCompatibleWith(lengths)) {
-      return InvalidArgument("len(seq_lens) != input.dims(", batch,
+      return InvalidArgument("Length of seq_lengths != input.dims(", batch,
                              "): ", lengths, " for ", x);
     }
   }

@@ -25,8 +25,9 @@ Status SliceShape(ShapeContext& c) {
   }
   const size_t count = begin ? begin->size() : size->size();
   if ((size && size->size() != count) || count > Shape::kMaxRank) {
-    return InvalidArgument("begin has ", count, " elements, size has ",
-                           size ? size->size() : count);
+    return InvalidArgument("Expected begin and size arguments to be 1-D ",
+                           "tensors of one size, but got ", count, " and ",
+                           size ? size->size() : count, " elements");
   }
   if (c.Input(0).HasRank() && c.Input(0).rank() != static_cast<int>(count)) {
     return InvalidArgument("Expected begin and size arguments to be 1-D ",

@@ -60,18 +60,31 @@ Status SplitVShape(ShapeContext& c) {
   if (!s.HasRank() || !given || !sizes) return UnknownParts(c, s);
   LS_ASSIGN_OR_RETURN(int axis, SplitAxis(*given, s.rank()));
   if (static_cast<int>(sizes->size()) != c.num_outputs()) {
-    return InvalidArgument("size_splits has ", sizes->size(), " elements for ",
-                           c.num_outputs(), " parts");
+    return InvalidArgument(
+        "size of the split_tensor must be 1-D and have the same elements as "
+        "outputs: has ",
+        sizes->size(), " elements for ", c.num_outputs(), " outputs");
   }
   int64_t total = 0, open = 0;
-  for (int64_t n : *sizes) {
-    if (n < -1) return InvalidArgument("size_splits has a size of ", n);
+  for (size_t i = 0; i < sizes->size(); ++i) {
+    const int64_t n = (*sizes)[i];
+    if (n < -1) {
+      return InvalidArgument("Split size at index ", i,
+                             " must be >= 0. Got: ", n);
+    }
     (n == -1 ? open : total) += n == -1 ? 1 : n;
   }
   const int64_t n = s.dim(axis);
-  if (open > 1 || (n != kUnknownDim && (open ? total > n : total != n))) {
-    return InvalidArgument("size_splits [", Join(*sizes, ","),
-                           "] cannot split dimension ", axis, " of size ", n);
+  if (open > 1) {
+    return InvalidArgument("There can only be one -1 in the input: [",
+                           Join(*sizes, ","), "]");
+  }
+  if (n != kUnknownDim && (open ? total > n : total != n)) {
+    return InvalidArgument(
+        "Determined shape must either match input shape along split_dim "
+        "exactly if fully specified, or be less than the size of the input "
+        "along split_dim if not fully specified.  Got: ",
+        total, " by [", Join(*sizes, ","), "] for ", n);
   }
   for (int i = 0; i < c.num_outputs(); ++i) {
     const int64_t part = (*sizes)[static_cast<size_t>(i)];

@@ -106,6 +106,9 @@ Result<StridedRange> ResolveStrides(const Shape& input,
     return InvalidArgument("Multiple ellipses in slice spec not allowed");
   }
   const int rest = input.rank() - named;
+  if (rest < 0 && input.rank() == 0) {
+    return InvalidArgument("Attempting to slice scalar input.");
+  }
   if (rest < 0) {
     return InvalidArgument("Index out of range using input dim ", input.rank(),
                            "; input has only ", input.rank(), " dims");

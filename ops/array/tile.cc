@@ -98,9 +98,11 @@ Status BroadcastToShape(ShapeContext& c) {
                              ") must be no greater than rank of output shape (",
                              wanted.rank(), "): ", c.Input(0), ", ", wanted);
     }
+    if (!wanted.IsFullyKnown()) {
+      return InvalidArgument("Dimension -1 must be >= 0: shape ", wanted);
+    }
     Result<Shape> both = Shape::Broadcast(c.Input(0), wanted);
-    if (!wanted.IsFullyKnown() || !both.ok() ||
-        !both->IsCompatibleWith(wanted)) {
+    if (!both.ok() || !both->IsCompatibleWith(wanted)) {
       return InvalidArgument("Incompatible shapes: ", c.Input(0), " vs. ",
                              wanted, ": the first cannot become the second");
     }

@@ -17,9 +17,10 @@ Result<int64_t> GroupsOf(const ConvDims& d, int64_t taken, const Shape& image,
   const int64_t groups =
       taken == 0 ? 1 : std::max<int64_t>(1, d.in_channels / taken);
   if (d.out_channels >= 0 && d.out_channels % groups != 0) {
-    return InvalidArgument("filter has ", d.out_channels,
-                           " output channels, not a multiple of ", groups,
-                           " groups (filter ", filter, ", input ", image, ")");
+    return InvalidArgument(
+        "output depth must be evenly divisible by number of groups: ",
+        d.out_channels, " vs ", groups, " (filter ", filter, ", input ", image,
+        ")");
   }
   return groups;
 }

@@ -9,6 +9,7 @@
 
 #include "ops/array/array.h"
 #include "runtime/graph/gradients.h"
+#include "runtime/op/rank_words.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
@@ -48,11 +49,12 @@ inline Status CheckResize(const ShapeContext& c, const Shape& in,
 // Input 0 at the size that input 1 tells.
 template <bool kGradient>
 Status SizeShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(const Shape images, c.WithRank(0, 4));
-  LS_ASSIGN_OR_RETURN(const Shape size, c.WithRank(1, 1));
+  LS_ASSIGN_OR_RETURN(const Shape images,
+                      WithRank(c, 0, 4, "input must be 4-dimensional"));
+  LS_ASSIGN_OR_RETURN(const Shape size,
+                      WithRank(c, 1, 1, "shape_t must be 1-dimensional"));
   if (size.dim(0) >= 0 && size.dim(0) != 2) {
-    return InvalidArgument("shape_t must be 1-dimensional and have 2 elements",
-                           ", size has shape ", size);
+    return InvalidArgument("shape_t must have two elements", size);
   }
   LS_ASSIGN_OR_RETURN(const auto numbers, c.InputInts(1));
   if (!numbers) {

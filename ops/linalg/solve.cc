@@ -15,7 +15,10 @@
 namespace lockstep {
 namespace {
 
-Status Singular() { return InvalidArgument("Input matrix is not invertible."); }
+// `input` is what TensorFlow's op calls it.
+Status Singular(const char* input) {
+  return InvalidArgument(input, " is not invertible.");
+}
 
 Status SolveShape(ShapeContext& c) {
   LS_RETURN_IF_ERROR(SquareShape(c));
@@ -40,7 +43,7 @@ Status InverseCpu(KernelContext& k) {
   const bool adjoint = GetOr<bool>(k.attrs(), "adjoint", false);
   return ForMatrices<T>(k, adjoint, [&](int64_t at, Matrix& m) -> Status {
     const Lu lu(m);
-    if (lu.singular) return Singular();
+    if (lu.singular) return Singular("Input");
     lu.Solve<T>(nullptr, m.n, k.out<T>(0) + at * m.n * m.n);
     return Ok();
   });
@@ -53,7 +56,7 @@ Status SolveCpu(KernelContext& k) {
   const int64_t columns = rhs.dim(rhs.rank() - 1);
   return ForMatrices<T>(k, adjoint, [&](int64_t at, Matrix& m) -> Status {
     const Lu lu(m);
-    if (lu.singular) return Singular();
+    if (lu.singular) return Singular("Input matrix");
     lu.Solve(k.in<T>(1) + at * m.n * columns, columns,
              k.out<T>(0) + at * m.n * columns);
     return Ok();

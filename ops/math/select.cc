@@ -21,8 +21,9 @@ namespace {
 Status SelectShape(ShapeContext& c) {
   const Result<Shape> merged_data = Shape::Merge(c.Input(1), c.Input(2));
   if (!merged_data.ok()) {
-    return InvalidArgument("'then' and 'else' must have the same size, but ",
-                           "received: ", c.Input(1), " vs. ", c.Input(2));
+    return InvalidArgument("Inputs to operation of type Select must have the ",
+                           "same size and shape.  Input 1: ", c.Input(1),
+                           " != input 2: ", c.Input(2));
   }
   const Shape data = *merged_data;
   const Shape& cond = c.Input(0);

@@ -11,13 +11,17 @@
 #include "ops/nn/channels.h"
 #include "ops/nn/nn.h"
 #include "runtime/graph/gradients.h"
+#include "runtime/op/rank_words.h"
 
 namespace lockstep {
 namespace {
 
 Status BiasAddShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(const Shape value, c.WithRankAtLeast(0, 2));
-  LS_ASSIGN_OR_RETURN(const Shape bias, c.WithRank(1, 1));
+  LS_ASSIGN_OR_RETURN(
+      const Shape value,
+      WithRankAtLeast(c, 0, 2, "Input tensor must be at least 2D: "));
+  LS_ASSIGN_OR_RETURN(const Shape bias,
+                      WithRank(c, 1, 1, "Biases must be 1D: "));
   if (!value.HasRank()) return c.SetOutput(0, value);
   const int at = ChannelDim(c.attrs(), value.rank());
   const int64_t channels = value.dim(at);

@@ -10,21 +10,23 @@
 
 #include "ops/nn/nn.h"
 #include "runtime/op/kernel.h"
+#include "runtime/op/rank_words.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
 namespace {
 
 Status InTopKShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(const Shape predictions, c.WithRank(0, 2));
+  LS_ASSIGN_OR_RETURN(
+      const Shape predictions,
+      WithRank(c, 0, 2, "predictions must be 2-dimensional, has shape "));
   LS_ASSIGN_OR_RETURN(const Shape targets, c.WithRank(1, 1));
   if (c.num_inputs() > 2) LS_RETURN_IF_ERROR(c.WithRank(2, 0).status());
   auto batch = Shape::Merge(Shape{predictions.dim(0)}, targets);
   if (!batch.ok()) {
-    return InvalidArgument(
-        "predictions and targets must have one first "
-        "dimension, got ",
-        predictions, " and ", targets);
+    return InvalidArgument("First dimension of predictions ",
+                           predictions.dim(0), " must match length of targets ",
+                           targets.dim(0));
   }
   return c.SetOutput(0, *batch);
 }

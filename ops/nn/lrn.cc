@@ -16,6 +16,7 @@
 #include "ops/nn/nn.h"
 #include "runtime/core/per_thread.h"
 #include "runtime/graph/gradients.h"
+#include "runtime/op/rank_words.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
@@ -24,7 +25,9 @@ namespace {
 Status LrnShape(ShapeContext& c) {
   Shape shape = Shape::UnknownOfRank(4);
   for (int i = 0; i < c.num_inputs(); ++i) {
-    LS_ASSIGN_OR_RETURN(const Shape in, c.WithRank(i, 4));
+    LS_ASSIGN_OR_RETURN(
+        const Shape in,
+        WithRank(c, i, 4, "in must be 4-dimensional, has shape "));
     auto merged = Shape::Merge(shape, in);
     if (!merged.ok()) {
       return InvalidArgument(

@@ -12,25 +12,31 @@
 #include "ops/nn/nn.h"
 #include "ops/nn/softmax_rows.h"
 #include "runtime/graph/gradients.h"
+#include "runtime/op/rank_words.h"
 
 namespace lockstep {
 namespace {
 
 Status XentShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(const Shape features, c.WithRank(0, 2));
-  LS_ASSIGN_OR_RETURN(const Shape labels, c.WithRank(1, 2));
-  auto both = Shape::Broadcast(features, labels);
-  if (!both.ok()) {
-    return InvalidArgument("logits and labels must be broadcastable: ",
-                           "logits_size=", features, " labels_size=", labels);
+  const auto features = c.WithRank(0, 2), labels = c.WithRank(1, 2);
+  // TensorFlow would take class numbers for one row of each sample.
+  const bool matrices = features.ok() && labels.ok();
+  const auto both =
+      matrices ? Shape::Broadcast(*features, *labels) : Result<Shape>(Shape());
+  if (!matrices || !both.ok()) {
+    return InvalidArgument(
+        "logits and labels must be broadcastable", matrices ? "" : " matrices",
+        ": logits_size=", c.Input(0), " labels_size=", c.Input(1));
   }
   LS_RETURN_IF_ERROR(c.SetOutput(0, Shape{both->dim(0)}));
   return c.SetOutput(1, *both);
 }
 
 Status SparseXentShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(Shape features, c.WithRank(0, 2));
-  LS_ASSIGN_OR_RETURN(const Shape labels, c.WithRank(1, 1));
+  LS_ASSIGN_OR_RETURN(Shape features,
+                      WithRank(c, 0, 2, "logits must be 2-D, but got shape "));
+  LS_ASSIGN_OR_RETURN(const Shape labels,
+                      WithRank(c, 1, 1, "labels must be 1-D, but got shape "));
   auto batch = Shape::Merge(Shape{features.dim(0)}, labels);
   if (!batch.ok()) {
     return InvalidArgument(

@@ -12,12 +12,15 @@
 #include "ops/random/random.h"
 #include "ops/random/random_ops.h"
 #include "ops/random/stateless_seed.h"
+#include "runtime/op/rank_words.h"
 
 namespace lockstep {
 namespace {
 
 Status MultinomialShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(const Shape logits, c.WithRank(0, 2));
+  LS_ASSIGN_OR_RETURN(
+      const Shape logits,
+      WithRank(c, 0, 2, "logits should be a matrix, got shape "));
   LS_RETURN_IF_ERROR(c.WithRank(1, 0).status());
   if (c.num_inputs() > 2) {
     LS_RETURN_IF_ERROR(
@@ -26,7 +29,7 @@ Status MultinomialShape(ShapeContext& c) {
   const Tensor* given = c.InputValue(1);
   const int64_t samples = given ? IntAt(*given, 0) : kUnknownDim;
   if (given && samples < 0) {
-    return InvalidArgument("num_samples should be nonnegative, got ", samples);
+    return InvalidArgument("num_samples should be non-negative, got ", samples);
   }
   if (logits.dim(1) == 0 && samples != 0) {
     return InvalidArgument("num_classes should be positive, got 0");

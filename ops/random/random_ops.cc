@@ -72,6 +72,11 @@ KernelDef RandomKernel() {
   return {RandomCpu<Distribution, T>, PrepareRandom, {"shape"}};
 }
 
+Status UniformIntShape(ShapeContext& c) {
+  LS_RETURN_IF_ERROR(ScalarBounds(c, 1));
+  return RandomShape(c);
+}
+
 template <class T>
 Status UniformIntCpu(KernelContext& k) {
   LS_ASSIGN_OR_RETURN(const UniformInt<T> in_range,
@@ -116,7 +121,7 @@ LOCKSTEP_OP("RandomUniformInt")
     .Attr("seed2: int = 0")
     .Attr("Tout: {int32, int64}")
     .Attr("T: {int32, int64}")
-    .Shape(RandomShape)
+    .Shape(UniformIntShape)
     .NoGradient()
     .Random()
     .NeedsValue({0})

@@ -7,6 +7,7 @@
 
 #include "ops/random/distributions.h"
 #include "runtime/graph/builder.h"
+#include "runtime/op/rank_words.h"
 #include "runtime/op/shape_context.h"
 
 namespace lockstep {
@@ -20,6 +21,13 @@ inline Status RandomShape(ShapeContext& c) {
                            " must be >= 0");
   }
   return c.SetOutput(0, shape);
+}
+
+// Of integers' bounds, inputs `low` and the one behind it.
+inline Status ScalarBounds(ShapeContext& c, int low) {
+  LS_RETURN_IF_ERROR(
+      WithRank(c, low, 0, "minval must be 0-D, got shape ").status());
+  return WithRank(c, low + 1, 0, "maxval must be 0-D, got shape ").status();
 }
 
 namespace {

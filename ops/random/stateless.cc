@@ -21,9 +21,16 @@ using detail::CheckStatelessSeed;
 using detail::SeedKind;
 using detail::StatelessRng;
 
+// The input with the lower bound of integers.
+template <SeedKind kKind>
+constexpr int kLow = kKind == SeedKind::kSeed ? 2 : 4;
+
 template <SeedKind kKind>
 Status StatelessShape(ShapeContext& c) {
   LS_RETURN_IF_ERROR(CheckStatelessSeed(c, kKind, 1));
+  if (c.num_inputs() > kLow<kKind>) {
+    LS_RETURN_IF_ERROR(ScalarBounds(c, kLow<kKind>));
+  }
   return RandomShape(c);
 }
 
@@ -36,10 +43,10 @@ Status StatelessCpu(KernelContext& k) {
 
 template <SeedKind kKind, class T>
 Status StatelessIntCpu(KernelContext& k) {
-  constexpr int kLow = kKind == SeedKind::kSeed ? 2 : 4;
   LS_ASSIGN_OR_RETURN(const Philox rng, StatelessRng(k, kKind, 1));
-  LS_ASSIGN_OR_RETURN(const UniformInt<T> in_range,
-                      UniformIntOf(*k.in<T>(kLow), *k.in<T>(kLow + 1)));
+  LS_ASSIGN_OR_RETURN(
+      const UniformInt<T> in_range,
+      UniformIntOf(*k.in<T>(kLow<kKind>), *k.in<T>(kLow<kKind> + 1)));
   FillRandom(rng, 0, k.output(0).NumElements(), in_range, k.out<T>(0));
   return Ok();
 }

@@ -18,15 +18,12 @@ Status ArgShape(ShapeContext& c) {
   LS_ASSIGN_OR_RETURN(std::optional<int64_t> axis, InputInt(c, 1));
   Shape s = c.Input(0);
   if (!s.HasRank()) return c.SetOutput(0, Shape::Unknown());
-  if (s.rank() < 1) {
-    return InvalidArgument("input 0 'input' must have rank 1 at least, has ",
-                           "shape ", s);
-  }
-  if (!axis) return c.SetOutput(0, Shape::UnknownOfRank(s.rank() - 1));
-  const Result<int> a = ResolveAxis(*axis, s.rank());
+  if (!axis && s.rank() > 0)
+    return c.SetOutput(0, Shape::UnknownOfRank(s.rank() - 1));
+  const Result<int> a = ResolveAxis(axis.value_or(0), s.rank());
   if (!a.ok()) {
     return InvalidArgument("Expected dimension in the range [", -s.rank(), ", ",
-                           s.rank(), "), but got ", *axis);
+                           s.rank(), "), but got ", axis.value_or(0));
   }
   if (s.dim(*a) == 0) {
     return InvalidArgument("Reduction axis ", *a, " is empty in shape ", s);

@@ -65,8 +65,8 @@ Status CountRows(KernelContext& k, int64_t width, int64_t size, bool binary) {
   std::fill_n(bins, k.output(0).NumElements(), T{});
   for (int64_t i = 0; i < numbers.size(); ++i) {
     if (numbers[i] < 0) {
-      return InvalidArgument("Input must be non-negative, is ", numbers[i],
-                             " at ", i);
+      return InvalidArgument("Input arr must be non-negative! It is ",
+                             numbers[i], " at ", i);
     }
     if (numbers[i] >= size) continue;
     T& bin = bins[i / width * size + numbers[i]];

@@ -107,8 +107,9 @@ void CombineRows(const T* data, const Indices* from, const Indices& ids, T* y,
 inline Status CheckSortedIds(const Indices& ids) {
   for (int64_t i = 0; i < ids.size(); ++i) {
     if (ids[i] < 0 || ids[i] == std::numeric_limits<int64_t>::max()) {
-      return InvalidArgument("segment ids must be >= 0: segment_ids[", i,
-                             "] = ", ids[i]);
+      return InvalidArgument("Segment id ", ids[i],
+                             " out of range: must be >= ", "0, is segment_ids[",
+                             i, "]");
     }
     if (i > 0 && ids[i] < ids[i - 1]) {
       return InvalidArgument("segment ids are not increasing: segment_ids[", i,

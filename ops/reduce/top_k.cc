@@ -16,12 +16,14 @@
 #include "ops/reduce/reduce.h"
 #include "runtime/core/per_thread.h"
 #include "runtime/graph/gradients.h"
+#include "runtime/op/rank_words.h"
 
 namespace lockstep {
 namespace {
 
 Status TopKShape(ShapeContext& c) {
-  LS_ASSIGN_OR_RETURN(Shape y, c.WithRankAtLeast(0, 1));
+  LS_ASSIGN_OR_RETURN(
+      Shape y, WithRankAtLeast(c, 0, 1, "input must be >= 1-D, got shape "));
   int64_t k = kUnknownDim;
   if (c.num_inputs() == 1) {
     k = c.Attr<int64_t>("k");

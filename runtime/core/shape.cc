@@ -22,8 +22,8 @@ Result<Shape> Shape::Make(std::span<const int64_t> dims) {
   bool zero = false, overflow = false;
   for (const int64_t dim : dims) {
     if (dim < kUnknownDim) {
-      return InvalidArgument("dimension ", dim, " of shape [", Join(dims, ","),
-                             "] is negative");
+      return InvalidArgument("Dimension ", dim, " must be >= 0: shape [",
+                             Join(dims, ","), "]");
     }
     zero = zero || dim == 0;
     if (dim > 0) overflow |= __builtin_mul_overflow(known, dim, &known);

@@ -114,10 +114,9 @@ Status SameShapes(ShapeContext& c) {
   for (int i = 1; i < c.num_inputs(); ++i) {
     Result<Shape> m = Shape::Merge(merged, c.Input(i));
     if (!m.ok()) {
-      return InvalidArgument("inputs 0 and ", i,
-                             " must have the same shape, "
-                             "have ",
-                             merged, " and ", c.Input(i));
+      return InvalidArgument("Inputs to operation of type ", c.def().name,
+                             " must have the same size and shape.  Input 0: ",
+                             merged, " != input ", i, ": ", c.Input(i));
     }
     merged = *m;
   }

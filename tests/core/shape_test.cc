@@ -52,7 +52,7 @@ TEST(ShapeTest, MakeRefusesWhatNoTensorCanHave) {
             "INVALID_ARGUMENT: shape has 17 dimensions; at most 16 are "
             "supported");
   EXPECT_EQ(MakeShape({2, -2}).status().ToString(),
-            "INVALID_ARGUMENT: dimension -2 of shape [2,-2] is negative");
+            "INVALID_ARGUMENT: Dimension -2 must be >= 0: shape [2,-2]");
   EXPECT_EQ(MakeShape({kMax, 2}).code(), Code::kInvalidArgument);
   EXPECT_EQ(MakeShape({1ll << 32, 1ll << 31}).code(), Code::kInvalidArgument);
   EXPECT_EQ(MakeShape({1ll << 31, 1ll << 31}).value().NumElements(), 1ll << 62);

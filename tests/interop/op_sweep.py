@@ -22,7 +22,7 @@ import tempfile
 
 import peer
 from op_cases import KNOWN
-from op_sweep_compare import BFLOAT16, check_step
+from op_sweep_compare import BFLOAT16, StepError, check_step
 from op_sweep_steps import Steps
 
 try:
@@ -36,9 +36,9 @@ tf.disable_control_flow_v2()
 
 
 class Case:
-    def __init__(self, name, build, tolerance, shape_only):
+    def __init__(self, name, build, tolerance, shape_only, words):
         self.name, self.build = name, build
-        self.tolerance, self.shape_only = tolerance, shape_only
+        self.tolerance, self.shape_only, self.words = tolerance, shape_only, words
         self.feeds, self.steps, self.wanted = {}, [], []
         self.graph_def = None
 
@@ -56,8 +56,9 @@ class Sweep:
         self.family, self.cases = family, []
         self._case = None
 
-    def add(self, name, build, tolerance=None, shape_only=False):
-        self.cases.append(Case(name, build, tolerance, shape_only))
+    def add(self, name, build, tolerance=None, shape_only=False, words=False):
+        """`words`: an error begins with TensorFlow's first words."""
+        self.cases.append(Case(name, build, tolerance, shape_only, words))
 
     def arg(self, value, dtype="float32", known=None):
         """A placeholder that is fed; its shape is given in the graph if `known`."""
@@ -133,7 +134,7 @@ class NotInTensorFlow(Exception):
 
 
 def run_step(session, step, feeds):
-    """A list of values, or the name of an error's code."""
+    """A list of values, or a StepError."""
     try:
         tensors = [t for t in step if not isinstance(t, tf.Operation)]
         operations = [t for t in step if isinstance(t, tf.Operation)]
@@ -142,7 +143,8 @@ def run_step(session, step, feeds):
     except tf.errors.OpError as e:
         if any(text in e.message for text in NO_KERNEL):
             raise NotInTensorFlow()
-        return CODES.get(e.error_code, str(e.error_code))
+        text = re.search(r"\nNode: '[^']*'\n(.*?)\s*\[\[", e.message + "[[", re.S)
+        return StepError(CODES.get(e.error_code, str(e.error_code)), text.group(1) if text else "")
 
 
 CODES = {1: "CANCELLED", 2: "UNKNOWN", 3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED",

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 
 import peer
 
@@ -17,6 +18,17 @@ TOLERANCE = {  # relative, absolute
     np.dtype(np.float16): (4e-3, 4e-3), np.dtype(BFLOAT16): (3e-2, 3e-2),
     np.dtype(np.float32): (2e-5, 2e-6), np.dtype(np.float64): (1e-10, 1e-11),
     np.dtype(np.complex64): (2e-5, 2e-6), np.dtype(np.complex128): (1e-10, 1e-11)}
+
+
+class StepError:
+    def __init__(self, code, message):
+        self.code, self.message = code, message
+
+
+def first_words(message):
+    """Up to four words of TensorFlow's message, up to a number or the node's name."""
+    message = re.sub(r"(?<=operation )\S+ ", "", message)
+    return " ".join(re.split(r"[\d\[(:=]", message, maxsplit=1)[0].lower().split()[:4])
 
 
 def decode(item):
@@ -65,18 +77,27 @@ def read_value(directory, tensor):
     return np.load(base + ".npy")
 
 
+def check_error(got, wanted, prefix, case):
+    if got is None:
+        return "no error, want %s" % wanted.code
+    code, message = got["code"], got["message"]
+    if code != wanted.code:
+        return "error %s (%s), want %s" % (code, message[:160], wanted.code)
+    if prefix not in message:
+        return "the error names no node: %s" % message[:160]
+    if case.words and first_words(wanted.message) not in message.lower():
+        return "the error is '%s', TensorFlow's '%s'" % (message[:200], wanted.message[:200])
+    return None
+
+
 def check_step(directory, step, wanted, prefix, case):
     error = os.path.join(directory, "error.json")
     got_error = None
     if os.path.exists(error):
         with open(error) as f:
             got_error = json.load(f)
-    if isinstance(wanted, str):
-        if got_error is None:
-            return "no error, want %s" % wanted
-        if got_error["code"] != wanted:
-            return "error %s (%s), want %s" % (got_error["code"], got_error["message"][:160], wanted)
-        return None
+    if isinstance(wanted, StepError):
+        return check_error(got_error, wanted, prefix, case)
     if got_error is not None:
         return "error %s: %s" % (got_error["code"], got_error["message"][:200])
     tensors = [t for t in step if not isinstance(t, tf.Operation)]

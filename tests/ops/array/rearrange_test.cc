@@ -61,7 +61,7 @@ TEST(SpaceToDepthTest, MovesBlocksToTheChannelsAndBack) {
   Op("DepthToSpace", nchw).In(b).Want(a);
   Op("SpaceToDepth", two)
       .In(I({1, 3, 2, 1}, {1, 2, 3, 4, 5, 6}))
-      .WantError(Code::kInvalidArgument, "is not divisible by 2");
+      .WantError(Code::kInvalidArgument, "should be divisible by: 2");
   Op("SpaceToDepth", nchw).In(Doubles({1, 2, 2, 4})).Gradient();
   Op("DepthToSpace", two).In(Doubles({1, 1, 2, 4})).Gradient();
 }
@@ -265,7 +265,7 @@ TEST(MessagesTest, WordsOfBadIndicesAndShapes) {
   expect("Select", {three, matrix, matrix},
          "Number of batches of 'then' must match size of 'cond'");
   expect("Select", {three, vector, matrix},
-         "'then' and 'else' must have the same size");
+         "must have the same size and shape");
   expect("BatchMatMulV2", {F({2, 1, 1}, {1, 2}), F({3, 1, 1}, {1, 2, 3})},
          "In[0] and In[1] must have compatible batch dimensions: [2,1,1] vs. "
          "[3,1,1]");

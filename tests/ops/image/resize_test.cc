@@ -136,11 +136,11 @@ TEST(ResizeTest, NothingAndBadUse) {
   };
   const Tensor x = Numbers(kFloat, {1, 2, 2, 1});
   EXPECT_THAT(error(Numbers(kFloat, {2, 2, 1}), Nearest(Size(3, 3))),
-              HasSubstr("must have rank 4"));
+              HasSubstr("must be 4-dimensional"));
   EXPECT_THAT(error(x, Nearest(Size(0, 3))),
               HasSubstr("output dimensions must be positive"));
   EXPECT_THAT(error(x, Bilinear(Tensor::Of<int32_t>({1}, {3}))),
-              HasSubstr("have 2 elements"));
+              HasSubstr("must have two elements"));
   EXPECT_THAT(error(Tensor(kFloat, Shape{1, 0, 2, 1}), Bilinear(Size(3, 3))),
               HasSubstr("non-zero size"));
   EXPECT_THAT(error(x, Bilinear(Size(3, 3), {.align_corners = true,

@@ -65,7 +65,7 @@ TEST(LrnTest, SixteenBitsEmptyAndWrongRank) {
                                 return Outputs{ops::LRN(s, in[0])};
                               });
   EXPECT_EQ(wrong.code(), Code::kInvalidArgument);
-  EXPECT_THAT(wrong.status().message(), HasSubstr("rank 4"));
+  EXPECT_THAT(wrong.status().message(), HasSubstr("must be 4-dimensional"));
 }
 
 }  // namespace

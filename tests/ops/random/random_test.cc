@@ -187,7 +187,7 @@ TEST(RandomTest, NothingAndNegativeShapes) {
     return ops::RandomUniform(s, in[0]);
   })
       .In(I({1}, {-2}))
-      .WantError(Code::kInvalidArgument, "negative");
+      .WantError(Code::kInvalidArgument, "must be >= 0");
 }
 
 TEST(RandomUniformIntTest, CoversItsRangeEvenly) {

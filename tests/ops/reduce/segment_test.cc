@@ -42,7 +42,7 @@ TEST(SegmentTest, RefusesIdsOutOfOrder) {
   Op("SegmentSum")
       .In(F({2}, {1, 2}))
       .In(I({2}, {-1, 0}))
-      .WantError(Code::kInvalidArgument, "segment ids must be >= 0");
+      .WantError(Code::kInvalidArgument, "Segment id -1 out of range");
   Op("SegmentSum")
       .In(F({2}, {1, 2}))
       .In(I({3}, {0, 0, 1}))
