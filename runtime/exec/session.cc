@@ -112,6 +112,10 @@ class SessionImpl final : public Session {
       const std::vector<Feed>& feeds, const std::vector<std::string>& fetches,
       const std::vector<std::string>& targets) override {
     std::lock_guard lock(mutex_);
+    if (fetches.empty() && targets.empty()) {
+      return InvalidArgument(
+          "Must specify at least one target to fetch or execute");
+    }
     LS_ASSIGN_OR_RETURN(RunSignature signature,
                         Resolve(feeds, fetches, targets));
     std::vector<Tensor> values, out;

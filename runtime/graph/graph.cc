@@ -248,6 +248,10 @@ Result<Output> Graph::FindOutput(std::string_view tensor_name) const {
     return NotFound("there is no node '", name, "' in the graph",
                     near.empty() ? "" : StrCat("; did you mean '", near, "'?"));
   }
+  if (node->num_outputs() == 0) {
+    return InvalidArgument("there is no tensor '", tensor_name, "': node '",
+                           name, "' produces no output; run it as a target");
+  }
   if (index < 0 || index >= node->num_outputs()) {
     return InvalidArgument("there is no tensor '", tensor_name, "': node '",
                            name, "' has ", node->num_outputs(), " outputs");

@@ -54,6 +54,7 @@ TEST_F(SessionTest, FeedsAndFetches) {
 TEST_F(SessionTest, ErrorsNameTheCulprit) {
   Output x = ops::Placeholder(root_.WithName("x"), kFloat, Shape{-1, 2});
   ops::Neg(root_.WithName("y"), x);
+  ops::NoOp(root_.WithName("nothing"));
   auto session = Open(graph_);
   auto message = [&](std::vector<Session::Feed> feeds, const char* fetch,
                      Code code) {
@@ -66,12 +67,15 @@ TEST_F(SessionTest, ErrorsNameTheCulprit) {
   EXPECT_THAT(message({}, "z:0", Code::kNotFound), HasSubstr("'z'"));
   EXPECT_THAT(message({}, "y:1", Code::kInvalidArgument),
               HasSubstr("1 outputs"));
+  EXPECT_THAT(message({}, "nothing", Code::kInvalidArgument),
+              HasSubstr("run it as a target"));
   EXPECT_THAT(message({{"x:0", Tensor::Of<float>({3}, {1, 2, 3})}}, "y:0",
                       Code::kInvalidArgument),
               HasSubstr("'x:0' has shape [?,2], the value fed has [3]"));
   EXPECT_THAT(message({{"x:0", Tensor::Of<int32_t>({1, 2}, {1, 2})}}, "y:0",
                       Code::kInvalidArgument),
               HasSubstr("has dtype float"));
+  EXPECT_EQ(session->RunTargets({}).code(), Code::kInvalidArgument);
 }
 
 TEST_F(SessionTest, ABadGraphIsRefusedWithItsFirstError) {
