@@ -88,6 +88,7 @@ class Checker {
         complete &= !in_function;
         continue;
       }
+      CheckFunctions(it->second, op->name, name);
       Result<AttrValue> value = FromProto(it->second);
       if (!value.ok()) {
         status.Update(
@@ -108,6 +109,18 @@ class Checker {
         StrCat(op->name, ": there is no kernel",
                types.empty() ? "" : StrCat(" for ", types)),
         name);
+  }
+
+  // Those that the attribute names.
+  void CheckFunctions(const proto::AttrValue& value, const std::string& op,
+                      const std::string& node) {
+    const auto check = [&](const std::string& function) {
+      if (function.empty() || functions_.contains(function)) return;
+      Add(Kind::kAttribute, op,
+          StrCat(op, ": the graph has no function '", function, "'"), node);
+    };
+    check(value.func().name());
+    for (const auto& f : value.list().func()) check(f.name());
   }
 
   const proto::GraphDef& def_;

@@ -194,6 +194,17 @@ TEST_F(InspectTest, CheckFindsNothingInAGraphThatRuns) {
   EXPECT_THAT(run.out, HasSubstr("everything would run"));
 }
 
+TEST_F(InspectTest, CheckFindsFunctionsThatAreNotThere) {
+  Write("call.pbtxt", R"(
+    node { name: "call" op: "PartitionedCall"
+           attr { key: "Tin" value { list { } } }
+           attr { key: "Tout" value { list { type: DT_FLOAT } } }
+           attr { key: "f" value { func { name: "gone" } } } })");
+  const Finished run = Lockstep({"check", dir_ / "call.pbtxt"});
+  EXPECT_EQ(run.status, 1);
+  EXPECT_THAT(run.out, HasSubstr("the graph has no function 'gone'"));
+}
+
 TEST_F(InspectTest, CheckNamesTheFirstMistakeOfAGraphOfKnownOps) {
   Write("cut.pbtxt", R"(node { name: "n" op: "NoOp" input: "^gone" })");
   const Finished run = Lockstep({"check", dir_ / "cut.pbtxt"});
