@@ -35,6 +35,8 @@ Status SystemError(std::string_view call, std::string_view path, int error) {
     case ENOSPC:
     case EDQUOT: code = Code::kResourceExhausted; break;
     case EEXIST: code = Code::kAlreadyExists; break;
+    case ENOTDIR:
+    case EISDIR: code = Code::kFailedPrecondition; break;
     default: break;
   }
   return Status(code, StrCat(call, " '", path,
@@ -261,7 +263,9 @@ class PosixEnv : public Env {
       struct stat info {};
       const bool is_dir =
           stat(part.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-      if (!is_dir) return SystemError("mkdir", part, error);
+      if (!is_dir) {
+        return SystemError("mkdir", part, error == EEXIST ? ENOTDIR : error);
+      }
     }
     return Ok();
   }

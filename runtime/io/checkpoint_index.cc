@@ -36,7 +36,8 @@ Result<int> ParseHeader(std::string_view value, const std::string& path) {
   return int{header.num_shards()};
 }
 
-// A caller may give the name of a file, or of a folder.
+// A caller may give the name of a file, or of a folder, which TensorFlow opens
+// and finds damaged.
 Status ExplainMissing(Env& env, const std::string& prefix, Status missing) {
   for (const std::string_view part : {".index", ".data-", ".meta"}) {
     const size_t at = prefix.rfind(part);
@@ -44,13 +45,12 @@ Status ExplainMissing(Env& env, const std::string& prefix, Status missing) {
       continue;
     }
     if (part != ".data-" && at + part.size() != prefix.size()) continue;
-    return InvalidArgument("'", prefix, "' is the name of one file of a ",
-                           "checkpoint; give their prefix, '",
-                           prefix.substr(0, at), "'");
+    return DataLoss("'", prefix, "' is the name of one file of a checkpoint; ",
+                    "give their prefix, '", prefix.substr(0, at), "'");
   }
   if (env.FileExists(JoinPath(prefix, "checkpoint"))) {
-    return InvalidArgument("'", prefix, "' is a folder; give the prefix of a ",
-                           "checkpoint in it, as its file 'checkpoint' does");
+    return DataLoss("'", prefix, "' is a folder; give the prefix of a ",
+                    "checkpoint in it, as its file 'checkpoint' does");
   }
   return missing.WithContext(StrCat("no checkpoint '", prefix, "'"));
 }

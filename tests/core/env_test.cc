@@ -156,7 +156,7 @@ TEST_F(EnvTest, CreateDirsMakesAllPartsOnce) {
 TEST_F(EnvTest, CreateDirsNamesThePartInTheWay) {
   Write(Path("f"), "");
   const Status s = env_.CreateDirs(Path("f/g"));
-  EXPECT_EQ(s.code(), Code::kAlreadyExists);
+  EXPECT_EQ(s.code(), Code::kFailedPrecondition);
   EXPECT_NE(s.message().find(StrCat("mkdir '", Path("f"), "'")),
             std::string::npos);
   EXPECT_EQ(env_.CreateDirs("").code(), Code::kNotFound);

@@ -249,7 +249,7 @@ TEST_F(CheckpointReaderTest, IndexMadeOfOtherBytesIsRefused) {
 TEST_F(CheckpointReaderTest, NameOfAFileInPlaceOfThePrefixIsExplained) {
   for (const char* name : {"m.index", "m.data-00000-of-00001", "m.meta"}) {
     const Status s = CheckpointReader::Open(env_, name).status();
-    EXPECT_EQ(s.code(), Code::kInvalidArgument);
+    EXPECT_EQ(s.code(), Code::kDataLoss);
     EXPECT_THAT(s.message(), HasSubstr("give their prefix, 'm'"));
   }
   const Status s = CheckpointReader::Open(env_, "n").status();
