@@ -11,6 +11,7 @@
 #include "runtime/io/idx.h"
 #include "runtime/io/npy.h"
 #include "runtime/io/png.h"
+#include "runtime/io/png_samples.h"
 #include "runtime/io/record_file.h"
 #include "runtime/io/table_file.h"
 #include "runtime/io/trace_reader.h"
@@ -140,6 +141,7 @@ FUZZ_TARGET(npy, MiB(16)) {
 // 64 M pixels of four bytes are the limit of images.
 FUZZ_TARGET(media, MiB(300)) {
   (void)DecodePng(input);
+  (void)ReadPng(input, 0, kUint8);
   (void)DecodeWav(input);
 }
 

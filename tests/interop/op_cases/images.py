@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images: colours, crops, patches, dilation, boxes."""
+import struct
+import zlib
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -7,6 +10,7 @@ R = tf.raw_ops
 
 
 def cases(s):
+    pngs(s)
     unit = lambda shape, dtype="float32", seed=1: s.rand(shape, dtype, 0, 1, seed)
     for dt in s.floats:
         def colors(dt=dt):
@@ -96,3 +100,41 @@ def cases(s):
     s.add("NonMaxSuppression_bad", lambda: R.NonMaxSuppressionV3(boxes=s.rand([3, 4]), scores=s.rand([3]), max_output_size=tf.constant(2), iou_threshold=s.arg(1.5), score_threshold=tf.constant(0.0)))
     s.add("NonMaxSuppression_negative", lambda: R.NonMaxSuppressionV3(boxes=s.rand([3, 4]), scores=s.rand([3]), max_output_size=s.arg(-1, "int32"), iou_threshold=tf.constant(.5), score_threshold=tf.constant(0.0)))
     s.add("NonMaxSuppression_none", lambda: R.NonMaxSuppressionV3(boxes=s.arg(np.zeros([0, 4])), scores=s.arg(np.zeros([0])), max_output_size=tf.constant(3), iou_threshold=tf.constant(.5), score_threshold=tf.constant(0.0)))
+
+
+def png(width, bits, color, rows, *more):
+    """The file, of rows of packed samples; `more` chunks stand before the pixels."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, len(rows), bits, color, 0, 0, 0)), *more,
+              (b"IDAT", zlib.compress(b"".join(b"\0" + bytes(r) for r in rows))), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d)) for t, d in chunks)
+
+
+def pngs(s):
+    rng = np.random.RandomState(5)
+    drawn = lambda rows, n: [list(rng.randint(0, 256, n)) for _ in range(rows)]
+    palette = (b"PLTE", bytes(range(30, 30 + 48)))
+    files = {"grey1": png(9, 1, 0, drawn(3, 2)), "grey4": png(3, 4, 0, drawn(2, 2)), "grey8": png(4, 8, 0, drawn(3, 4)),
+             "grey16": png(2, 16, 0, drawn(3, 4)), "grey_alpha": png(2, 8, 4, drawn(3, 4)), "grey_alpha16": png(2, 16, 4, drawn(2, 8)),
+             "rgb": png(3, 8, 2, drawn(2, 9)), "rgb16": png(2, 16, 2, drawn(3, 12)), "rgba": png(2, 8, 6, drawn(3, 8)),
+             "rgba16": png(1, 16, 6, drawn(2, 8)), "palette4": png(4, 4, 3, [[0x01, 0x23], [0xfa, 0x98]], palette),
+             "palette8": png(3, 8, 3, [[0, 5, 15], [7, 8, 9]], palette),
+             "palette_alpha": png(3, 8, 3, [[0, 1, 15], [2, 8, 9]], palette, (b"tRNS", bytes([7, 99, 200]))),
+             "grey_key": png(4, 8, 0, [[1, 2, 3, 4]], (b"tRNS", b"\0\3")),
+             "rgb_key": png(2, 8, 2, [[1, 2, 3, 4, 5, 6]], (b"tRNS", b"\0\4\0\5\0\6")),
+             "gamma": png(3, 8, 2, drawn(2, 9), (b"gAMA", struct.pack(">I", 100000)))}
+    for name, contents in files.items():
+        for channels in (0, 1, 3, 4):
+            for dt in ("uint8", "uint16"):
+                s.add("png_%s_%d_%s" % (name, channels, dt), lambda contents=contents, channels=channels, dt=dt: R.DecodePng(
+                    contents=s.arg(contents, "string"), channels=channels, dtype=tf.as_dtype(dt)))
+    for name, contents in (("none", b""), ("text", b"not a picture"), ("cut", files["rgb"][:60]), ("crc", files["rgb"][:-20] + b"x" + files["rgb"][-19:])):
+        s.add("png_bad_" + name, lambda contents=contents: R.DecodePng(contents=s.arg(contents, "string")))
+    for channels in (1, 2, 3, 4):
+        for dt in ("uint8", "uint16"):
+            def there_and_back(channels=channels, dt=dt):
+                x = s.rand([3, 5, channels], dt, 0, 256 ** (2 if dt == "uint16" else 1))
+                return R.DecodePng(contents=R.EncodePng(image=x), channels=0, dtype=tf.as_dtype(dt))
+            s.add("png_back_%d_%s" % (channels, dt), there_and_back)
+    s.add("png_fewer", lambda: R.DecodePng(contents=R.EncodePng(image=s.rand([3, 5, 4], "uint8", 0, 256), compression=0), channels=1))
+    for shape in ([2, 2], [2, 2, 5]):
+        s.add("png_bad_%d" % (len(shape) + shape[0] + shape[-1]), lambda shape=shape: R.EncodePng(image=s.arg(np.zeros(shape), "uint8", known=False)))

@@ -191,5 +191,40 @@ TEST(NonMaxSuppressionTest, KeepsTheBestOfEachGroup) {
                             "iou_threshold must be in [0, 1]");
 }
 
+// There and back through both ops.
+OpCase ThroughPng(int64_t channels, int64_t compression = -1) {
+  return OpCase([=](const Scope& s, const Outputs& in) {
+    const Output png =
+        s.Op("EncodePng").In(in[0]).Attr("compression", compression).Out();
+    return s.Op("DecodePng").In(png).Attr("channels", channels).Out();
+  });
+}
+
+TEST(PngOpsTest, PixelsInTheChannelsAskedFor) {
+  const Tensor red = Tensor::Of<uint8_t>({1, 1, 3}, {255, 0, 0});
+  ThroughPng(0).In(red).Want(red);
+  ThroughPng(1).In(red).Want(Tensor::Of<uint8_t>({1, 1, 1}, {76}));
+  ThroughPng(4).In(red).Want(Tensor::Of<uint8_t>({1, 1, 4}, {255, 0, 0, 255}));
+}
+
+TEST(PngOpsTest, Mistakes) {
+  const Tensor red = Tensor::Of<uint8_t>({1, 1, 3}, {255, 0, 0});
+  ThroughPng(2).In(red).WantError(Code::kInvalidArgument,
+                                  "channels must be 0, 1, 3, or 4, got 2");
+  ThroughPng(0, 10).In(red).WantError(Code::kInvalidArgument,
+                                      "range [-1, 9], got 10");
+  ThroughPng(0)
+      .In(Tensor(kUint8, Shape{2, 2, 5}))
+      .WantError(Code::kInvalidArgument, "1, 2, 3, or 4 channels, got 5");
+  ThroughPng(0)
+      .In(Tensor(kUint8, Shape{0, 2, 3}))
+      .WantError(Code::kInvalidArgument, "at least one pixel");
+  OpCase([](const Scope& s, const Outputs& in) {
+    return s.Op("DecodePng").In(in[0]).Out();
+  })
+      .In(Tensor(std::string("no picture")))
+      .WantError(Code::kInvalidArgument, "Invalid PNG");
+}
+
 }  // namespace
 }  // namespace lockstep
