@@ -34,11 +34,21 @@ Result<Request> ReadRequest(KernelContext& k, int tensors) {
   return r;
 }
 
+// The last folder of a prefix is made, those above it have to be there, as in
+// TensorFlow: a mistyped path is told, not filled.
+Status CheckFolder(Env& env, const std::string& prefix) {
+  const std::string above = DirName(DirName(prefix));
+  if (above == "." || env.FileExists(above)) return Ok();
+  return NotFound("cannot save to '", prefix, "': there is no folder '", above,
+                  "'");
+}
+
 // Inputs: prefix [], tensor_names [n], shape_and_slices [n], n tensors.
 Status SaveCpu(KernelContext& k) {
   LS_ASSIGN_OR_RETURN(Request r, ReadRequest(k, k.num_inputs() - 3));
-  LS_ASSIGN_OR_RETURN(auto writer,
-                      CheckpointWriter::Open(detail::EnvOf(k), r.prefix));
+  Env& env = detail::EnvOf(k);
+  LS_RETURN_IF_ERROR(CheckFolder(env, r.prefix));
+  LS_ASSIGN_OR_RETURN(auto writer, CheckpointWriter::Open(env, r.prefix));
   for (size_t i = 0; i < r.names.size(); ++i) {
     const Tensor& value = k.input(static_cast<int>(i) + 3);
     if (r.slices[i].empty()) {

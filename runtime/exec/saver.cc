@@ -159,6 +159,7 @@ Status Saver::AddRestore(const Graph& graph, const Node& restore) {
 }
 
 Status Saver::Write(Session& session, const std::string& path) {
+  LS_RETURN_IF_ERROR(env().CreateDirs(DirName(path)));  // the op makes one
   std::vector<Session::Feed> feeds = {{names_.filename_tensor, Tensor(path)}};
   if (!random_step_in_.empty()) {
     const uint64_t step = session.resources().random_step();

@@ -260,6 +260,26 @@ TEST_F(SaverTest, NodesThatAreNotThereAreNamed) {
               HasSubstr("the saver's filename"));
 }
 
+TEST_F(SaverTest, TheOpMakesTheLastFolderOnly) {
+  auto session = Open();
+  const auto save = [&](const std::string& prefix) {
+    return session
+        ->RunOne({{saver().names().filename_tensor, Tensor(prefix)}},
+                 saver().names().save_tensor)
+        .status();
+  };
+  const Status above = save(dir_ + "/sub/model");
+  EXPECT_EQ(above.code(), Code::kNotFound);
+  EXPECT_THAT(above.message(), HasSubstr("there is no folder '" + dir_ + "'"));
+  EXPECT_TRUE(save(dir_ + "/model").ok());
+  EXPECT_TRUE(save(dir_ + "/sub/model").ok());
+  // A file in a folder's place.
+  EXPECT_EQ(save(dir_ + "/model.index/model").code(),
+            Code::kFailedPrecondition);
+  // The saver makes them all.
+  EXPECT_TRUE(saver().Save(*session, dir_ + "/a/b/c/model").ok());
+}
+
 TEST_F(SaverTest, ADamagedCheckpointIsDataLoss) {
   auto session = Open();
   ASSERT_TRUE(saver().Save(*session, Prefix(), 1).ok());
