@@ -183,6 +183,7 @@ struct Case {
   Network::Train train;
   bool resource;
 };
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
 class ComposedUpdateTest : public ::testing::TestWithParam<Case> {};
 

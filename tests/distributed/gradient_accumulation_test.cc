@@ -92,6 +92,7 @@ struct Case {
   Network::Train train;
   bool resource = false;
 };
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 class GradientAccumulationTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(GradientAccumulationTest, RanksFollowOneRankOnTheWholeBatch) {

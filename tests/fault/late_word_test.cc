@@ -19,6 +19,9 @@ struct Case {
   const char* late;   // rank and us
   size_t tell;        // all but who is gone
 };
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.fault << ", late " << c.late;
+}
 
 class LateWordTest : public ::testing::TestWithParam<Case> {};
 

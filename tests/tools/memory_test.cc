@@ -13,6 +13,9 @@ struct Case {
   std::string model;
   std::string device;  // of everything
 };
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.model << " on " << c.device;
+}
 
 class MemoryContractTest : public ::testing::TestWithParam<Case> {
  protected:

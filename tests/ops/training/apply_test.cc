@@ -25,6 +25,7 @@ struct Update {
   Apply apply;
   Values2 dense, sparse;  // the variable and its slots; sparse: perhaps none
 };
+void PrintTo(const Update& u, std::ostream* out) { *out << u.name; }
 
 // Of the variable and of three slots at the start, [3,2]; of two steps.
 const Values2 kStart = {{1, -2, 3, 0.5, -0.25, 4},
