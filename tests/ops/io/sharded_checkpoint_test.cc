@@ -26,6 +26,7 @@ TEST(ShardedFilenameTest, NumbersHaveFiveDigits) {
 TEST(MergeV2CheckpointsTest, SavesOfTwoShardsBecomeOneCheckpoint) {
   const std::string dir = ::testing::TempDir() + "/merge_v2_checkpoints";
   std::filesystem::remove_all(dir);
+  std::filesystem::create_directories(dir);  // SaveV2 makes one folder only
   Graph graph;
   Scope root(&graph);
   std::vector<Output> names;
