@@ -27,7 +27,7 @@ struct NcclSegment::Box {
   size_t bytes;
   char piece[kPiece];
 };
-struct NcclSegment::Shared {
+struct alignas(64) NcclSegment::Shared {  // boxes are behind it
   std::atomic<int> there;
   std::atomic<bool> left[kMostRanks];
 };
