@@ -17,8 +17,6 @@ namespace {
 
 using Outputs = std::vector<Output>;
 
-const std::vector<int64_t> kOne = {1, 1, 1, 1}, kTwo = {1, 2, 2, 1};
-
 const char* const kActivations[] = {"Relu", "Relu6", "LeakyRelu", "Elu"};
 
 Output Apply(const Scope& s, const std::string& op, Output x) {

@@ -21,8 +21,6 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const std::vector<int64_t> kOne = {1, 1, 1, 1}, kTwo = {1, 2, 2, 1};
-
 struct Network {
   Shape image;
   std::vector<Shape> filters;  // one for each layer

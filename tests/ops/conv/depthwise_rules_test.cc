@@ -17,8 +17,6 @@ namespace {
 
 using Outputs = std::vector<Output>;
 
-const std::vector<int64_t> kOne = {1, 1, 1, 1}, kTwo = {1, 2, 2, 1};
-
 std::vector<std::string> Compare(const std::vector<Tensor>& inputs,
                                  const BuildFn& build) {
   return CompareRewritten(inputs, build, 1e-3);

@@ -15,8 +15,6 @@
 namespace lockstep::testing {
 namespace {
 
-const std::vector<int64_t> kOne = {1, 1, 1, 1}, kTwo = {1, 2, 2, 1};
-
 struct Layer {
   Shape image, filter;
   bool bias = true, relu = true;

@@ -20,8 +20,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using Outputs = std::vector<Output>;
 
-const std::vector<int64_t> kOne = {1, 1, 1, 1}, kTwo = {1, 2, 2, 1};
-
 // The plan's steps of the rewritten network, after comparing its values.
 std::vector<std::string> Compare(const std::vector<Tensor>& inputs,
                                  const BuildFn& build) {

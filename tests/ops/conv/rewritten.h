@@ -16,6 +16,9 @@
 
 namespace lockstep::testing {
 
+// Strides of images with channels last.
+inline const std::vector<int64_t> kOne = {1, 1, 1, 1}, kTwo = {1, 2, 2, 1};
+
 // How many of a plan's steps are of `op`.
 inline int CountSteps(const std::vector<std::string>& steps,
                       const std::string& op) {
