@@ -5,7 +5,7 @@
 
 Families are the modules of op_cases; each adds cases to a Sweep. The graphs of a
 family become one GraphDef and one case file, so each family is one run of
-`lockstep run`. Prints what differs and is not in op_cases.KNOWN, and last how many
+`lockstep run`, and another one with all stateless nodes as targets. Prints what differs and is not in op_cases.KNOWN, and last how many
 cases there were. LOCKSTEP_SWEEP_NAMES=1 names each case before TensorFlow runs it.
 """
 import argparse
@@ -28,6 +28,7 @@ from op_sweep_steps import Steps
 try:
     import numpy as np
     import tensorflow.compat.v1 as tf
+    from tensorflow.python.framework import op_def_registry
 except ImportError:
     peer.skip("no TensorFlow here; tools/peers installs it")
 
@@ -219,7 +220,7 @@ def encode(raw):
         return {"b64": base64.b64encode(raw).decode()}
 
 
-def write(cases, directory):
+def write(cases, directory, everything):
     with open(os.path.join(directory, "graph.pb"), "wb") as f:
         f.write(merge(cases).SerializeToString())
     counter, steps = [0], []
@@ -230,15 +231,40 @@ def write(cases, directory):
             steps.append({
                 "feed": feeds,
                 "fetch": [prefix + t.name for t in step if not isinstance(t, tf.Operation)],
-                "targets": [prefix + t.name for t in step if isinstance(t, tf.Operation)]})
+                "targets": [prefix + n for n in targets_of(case, step, everything)]})
     with open(os.path.join(directory, "case.json"), "w") as f:
         json.dump({"steps": steps}, f)
 
 
-def run_lockstep(program, cases, directory, report):
+# Nodes that are run when no output of theirs is asked for, as they may be dead.
+UNASKED = ("Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopCond", "RefSwitch", "RefMerge",
+           "RefEnter", "RefExit", "RefNextIteration", "Placeholder", "PlaceholderV2")
+
+
+def targets_of(case, step, everything):
+    """Operations of the step; with `everything` all stateless nodes that it needs."""
+    targets = {t.name for t in step if isinstance(t, tf.Operation)}
+    if not everything:
+        return sorted(targets)
+    nodes = {n.name: n for n in case.graph_def.node}
+    needed, names = {}, [t.op.name for t in step if not isinstance(t, tf.Operation)] + list(targets)
+    while names:
+        name = names.pop()
+        if name not in needed:
+            needed[name] = nodes[name].op
+            names += [re.sub(r"^\^|:\d+$", "", i) for i in nodes[name].input]
+    if set(needed.values()) & {"Switch", "Merge"}:
+        return sorted(targets)
+    library = {f.signature.name for f in case.graph_def.library.function}
+    stateless = {n for n, op in needed.items() if op not in UNASKED and op not in library
+                 and not op_def_registry.get(op).is_stateful}
+    return sorted(targets | stateless)
+
+
+def run_lockstep(program, cases, directory, everything, report):
     """Runs what can be imported; cases that cannot are reported and left out."""
     while cases:
-        write(cases, directory)
+        write(cases, directory, everything)
         graph = os.path.join(directory, "graph.pb")
         checked = subprocess.run([program, "check", graph, "--json"], stdout=subprocess.PIPE)
         bad = {}
@@ -292,15 +318,18 @@ def sweep_family(program, family, pattern, directory, verbose):
             print("FAIL %s/%s: %s" % (family, case.name, text), flush=True)
 
     total = len(sweep.cases)
-    ran = run_lockstep(program, sweep.cases, directory, report) if total else []
-    n = 0
-    for i, case in enumerate(ran):
-        for step, wanted in zip(case.steps, case.wanted):
-            different = check_step(os.path.join(directory, "out", "step%d" % n),
-                                   step, wanted, "c%d/" % i, case)
-            n += 1
-            if different:
-                report(case, different)
+    ran = sweep.cases
+    # What is a target as well may be fused and moved, but has to stay sound.
+    for everything, where in ((False, ""), (True, "when every node is a target: ")):
+        ran = run_lockstep(program, ran, directory, everything, report) if ran else []
+        n = 0
+        for i, case in enumerate(ran):
+            for step, wanted in zip(case.steps, case.wanted):
+                different = check_step(os.path.join(directory, "out", "step%d" % n),
+                                       step, wanted, "c%d/" % i, case)
+                n += 1
+                if different:
+                    report(case, where + different)
     ran_names = {"%s/%s" % (family, case.name) for case in ran}
     for name in sorted((ran_names & set(KNOWN)) - reported):
         print("  %s differs no longer: take it out of op_cases.KNOWN" % name)

@@ -66,7 +66,7 @@ void RewriteContext::Replace(Output from, Output to, Node* awaited) {
   for (Output& f : pass_.fetches) {
     if (f == from) f = to;
   }
-  MoveControlEdges(from.node, awaited != nullptr ? awaited : to.node);
+  ReplaceNode(from.node, awaited != nullptr ? awaited : to.node);
 }
 
 void RewriteContext::ReplaceNode(Node* from, Node* to) {

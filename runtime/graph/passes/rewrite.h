@@ -47,9 +47,10 @@ class RewriteContext {
   // A node beside node(): same device, a unique name from `name`.
   Result<Node*> Add(std::string name, std::string op,
                     std::vector<Output> inputs, AttrMap attrs = {});
-  // Uses and fetches of `from` read `to` from now on, and what waited for
-  // `from`'s node waits for `to`'s, or for `awaited`, if given. After a rule
-  // that returns true, nodes that nothing needs any more are removed.
+  // Uses and fetches of `from` read `to` from now on. What waited for `from`'s
+  // node waits for `to`'s, or for `awaited`, if given, which also is the target
+  // in its place: a node that stayed one would be found again and again. After
+  // a rule that returns true, nodes that nothing needs any more are removed.
   void Replace(Output from, Output to, Node* awaited = nullptr);
   // What waited for `from` waits for `to`, which also is the target in its
   // place; nothing may use `from`'s outputs.
