@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // GatherNd: slices of `params`, each numbered by a vector of positions.
-//   params: T, rank >= k   indices: int32|int64 [..., k]
+//   params: T, rank >= k and >= 1   indices: int32|int64 [..., k]
 //   output: [indices' shape without k, params' shape behind its first k axes]
 // ResourceGatherNd: of a resource variable.
 // A position out of range is INVALID_ARGUMENT. Gradient: ScatterNd.
@@ -19,6 +19,9 @@ namespace lockstep {
 namespace {
 
 Status GatherNdShape(ShapeContext& c) {
+  if (c.Input(0).HasRank() && c.Input(0).rank() == 0) {
+    return InvalidArgument("params must be at least a vector");
+  }
   LS_ASSIGN_OR_RETURN(Shape y, NdIndex::SlicesShape(c.Input(1), c.Input(0)));
   return c.SetOutput(0, y);
 }

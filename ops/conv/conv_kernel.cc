@@ -324,6 +324,12 @@ Status RunWidened(ConvState& s, KernelContext& k, int a, int b) {
 template <class T>
 Status PrepareConv(PrepareContext& p, ConvKind kind, const ConvDims& dims,
                    const ConvEpilogue& epilogue, const ConvLayout& layout) {
+  // TensorFlow computes images of other types that have no channels.
+  const bool needs_filter = std::is_same_v<T, float> || dims.volume;
+  if (kind == ConvKind::kForward && needs_filter &&
+      dims.in_channels * dims.out_channels == 0) {
+    return NoFilterElements();
+  }
   auto& s = p.MakeState<ConvState>();
   s.kind = kind;
   s.dims = dims;

@@ -62,6 +62,11 @@ Result<WindowAttrs> WindowAttrs::From(const AttrMap& attrs) {
   return a;
 }
 
+Status NoFilterElements() {
+  return InvalidArgument("filter must not have zero elements (i.e. all ",
+                         "dimensions must be non-zero)");
+}
+
 Result<Window> WindowAttrs::Along(int i, int64_t in, int64_t size) const {
   const size_t u = static_cast<size_t>(i);
   Window w{
@@ -69,10 +74,7 @@ Result<Window> WindowAttrs::Along(int i, int64_t in, int64_t size) const {
   const bool same = padding == Padding::kSame;
   w.out = same && in >= 0 ? (in + w.stride - 1) / w.stride : kUnknownDim;
   if (in < 0 || size < 0) return w;
-  if (size < 1) {
-    return InvalidArgument("the window's ", i == 0 ? "height" : "width",
-                           " must be positive, is ", size);
-  }
+  if (size < 1) return NoFilterElements();
   const int64_t span = (size - 1) * w.dilation + 1;
   if (same) {
     const int64_t total =

@@ -54,6 +54,9 @@ struct WindowAttrs {
   Result<Window> Along(int i, int64_t in, int64_t size) const;
 };
 
+// The error of a filter that multiplies nothing.
+Status NoFilterElements();
+
 // Volumes are [N,D,H,W,C] or, data_format NCDHW, [N,C,D,H,W].
 bool VolumeChannelsFirst(const AttrMap& attrs);
 // Along depth, height and width of a volume, of list attribute `name`.

@@ -167,7 +167,10 @@ Status CwiseGradient(GradContext& g) {
   const Scope& s = g.scope();
   const Output shape = ops::Shape(s, g.x(3), kInt64);
   const Output places = PlacesInDense(s, g, shape);
-  const Output dense = ops::GatherNd(s, g.x(3), places);
+  // GatherNd takes no scalars: with one more axis, along which all are at 0.
+  const Output dense = ops::GatherNd(
+      s, ops::ExpandDims(s, g.x(3), int32_t{0}),
+      ops::Pad(s, places, Tensor::Of<int32_t>({2, 2}, {0, 0, 1, 0})));
   const Output value =
       kDivides ? ops::Div(s, ops::Neg(s, g.x(1)), ops::Square(s, dense))
                : g.x(1);

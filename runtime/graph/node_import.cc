@@ -99,9 +99,15 @@ Status NodeImporter::AddWithInputs(int root) {
     }
     const bool ready = state == State::kOpen;
     state = State::kOpen;
-    bool waiting = false;
+    bool waiting = false, controlled = false;
     for (const std::string& text : n.input()) {
       LS_ASSIGN_OR_RETURN(InputName in, Parse(text));
+      if (controlled && !in.control) {
+        return InvalidArgument(
+            "node '", n.name(),
+            "': Control dependencies must come after regular dependencies");
+      }
+      controlled = in.control;
       const auto it = known_.find(in.node);
       if (it == known_.end()) {
         return InvalidArgument("node '", n.name(), "': its input '", text,

@@ -273,6 +273,16 @@ TEST(LoopTest, IdentitiesMayStandBeforeAnExit) {
   EXPECT_EQ(y->scalar<float>(), 8);
 }
 
+TEST(LoopTest, AnExitHasAnEnter) {
+  Graph graph;
+  Scope s(&graph);
+  s.WithName("y").Op("Exit").In(ops::Const(s, 2.0f)).Build();
+  const Result<Tensor> y = Start(graph)->RunOne({}, "y");
+  EXPECT_EQ(y.code(), Code::kInvalidArgument);
+  EXPECT_THAT(y.status().message(),
+              testing::HasSubstr("node 'y' (Exit): Invalid Exit op"));
+}
+
 TEST(LoopTest, InsideOfALoopCannotBeFetched) {
   Graph graph;
   Scope s(&graph);

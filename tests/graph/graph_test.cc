@@ -148,6 +148,11 @@ TEST_F(GraphTest, BadGraphDefsAreRefusedWithTheNode) {
        Code::kInvalidArgument, "cycle"},
       {"node { name: 'a' op: 'NoOp' } node { name: 'a' op: 'NoOp' }",
        Code::kInvalidArgument, "two nodes 'a'"},
+      {"node { name: 'a' op: 'NoOp' } node { name: 'x' op: 'Placeholder'"
+       "  attr { key: 'dtype' value { type: DT_FLOAT } } }"
+       "node { name: 'b' op: 'Neg' input: '^a' input: 'x' }",
+       Code::kInvalidArgument,
+       "node 'b': Control dependencies must come after regular dependencies"},
       {"node { name: 'a' op: ", Code::kInvalidArgument, "line 1"}};
   for (const BadGraph& c : cases) {
     auto graph = FromGraphDefText(c.text);

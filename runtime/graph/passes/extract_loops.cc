@@ -368,7 +368,8 @@ class LoopBuilder {
 
 Status ExtractLoops(PlanGraph* plan) {
   const std::vector<Node*> nodes = plan->graph.nodes();
-  if (std::ranges::none_of(nodes, [](Node* n) { return IsEnter(*n); })) {
+  if (std::ranges::none_of(nodes,
+                           [](Node* n) { return IsEnter(*n) || IsExit(*n); })) {
     return Ok();
   }
   Frames frames;

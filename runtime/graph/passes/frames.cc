@@ -20,6 +20,11 @@ Status Frames::Find(const Graph& graph) {
       if (!IsNextIteration(*n)) from(in.node);
     }
     for (const Node* c : n->control_inputs()) from(c);
+    if (IsExit(*n) && !frame) {
+      return InvalidArgument("node '", n->name(), "' (", n->op(),
+                             "): Invalid Exit op: Cannot find a ",
+                             "corresponding Enter op.");
+    }
     of_[n] = IsEnter(*n) ? Child(frame, *n) : frame;
   }
   for (Node* n : order) {

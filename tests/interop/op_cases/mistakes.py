@@ -70,7 +70,7 @@ ELEMENTS = [
     (tf.slice, (f(5), i(2), i(4)), (f(5), i(-1), i(1)), (f(5), i(6), i(-1)), (f(5), i(0), i(-2)), (f(5), i(0, 0), i(1, 1)),
      (f(5), i(0), i(1, 1))),
     (tf.gather, (f(5), i(5)), (f(5), i(-1)), (f(), i(0)), (f(0, 3), i(0))),
-    (tf.gather_nd, (f(5), i(5)), (f(5), i(0, 0)), (f(2, 2), i(0, 2))),
+    (tf.gather_nd, (f(5), i(5)), (f(5), i(0, 0)), (f(2, 2), i(0, 2)), (f(), np.zeros((2, 0), np.int32)), (f(), i(0)), (f(3), ONE)),
     (lambda c, a, b: tf.where(tf.cast(c, tf.bool), a, b), (i(1, 0, 1), f(3), f(2)), (i(1, 0), f(3, 2), f(3, 2))),
     (tf.segment_sum, (f(3), i(1, 0, 2)), (f(3), i(-1, 0, 2)), (f(3), i(0, 1))),
     (tf.unsorted_segment_sum, (f(3), i(0, 1, 5), TWO), (f(3), i(0, 1, 1), i(-2)[0]), (f(3), i(0, 1), TWO)),
@@ -107,6 +107,17 @@ NETWORKS = [
     (lambda a: R.HistogramSummary(tag="h", values=a), (NAN,), (INFINITE,)),
     (lambda a: R.ImageSummary(tag="image", tensor=a), (f(2, 2),), (f(1, 2, 2, 2),)),
     (lambda a: R.AudioSummaryV2(tag="sound", tensor=a, sample_rate=10.0), (f(),), (f(2, 2, 2, 2),)),
+    (lambda a: tf.nn.max_pool(a, 5, 1, "VALID"), (f(1, 3, 3, 1),)),
+    (lambda a: tf.nn.avg_pool(a, 5, 2, "VALID"), (f(1, 3, 3, 1),)),
+    (lambda a: tf.nn.max_pool3d(a, 5, 1, "VALID"), (f(1, 3, 3, 3, 1),)),
+    (lambda a: tf.nn.avg_pool3d(a, 5, 1, "VALID"), (f(1, 3, 3, 3, 1),)),
+    (lambda a, b: tf.nn.conv2d(a, b, 1, "VALID"), (f(1, 3, 3, 1), f(5, 5, 1, 2))),
+    (lambda a, b: tf.nn.conv2d(a, b, 1, "VALID", dilations=3), (f(1, 3, 3, 1), f(3, 3, 1, 1))),
+    (lambda a, b: tf.nn.conv2d(a, b, 1, "SAME"), (f(1, 3, 3, 1), f(3, 3, 1, 0)), (f(1, 3, 3, 1), f(0, 3, 1, 2)), (f(1, 3, 3, 0), f(3, 3, 0, 2))),
+    (lambda a, b: tf.nn.depthwise_conv2d(a, b, [1] * 4, "SAME"), (f(1, 3, 3, 1), f(0, 3, 1, 2)), (f(1, 3, 3, 1), f(3, 3, 1, 0))),
+    (lambda a, b: tf.nn.depthwise_conv2d(a, b, [1] * 4, "VALID"), (f(1, 3, 3, 1), f(5, 5, 1, 1))),
+    (lambda a, b: tf.nn.conv3d(a, b, [1] * 5, "SAME"), (f(1, 3, 3, 3, 1), f(0, 3, 3, 1, 2)), (f(1, 3, 3, 3, 1), f(3, 3, 3, 1, 0))),
+    (lambda a, b: tf.nn.conv3d(a, b, [1] * 5, "VALID"), (f(1, 3, 3, 3, 1), f(5, 3, 3, 1, 2))),
 ]
 
 

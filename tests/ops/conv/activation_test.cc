@@ -29,9 +29,12 @@ std::vector<std::string> Compare(const std::vector<Tensor>& inputs,
   return CompareRewritten(inputs, build, 1e-4);
 }
 
-BuildFn Layer(const std::string& op, bool biased = false) {
-  return [op, biased](const Scope& s, const Outputs& in) {
-    Output y = ops::Conv2D(s, in[0], in[1], kOne, "SAME");
+BuildFn Layer(const std::string& op, bool biased = false, bool padded = false) {
+  return [=](const Scope& s, const Outputs& in) {
+    Output y =
+        padded ? ops::Conv2D(s, in[0], in[1], kOne, "EXPLICIT",
+                             {.explicit_paddings = {0, 0, 1, 1, 0, 0, 0, 0}})
+               : ops::Conv2D(s, in[0], in[1], kOne, "SAME");
     if (biased) y = ops::BiasAdd(s, y, in[2]);
     return Outputs{Apply(s, op, y)};
   };
@@ -59,15 +62,17 @@ TEST(ConvActivationTest, KnownValues) {
   }
 }
 
-// Without channels there is no product; the activation is of the bias.
+// Where all is padding there is no product; the activation is of the bias.
 TEST(ConvActivationTest, OfAnEmptySum) {
-  const std::vector<Tensor> in = {Tensor(kFloat, Shape{1, 2, 1, 0}),
-                                  Tensor(kFloat, Shape{1, 1, 0, 2}),
+  const std::vector<Tensor> in = {Tensor(kFloat, Shape{1, 0, 1, 1}),
+                                  Tensor::Of<float>({1, 1, 1, 2}, {3, 4}),
                                   Tensor::Of<float>({2}, {-1, 9})};
   for (const char* op : kActivations) {
     SCOPED_TRACE(op);
-    EXPECT_EQ(CountSteps(Compare(in, Layer(op)), "_FusedConv2D"), 1);
-    EXPECT_EQ(CountSteps(Compare(in, Layer(op, true)), "_FusedConv2D"), 1);
+    EXPECT_EQ(CountSteps(Compare(in, Layer(op, false, true)), "_FusedConv2D"),
+              1);
+    EXPECT_EQ(CountSteps(Compare(in, Layer(op, true, true)), "_FusedConv2D"),
+              1);
   }
 }
 

@@ -124,19 +124,17 @@ TEST(DepthwiseRulesTest, TakesInAConstantNormalisation) {
   }
 }
 
-TEST(DepthwiseRulesTest, WithoutImagesOrChannels) {
-  for (const Shape& image : {Shape{0, 6, 6, 16}, Shape{2, 6, 6, 0}}) {
-    const std::vector<Tensor> in = {
-        Tensor(kFloat, image), Tensor(kFloat, Shape{3, 3, image.dim(3), 1})};
-    Compare(in, [](const Scope& s, const Outputs& x) {
-      const Output y = ops::DepthwiseConv2dNative(s, x[0], x[1], kOne, "SAME");
-      Outputs all;
-      s.graph()->UpdateStatus(
-          AddGradients(s, {ops::Square(s, y)}, {x[0], x[1]}, &all));
-      all.push_back(ops::Elu(s, y));
-      return all;
-    });
-  }
+TEST(DepthwiseRulesTest, WithoutImages) {
+  const std::vector<Tensor> in = {Tensor(kFloat, Shape{0, 6, 6, 16}),
+                                  Tensor(kFloat, Shape{3, 3, 16, 1})};
+  Compare(in, [](const Scope& s, const Outputs& x) {
+    const Output y = ops::DepthwiseConv2dNative(s, x[0], x[1], kOne, "SAME");
+    Outputs all;
+    s.graph()->UpdateStatus(
+        AddGradients(s, {ops::Square(s, y)}, {x[0], x[1]}, &all));
+    all.push_back(ops::Elu(s, y));
+    return all;
+  });
 }
 
 }  // namespace
