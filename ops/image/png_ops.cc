@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "runtime/io/png_samples.h"
+#include "runtime/io/png.h"
 #include "runtime/op/kernel.h"
 #include "runtime/op/shape_context.h"
 
@@ -26,8 +26,8 @@ Status DecodeShape(ShapeContext& c) {
 
 Status DecodeCpu(KernelContext& k) {
   const auto channels = GetOr<int64_t>(k.attrs(), "channels", 0);
-  LS_ASSIGN_OR_RETURN(Tensor image,
-                      ReadPng(*k.in<std::string>(0), static_cast<int>(channels),
+  LS_ASSIGN_OR_RETURN(
+      Tensor image, DecodePng(*k.in<std::string>(0), static_cast<int>(channels),
                               GetOr<DType>(k.attrs(), "dtype", kUint8)));
   k.SetOutput(0, std::move(image));
   return Ok();
@@ -60,8 +60,8 @@ Status EncodeCpu(KernelContext& k) {
     std::copy_n(k.in<T>(0) + i * one.NumElements(), one.NumElements(),
                 image.flat<T>().data());
     LS_ASSIGN_OR_RETURN(contents[i],
-                        WritePng(image, static_cast<int>(GetOr<int64_t>(
-                                            k.attrs(), "compression", -1))));
+                        EncodePng(image, static_cast<int>(GetOr<int64_t>(
+                                             k.attrs(), "compression", -1))));
   }
   return Ok();
 }
