@@ -16,6 +16,7 @@
 #include <memory>
 
 #include "ops/linalg/matmul_kernel.h"
+#include "ops/linalg/pack_factor.h"
 #include "ops/linalg/row_product.h"
 #include "runtime/core/allocator.h"
 #include "runtime/core/threads.h"
@@ -31,10 +32,10 @@ constexpr int64_t kMinElements = 1 << 14;    // of a gradient
 constexpr int64_t kBlockElements = 1 << 15;  // 128 KiB
 constexpr int64_t kBlockMultiple = 8;        // divides among 2, 4, 8 threads
 constexpr int64_t kRowMultiple = 16;         // what oneDNN's kernels like
-// Rows at a time where zeros are left out, those of a (what they take differs,
-// as the upper and the lower half of images do, so threads take pieces as they
-// come) or those of b (which are read once for so many rows).
-constexpr int64_t kLeftRows = 32, kRightRows = 96;
+// Rows at a time where zeros are left out. Those of a: few, as what they take
+// differs, as the upper and the lower half of images do, and threads take
+// pieces as they come. Those of b: as many as one reading of b's lists serves.
+constexpr int64_t kLeftRows = 32, kRightRows = detail::kColumns;
 
 struct Block {
   std::unique_ptr<RowProduct> product;
@@ -78,7 +79,6 @@ Status MakeBlocks(UpdateState& s) {
   }
   s.shared_bytes = detail::SharedBytes(d);
   if (s.shared_bytes > 0) {  // in runs where that pays
-    scratch = std::max(scratch, detail::LeaveOutScratch(d));
     s.gradient_bytes = std::max(
         s.gradient_bytes,
         AlignedSize(static_cast<size_t>(std::min(d.m, kRightRows) * d.n) *

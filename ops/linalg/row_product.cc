@@ -20,6 +20,12 @@ MaySkip MaySkipOf(const ProductDims& d) {
   return MaySkipZeros(d.m, d.n, d.k, d.transpose_a);
 }
 
+size_t LeaveOutScratch(const ProductDims& d) {
+  const MaySkip may = MaySkipOf(d);
+  return std::max(may.left ? SkipLeftScratch() : 0,
+                  may.right ? SkipRightScratch(d.k) : 0);
+}
+
 class DnnlRows final : public RowProduct {
  public:
   DnnlRows(const ProductDims& dims, int64_t rows, DnnlProgram program)
@@ -118,12 +124,6 @@ Zeros ShareProduct(const ProductDims& d, const void* a, const void* b,
     return Zeros::kKept;
   }
   return zeros;
-}
-
-size_t LeaveOutScratch(const ProductDims& d) {
-  const MaySkip may = MaySkipOf(d);
-  return std::max(may.left ? SkipLeftScratch() : 0,
-                  may.right ? SkipRightScratch(d.k) : 0);
 }
 
 void MultiplyLeavingOut(const ProductDims& d, const ProductFactors& f,

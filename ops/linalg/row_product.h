@@ -16,9 +16,8 @@ size_t SharedBytes(const ProductDims& d);
 Zeros ShareProduct(const ProductDims& d, const void* a, const void* b,
                    void* shared);
 
-// Rows [row, row + rows) of a product that leaves out zeros, which have the
-// bits of RowProduct's.
-size_t LeaveOutScratch(const ProductDims& d);
+// Any rows [row, row + rows) of a product that leaves out zeros, with the bits
+// and in the working memory of RowProduct's.
 void MultiplyLeavingOut(const ProductDims& d, const ProductFactors& factors,
                         int64_t row, int64_t rows, float* c, void* scratch);
 
