@@ -15,6 +15,7 @@
 #include <new>
 #include <vector>
 
+#include "distributed/contributed_rows.h"
 #include "distributed/update_kernel.h"
 #include "runtime/core/allocator.h"
 #include "runtime/core/threads.h"
@@ -42,24 +43,8 @@ enum Array : size_t {
   kSlots
 };
 
-// What a rank says of its gradient, in memory that all see.
-struct Contribution {
-  ProductDims dims;
-  double weight = 0;
-  bool whole = false;  // the right array is the gradient itself
-  Zeros left_out = Zeros::kKept;
-};
-
-struct Rows {
-  ProductDims dims;
-  int64_t rows = 0;
-  std::unique_ptr<RowProduct> product;
-};
-
 struct Worker {
-  std::vector<Rows> products;
-  std::vector<const void*> sources;  // by rank
-  Tensor scratch;  // where the plan's is too small, see MakeProducts
+  ContributedRows rows;
   Status done;
 };
 
@@ -74,21 +59,17 @@ struct UpdateState {
   int64_t row = 0, rows = 0, most_rows = 0;  // its rows; those of a block
   std::vector<Worker> workers;
   // Scratch memory: the contribution, copies of a and b, what the product's
-  // rows share, then each worker's, a block of each rank and what products
-  // take.
+  // rows share, then each worker's.
   size_t left_at = 0, right_at = 0, shared_at = 0, workers_at = 0;
-  size_t block_bytes = 0, product_bytes = 0;
+  size_t worker_bytes = 0;
   size_t* turns = nullptr;  // see ReducedDigest
   // Of a run.
   std::vector<ShownArray> shown;
-  std::vector<Contribution> contributions;  // by rank
-  std::vector<double> weights;              // none: all are 1
+  std::vector<SeenContribution> contributions;  // by rank
+  std::vector<double> weights;                  // none: all are 1
   std::vector<std::vector<const void*>> slot_arrays;
 
   const ProductDims& dims() const { return mine.dims; }
-  size_t WorkerBytes() const {
-    return contributions.size() * block_bytes + product_bytes;
-  }
   int64_t RowsAt(int64_t block) const {
     return std::min(most_rows, rows - block * most_rows);
   }
@@ -108,41 +89,21 @@ void CutRows(const Communicator& ranks, UpdateState* s) {
       std::min(kBlockElements, kAllElements / ranks.size());
   s->most_rows =
       std::max<int64_t>(elements / d.n / kRowMultiple, 1) * kRowMultiple;
-  s->block_bytes =
+  const size_t block_bytes =
       AlignedSize(static_cast<size_t>(s->most_rows * d.n) * sizeof(float));
-  s->workers.resize(
-      static_cast<size_t>(std::clamp<int64_t>(s->blocks(), 1, Threads())));
-  for (Worker& w : s->workers) {
-    w.sources.resize(static_cast<size_t>(ranks.size()));
+  const auto workers = std::clamp<int64_t>(s->blocks(), 1, Threads());
+  for (int64_t i = 0; i < workers; ++i) {
+    s->workers.push_back({{*s->rule, ranks.size(), block_bytes}, Ok()});
   }
-}
-
-// The worker's products of `rows` rows; makes them where there are none.
-Result<RowProduct*> ProductOf(const ProductRule& rule, Worker* worker,
-                              const ProductDims& dims, int64_t rows) {
-  for (const Rows& r : worker->products) {
-    if (r.rows == rows && r.dims == dims) return r.product.get();
-  }
-  LS_ASSIGN_OR_RETURN(auto product, rule.make(dims, rows));
-  worker->products.push_back({dims, rows, std::move(product)});
-  return worker->products.back().product.get();
 }
 
 // All that a run with a contribution of this size needs. Ranks have batches of
-// one size as a rule: another rank's other size is met in a run only, and its
-// products take memory of their own where they need more than this rank's.
-Status MakeProducts(UpdateState* s, const ProductDims& dims, bool planning) {
+// one size as a rule: another rank's other size is met in a run only.
+Status PrepareRows(UpdateState* s, const ProductDims& dims) {
+  if (s->rows == 0) return Ok();
   for (Worker& worker : s->workers) {
     for (const int64_t block : {int64_t{0}, s->blocks() - 1}) {
-      if (s->rows == 0) continue;
-      LS_ASSIGN_OR_RETURN(const RowProduct* product,
-                          ProductOf(*s->rule, &worker, dims, s->RowsAt(block)));
-      const size_t bytes = AlignedSize(product->scratch_bytes());
-      if (planning) s->product_bytes = std::max(s->product_bytes, bytes);
-      if (bytes > s->product_bytes &&
-          static_cast<int64_t>(bytes) > worker.scratch.NumElements()) {
-        worker.scratch = Tensor(kUint8, Shape{static_cast<int64_t>(bytes)});
-      }
+      LS_RETURN_IF_ERROR(worker.rows.Prepare(dims, s->RowsAt(block)));
     }
   }
   return Ok();
@@ -172,7 +133,8 @@ void RequestScratch(PrepareContext& p, UpdateState* s) {
   s->shared_at = s->right_at + bytes(s->update[0].gradient());
   s->workers_at =
       s->shared_at + (s->mine.whole ? 0 : s->rule->shared_bytes(s->dims()));
-  p.RequestScratch(s->workers_at + s->workers.size() * s->WorkerBytes());
+  for (Worker& w : s->workers) s->worker_bytes = w.rows.FixMemory();
+  p.RequestScratch(s->workers_at + s->workers.size() * s->worker_bytes);
 }
 
 Status PrepareProductUpdate(PrepareContext& p) {
@@ -196,7 +158,7 @@ Status PrepareProductUpdate(PrepareContext& p) {
   s.shown.resize(kSlots + s.slots.size());
   CutRows(ranks, &s);
   if (!s.mine.whole) {
-    LS_RETURN_IF_ERROR(MakeProducts(&s, s.dims(), /*planning=*/true));
+    LS_RETURN_IF_ERROR(PrepareRows(&s, s.dims()));
   }
   RequestScratch(p, &s);
   return Ok();
@@ -249,13 +211,25 @@ Status ShowArrays(KernelContext& k, const Communicator& ranks, UpdateState* s) {
   return Ok();
 }
 
+SeenContribution Seen(const Communicator& ranks, int r) {
+  SeenContribution seen{
+      .said = *static_cast<const Contribution*>(ranks.Shown(r, kContribution)),
+      .factors = {.b = ranks.Shown(r, kRight)}};
+  if (seen.said.whole) return seen;
+  seen.factors.a = ranks.Shown(r, kLeft);
+  seen.factors.left_out = seen.said.left_out;
+  seen.factors.shared = ranks.Shown(r, kShared);
+  return seen;
+}
+
 // When all ranks have come: what they show.
 Status LearnContributions(const Communicator& ranks, UpdateState* s) {
   s->weights.clear();
   bool weighted = false;
   for (int r = 0; r < ranks.size(); ++r) {
-    auto& theirs = s->contributions[static_cast<size_t>(r)];
-    theirs = *static_cast<const Contribution*>(ranks.Shown(r, kContribution));
+    auto& seen = s->contributions[static_cast<size_t>(r)];
+    seen = Seen(ranks, r);
+    const Contribution& theirs = seen.said;
     if (theirs.dims.m != s->dims().m || theirs.dims.n != s->dims().n) {
       return InvalidArgument("a gradient of shape ",
                              Shape{theirs.dims.m, theirs.dims.n}, " on rank ",
@@ -268,37 +242,9 @@ Status LearnContributions(const Communicator& ranks, UpdateState* s) {
     for (size_t i = 0; i < s->slots.size(); ++i) {
       s->slot_arrays[i][static_cast<size_t>(r)] = ranks.Shown(r, kSlots + i);
     }
-    if (theirs.whole || theirs.weight == 0) continue;
-    LS_RETURN_IF_ERROR(MakeProducts(s, theirs.dims, /*planning=*/false));
+    if (theirs.IsProduct()) LS_RETURN_IF_ERROR(PrepareRows(s, theirs.dims));
   }
   if (!weighted) s->weights.clear();
-  return Ok();
-}
-
-// Each rank's rows [row, row + rows) to its block of `memory`, or where they
-// are already.
-Status MakeSources(const Communicator& ranks, const UpdateState& s,
-                   Worker* worker, int64_t row, int64_t rows, char* memory) {
-  void* const scratch = worker->scratch.NumElements() > 0
-                            ? worker->scratch.data()
-                            : memory + s.contributions.size() * s.block_bytes;
-  for (int r = 0; r < ranks.size(); ++r) {
-    const auto index = static_cast<size_t>(r);
-    const Contribution& theirs = s.contributions[index];
-    const void* right = ranks.Shown(r, kRight);
-    auto* block = reinterpret_cast<float*>(memory + index * s.block_bytes);
-    worker->sources[index] =
-        theirs.whole ? static_cast<const float*>(right) + row * s.dims().n
-                     : block;
-    if (theirs.whole || theirs.weight == 0) continue;
-    LS_ASSIGN_OR_RETURN(RowProduct * product,
-                        ProductOf(*s.rule, worker, theirs.dims, rows));
-    LS_RETURN_IF_ERROR(product->Run({.a = ranks.Shown(r, kLeft),
-                                     .b = right,
-                                     .left_out = theirs.left_out,
-                                     .shared = ranks.Shown(r, kShared)},
-                                    row, block, scratch));
-  }
   return Ok();
 }
 
@@ -324,21 +270,21 @@ Status UpdateElements(const Communicator& ranks, UpdateState& s,
 
 // The block's elements of this rank's slice.
 Status UpdateBlock(const Communicator& ranks, UpdateState& s,
-                   KernelContext& inner, Worker* worker, int64_t block,
+                   KernelContext& inner, ContributedRows* made, int64_t block,
                    char* memory) {
   const int64_t row = s.row + block * s.most_rows, rows = s.RowsAt(block);
   const int64_t first = row * s.dims().n, last = first + rows * s.dims().n;
-  LS_RETURN_IF_ERROR(MakeSources(ranks, s, worker, row, rows, memory));
+  LS_RETURN_IF_ERROR(made->Make(s.contributions, row, rows, memory));
   const int64_t end = std::min(s.slice.end, last);
   int64_t count = 0, before = first;
   for (int64_t at = std::max(s.slice.begin, first); at < end; at += count) {
     count = std::min(kFirstCache, end - at);
-    for (const void*& source : worker->sources) {
+    for (const void*& source : made->sources()) {
       source = static_cast<const float*>(source) + (at - before);
     }
     before = at;
     LS_RETURN_IF_ERROR(
-        UpdateElements(ranks, s, inner, worker->sources, at, count,
+        UpdateElements(ranks, s, inner, made->sources(), at, count,
                        reinterpret_cast<float*>(memory) + (at - first)));
   }
   return Ok();
@@ -355,10 +301,10 @@ Status UpdateSlice(KernelContext& k, UpdateState* s) {
       worker.done = Ok();
       KernelContext own(inner);
       char* memory = static_cast<char*>(k.scratch()) + s->workers_at +
-                     static_cast<size_t>(w) * s->WorkerBytes();
+                     static_cast<size_t>(w) * s->worker_bytes;
       for (int64_t b = s->blocks() * w / workers;
            b < s->blocks() * (w + 1) / workers && worker.done.ok(); ++b) {
-        worker.done = UpdateBlock(ranks, *s, own, &worker, b, memory);
+        worker.done = UpdateBlock(ranks, *s, own, &worker.rows, b, memory);
       }
     }
   });
