@@ -59,8 +59,10 @@ struct CollectiveCall {
   uint64_t deadline_micros = 0;  // never 0
   uint64_t trace_begin = 0;      // of the communicator's trace, if it has one
 
-  size_t element_bytes() const {
-    return DTypeSize(static_cast<DType>(header.dtype));
+  DType dtype() const { return static_cast<DType>(header.dtype); }
+  size_t element_bytes() const { return DTypeSize(dtype()); }
+  size_t bytes() const {
+    return static_cast<size_t>(header.count) * element_bytes();
   }
 };
 

@@ -37,6 +37,7 @@ Status CheckReduction(DType dtype, double factor) {
 struct EndOfWait {
   ~EndOfWait() { ThisThreadsProgress().EndWait(); }
 };
+
 // One rank's own contributions are the combined ones.
 Status ReduceAlone(std::span<const Piece> pieces, DType dtype, double factor,
                    const ElementUpdate* update) {
@@ -61,6 +62,13 @@ Status ReduceAlone(std::span<const Piece> pieces, DType dtype, double factor,
     }
   });
   return first;
+}
+
+Status CopyAlone(const void* in, void* out, int64_t count, DType dtype) {
+  if (count > 0) {
+    std::memmove(out, in, static_cast<size_t>(count) * DTypeSize(dtype));
+  }
+  return Ok();
 }
 
 }  // namespace
@@ -91,18 +99,29 @@ CollectiveCall Communicator::NewCall(CallKind kind, int64_t count, DType dtype,
 void Communicator::Record(const CollectiveCall& call) {
   const uint64_t end = trace_->Now();
   const CallHeader& header = call.header;
-  const std::string_view asker(header.name,
-                               strnlen(header.name, sizeof(header.name)));
   const uint32_t name =
-      trace_->Name(TraceKind::kCollective, header.Verb(), asker);
-  trace_->Add(
-      {.begin = call.trace_begin,
-       .end = end,
-       .bytes = static_cast<uint64_t>(header.count) * call.element_bytes(),
-       .number = static_cast<uint32_t>(header.sequence),
-       .name = name,
-       .kind = TraceKind::kCollective,
-       .group = trace_group_});
+      trace_->Name(TraceKind::kCollective, header.Verb(), header.Name());
+  trace_->Add({.begin = call.trace_begin,
+               .end = end,
+               .bytes = call.bytes(),
+               .number = static_cast<uint32_t>(header.sequence),
+               .name = name,
+               .kind = TraceKind::kCollective,
+               .group = trace_group_});
+}
+
+// The gather has no name: those that differ are told by the headers.
+Status Communicator::AgreeAmong(Communicator& group,
+                                const CollectiveCall& call) {
+  headers_.resize(static_cast<size_t>(group.size()));
+  LS_RETURN_IF_ERROR(
+      group.AllGather(&call.header, headers_.data(), sizeof(CallHeader), kUint8,
+                      {.deadline_micros = call.deadline_micros}));
+  for (int r = 0; r < group.size(); ++r) {
+    LS_RETURN_IF_ERROR(CheckAgreement(label(rank_), call.header, group.label(r),
+                                      headers_[static_cast<size_t>(r)]));
+  }
+  return Ok();
 }
 
 void Communicator::NoteArrival(const CollectiveCall& call) {
@@ -111,8 +130,7 @@ void Communicator::NoteArrival(const CollectiveCall& call) {
 
 Status Communicator::Finish(const CollectiveCall& call, Status result) {
   ++totals_.calls;
-  totals_.bytes +=
-      static_cast<uint64_t>(call.header.count) * call.element_bytes();
+  totals_.bytes += call.bytes();
   totals_.micros += Env::Default()->SteadyMicros() - call.start_micros;
   // Who fails is seen waiting until the failure is told.
   const EndOfWait end;
@@ -257,12 +275,7 @@ Status Communicator::ReduceScatter(const void* in, void* out, int64_t count,
   LS_RETURN_IF_ERROR(CheckArray(out, count, dtype));
   LS_RETURN_IF_ERROR(CheckReduction(dtype, 1.0));
   LS_RETURN_IF_ERROR(Begin());
-  if (local_) {
-    if (count > 0) {
-      std::memmove(out, in, static_cast<size_t>(count) * DTypeSize(dtype));
-    }
-    return Ok();
-  }
+  if (local_) return CopyAlone(in, out, count, dtype);
   CollectiveCall call =
       NewCall(CallKind::kReduceScatter, count, dtype, options);
   call.header.op = op;
@@ -274,12 +287,7 @@ Status Communicator::AllGather(const void* in, void* out, int64_t count,
   LS_RETURN_IF_ERROR(CheckArray(in, count, dtype));
   LS_RETURN_IF_ERROR(CheckArray(out, count, dtype));
   LS_RETURN_IF_ERROR(Begin());
-  if (local_) {
-    if (count > 0) {
-      std::memmove(out, in, static_cast<size_t>(count) * DTypeSize(dtype));
-    }
-    return Ok();
-  }
+  if (local_) return CopyAlone(in, out, count, dtype);
   const CollectiveCall call =
       NewCall(CallKind::kAllGather, count, dtype, options);
   return Finish(call, DoAllGather(call, in, out));

@@ -279,6 +279,13 @@ class Communicator {
   bool failed() const { return failed_.load(std::memory_order_acquire); }
   // Passes the call's `result` on; an error ends the communicator.
   Status Finish(const CollectiveCall& call, Status result);
+  // For the parts of `call` that other communicators do.
+  static CallOptions Within(const CollectiveCall& call) {
+    return {.name = call.header.Name(),
+            .deadline_micros = call.deadline_micros};
+  }
+  // Whether the ranks of `group`, some or all of these, make the same call.
+  Status AgreeAmong(Communicator& group, const CollectiveCall& call);
   // Another rank announced `why`. Returns the first failure.
   Status Adopt(const Status& why) { return Fail(why, /*announce=*/false); }
 
@@ -303,7 +310,8 @@ class Communicator {
   std::vector<int> labels_;
   Totals totals_;
   uint64_t timeout_micros_ = kDefaultTimeoutMicros;
-  uint64_t sequence_ = 0;  // collectives so far
+  uint64_t sequence_ = 0;            // collectives so far
+  std::vector<CallHeader> headers_;  // of those that agree
   FailureFn on_failure_;
   std::shared_ptr<Trace> trace_;  // shared with the session; null: none
   uint16_t trace_group_ = 0;

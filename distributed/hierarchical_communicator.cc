@@ -19,8 +19,7 @@ class HierarchicalCommunicator : public Communicator {
         sees_arrays_(sees),
         world_(std::move(groups.world)),
         machine_(std::move(groups.machine)),
-        across_(std::move(groups.across)),
-        headers_(static_cast<size_t>(machine_->size())) {}
+        across_(std::move(groups.across)) {}
 
   std::string_view backend() const override { return "hierarchical"; }
   bool between_machines() const override { return true; }
@@ -50,31 +49,31 @@ class HierarchicalCommunicator : public Communicator {
   Status DoReduceScatter(const CollectiveCall& call, const void* in,
                          void* out) override {
     LS_RETURN_IF_ERROR(Agree(call));
-    return world_->ReduceScatter(in, out, call.header.count, DTypeOf(call),
-                                 call.header.op, For(call));
+    return world_->ReduceScatter(in, out, call.header.count, call.dtype(),
+                                 call.header.op, Within(call));
   }
   Status DoAllGather(const CollectiveCall& call, const void* in,
                      void* out) override {
     LS_RETURN_IF_ERROR(Agree(call));
-    return world_->AllGather(in, out, call.header.count, DTypeOf(call),
-                             For(call));
+    return world_->AllGather(in, out, call.header.count, call.dtype(),
+                             Within(call));
   }
   Status DoBroadcast(const CollectiveCall& call, void* data) override {
     LS_RETURN_IF_ERROR(Agree(call));
-    return world_->Broadcast(data, call.header.count, DTypeOf(call),
-                             call.header.peer, For(call));
+    return world_->Broadcast(data, call.header.count, call.dtype(),
+                             call.header.peer, Within(call));
   }
   Status DoSend(const CollectiveCall& call, const void* data) override {
-    return world_->Send(data, call.header.count, DTypeOf(call),
-                        call.header.peer, call.header.tag, For(call));
+    return world_->Send(data, call.header.count, call.dtype(), call.header.peer,
+                        call.header.tag, Within(call));
   }
   Status DoRecv(const CollectiveCall& call, void* data) override {
-    return world_->Recv(data, call.header.count, DTypeOf(call),
-                        call.header.peer, call.header.tag, For(call));
+    return world_->Recv(data, call.header.count, call.dtype(), call.header.peer,
+                        call.header.tag, Within(call));
   }
   Status DoBarrier(const CollectiveCall& call) override {
     LS_RETURN_IF_ERROR(Agree(call));
-    return world_->Barrier(For(call));
+    return world_->Barrier(Within(call));
   }
   Result<std::unique_ptr<Communicator>> DoSplit(const std::vector<int>& members,
                                                 int) override {
@@ -93,25 +92,11 @@ class HierarchicalCommunicator : public Communicator {
   // The ranks of a machine compare what they call: it decides which group is
   // to come together.
   Status Agree(const CollectiveCall& call) {
-    LS_RETURN_IF_ERROR(
-        machine_->AllGather(&call.header, headers_.data(), sizeof(CallHeader),
-                            kUint8, {.deadline_micros = call.deadline_micros}));
-    for (int r = 0; r < machine_->size(); ++r) {
-      LS_RETURN_IF_ERROR(CheckAgreement(rank(), call.header, machine_->label(r),
-                                        headers_[static_cast<size_t>(r)]));
-    }
-    return Ok();
+    return AgreeAmong(*machine_, call);
   }
   // Of the parts of a reduction.
   static ReduceOp PartialOp(ReduceOp op) {
     return op == ReduceOp::kMean ? ReduceOp::kSum : op;
-  }
-  static DType DTypeOf(const CollectiveCall& call) {
-    return static_cast<DType>(call.header.dtype);
-  }
-  static CallOptions For(const CollectiveCall& call) {
-    return {.name = call.header.Name(),
-            .deadline_micros = call.deadline_micros};
   }
 
   Status SumAcross(const CollectiveCall& call, std::span<const Piece> pieces,
@@ -120,7 +105,6 @@ class HierarchicalCommunicator : public Communicator {
   const int holders_;
   const bool sees_arrays_;
   const std::shared_ptr<Communicator> world_, machine_, across_;
-  std::vector<CallHeader> headers_;  // of the ranks of the machine
   std::vector<std::byte> slice_;
   std::vector<const void*> own_states_;  // of the last update, of a rank alone
 };
@@ -145,12 +129,12 @@ Status HierarchicalCommunicator::DoAllReduce(const CollectiveCall& call,
                                              const ElementUpdate* update) {
   LS_RETURN_IF_ERROR(Agree(call));
   const size_t element = call.element_bytes();
-  const DType dtype = DTypeOf(call);
+  const DType dtype = call.dtype();
   const ReduceOp op = call.header.op;
   const size_t bytes = static_cast<size_t>(call.header.count) * element;
   // Sums within machines would round or overflow before they are divided.
   if (update == nullptr && (bytes <= kSmallBytes || op == ReduceOp::kMean)) {
-    return world_->AllReduce(pieces, dtype, op, factor, For(call));
+    return world_->AllReduce(pieces, dtype, op, factor, Within(call));
   }
   own_states_.clear();
   for (const Piece& piece : pieces) {
@@ -160,22 +144,23 @@ Status HierarchicalCommunicator::DoAllReduce(const CollectiveCall& call,
   const Slice mine = SliceOf(call.header.count, machine_->rank(), holders_);
   slice_.resize(static_cast<size_t>(mine.end - mine.begin) * element);
   LS_RETURN_IF_ERROR(machine_->ReduceSlice(pieces, dtype, PartialOp(op), factor,
-                                           holders_, slice_.data(), For(call)));
+                                           holders_, slice_.data(),
+                                           Within(call)));
   if (across_ != nullptr) {
     LS_RETURN_IF_ERROR(SumAcross(call, pieces, mine, update));
   }
-  return machine_->GatherSlices(pieces, dtype, holders_, For(call));
+  return machine_->GatherSlices(pieces, dtype, holders_, Within(call));
 }
 
 Status HierarchicalCommunicator::SumAcross(const CollectiveCall& call,
                                            std::span<const Piece> pieces,
                                            const Slice& mine,
                                            const ElementUpdate* update) {
-  const DType dtype = DTypeOf(call);
+  const DType dtype = call.dtype();
   const int64_t count = mine.end - mine.begin;
   LS_RETURN_IF_ERROR(across_->AllReduce(slice_.data(), slice_.data(), count,
                                         dtype, PartialOp(call.header.op),
-                                        For(call)));
+                                        Within(call)));
   if (call.header.op == ReduceOp::kMean) {
     DivideByRanks(*FindReduceKernels(dtype), size(), call.element_bytes(),
                   count, slice_.data());

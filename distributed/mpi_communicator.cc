@@ -77,8 +77,7 @@ class MpiCommunicator : public Communicator {
   }
   // Whether the call's data travels in the packets.
   static bool FitsInline(const CollectiveCall& call) {
-    return static_cast<uint64_t>(call.header.count) * call.element_bytes() <=
-           MpiPacket::kInlineBytes;
+    return call.bytes() <= MpiPacket::kInlineBytes;
   }
   template <class F>
   Status PostAndWait(const CollectiveCall& call, F start,
@@ -123,8 +122,7 @@ Status MpiCommunicator::ReduceInline(const CollectiveCall& call,
                                      double factor) {
   const size_t element = call.element_bytes();
   const int64_t count = call.header.count;
-  const ReduceKernels* kernels =
-      FindReduceKernels(static_cast<DType>(call.header.dtype));
+  const ReduceKernels* kernels = FindReduceKernels(call.dtype());
   MpiPacket mine{call.header};
   GatherPieces(pieces, element, kernels, factor, 0, count, mine.inline_data);
   LS_RETURN_IF_ERROR(Meet(call, mine));
@@ -143,8 +141,7 @@ Status MpiCommunicator::ReduceRound(const CollectiveCall& call,
                                     double factor, const ElementUpdate* update,
                                     int64_t round, int64_t most) {
   const size_t element = call.element_bytes();
-  const ReduceKernels* kernels =
-      FindReduceKernels(static_cast<DType>(call.header.dtype));
+  const ReduceKernels* kernels = FindReduceKernels(call.dtype());
   Staging& s = *staging_;
   const auto part = [&](int r) {
     return RoundOf(SliceOf(call.header.count, r, size()), round, most);
@@ -199,8 +196,7 @@ Status MpiCommunicator::DoReduceScatter(const CollectiveCall& call,
   const int64_t count = call.header.count;
   const int64_t step = static_cast<int64_t>(chunk_bytes_ / element /
                                             static_cast<size_t>(size()));
-  const ReduceKernels* kernels =
-      FindReduceKernels(static_cast<DType>(call.header.dtype));
+  const ReduceKernels* kernels = FindReduceKernels(call.dtype());
   Staging& s = *staging_;
   for (int64_t begin = 0; begin < count; begin += step) {
     const int64_t n = std::min(count - begin, step);
@@ -267,8 +263,7 @@ Status MpiCommunicator::DoAllGather(const CollectiveCall& call, const void* in,
 Status MpiCommunicator::DoBroadcast(const CollectiveCall& call, void* data) {
   const int root = call.header.peer;
   auto* bytes = static_cast<std::byte*>(data);
-  const size_t total =
-      static_cast<size_t>(call.header.count) * call.element_bytes();
+  const size_t total = call.bytes();
   const bool in_packet = FitsInline(call);
   MpiPacket mine{call.header};
   if (in_packet && rank() == root && total > 0) {
@@ -297,8 +292,7 @@ Status MpiCommunicator::DoBroadcast(const CollectiveCall& call, void* data) {
 Status MpiCommunicator::DoSend(const CollectiveCall& call, const void* data) {
   const int to = call.header.peer;
   const auto* bytes = static_cast<const std::byte*>(data);
-  const size_t total =
-      static_cast<size_t>(call.header.count) * call.element_bytes();
+  const size_t total = call.bytes();
   Staging& s = *staging_;
   s.packet.header = call.header;
   const bool in_packet = FitsInline(call);
@@ -328,8 +322,7 @@ Status MpiCommunicator::DoSend(const CollectiveCall& call, const void* data) {
 Status MpiCommunicator::DoRecv(const CollectiveCall& call, void* data) {
   const int from = call.header.peer;
   auto* bytes = static_cast<std::byte*>(data);
-  const size_t total =
-      static_cast<size_t>(call.header.count) * call.element_bytes();
+  const size_t total = call.bytes();
   Staging& s = *staging_;
   LS_RETURN_IF_ERROR(PostAndWait(
       call,

@@ -46,16 +46,13 @@ class NcclCommunicator final : public GpuCommunicator {
   Status DoSend(const CollectiveCall& call, const void* data) override;
   Status DoRecv(const CollectiveCall& call, void* data) override;
   Status DoBarrier(const CollectiveCall& call) override {
-    return host_->Barrier(For(call));
+    return host_->Barrier(Within(call));
   }
   Result<std::unique_ptr<Communicator>> DoSplit(const std::vector<int>& members,
                                                 int new_rank) override;
   void Announce(const Status& why) override { host_->Abort(why); }
 
  private:
-  static CallOptions For(const CollectiveCall& call) {
-    return {.deadline_micros = call.deadline_micros};
-  }
   // Whether an array is in host memory, where `host_` does the work.
   static bool OnHost(const void* data) {
     cudaPointerAttributes attributes;
@@ -64,7 +61,7 @@ class NcclCommunicator final : public GpuCommunicator {
             attributes.type != cudaMemoryTypeManaged);
   }
   // All ranks call the same.
-  Status Agree(const CollectiveCall& call);
+  Status Agree(const CollectiveCall& call) { return AgreeAmong(*host_, call); }
   // Until NCCL has taken a call up.
   Status AwaitNccl(const char* what, uint64_t deadline_micros);
   // Runs `enqueue` and waits until the GPU has done it.
@@ -78,10 +75,6 @@ class NcclCommunicator final : public GpuCommunicator {
   }
   static size_t Count(const CollectiveCall& call) {
     return static_cast<size_t>(call.header.count);
-  }
-  // Counts of bytes serve where elements are only moved.
-  static size_t Bytes(const CollectiveCall& call) {
-    return Count(call) * call.element_bytes();
   }
   Result<ncclRedOp_t> Weighted(ncclDataType_t type, double factor, bool mean);
 
@@ -134,17 +127,6 @@ Status NcclCommunicator::AwaitNccl(const char* what, uint64_t deadline_micros) {
     LS_RETURN_IF_ERROR(Interrupted(what, deadline_micros));
     std::this_thread::yield();
   }
-}
-
-Status NcclCommunicator::Agree(const CollectiveCall& call) {
-  std::vector<CallHeader> all(static_cast<size_t>(size()));
-  LS_RETURN_IF_ERROR(host_->AllGather(&call.header, all.data(),
-                                      sizeof(CallHeader), kUint8, For(call)));
-  for (int r = 0; r < size(); ++r) {
-    LS_RETURN_IF_ERROR(
-        CheckAgreement(rank(), call.header, r, all[static_cast<size_t>(r)]));
-  }
-  return Ok();
 }
 
 template <class F>
@@ -206,13 +188,13 @@ Status NcclCommunicator::DoAllReduce(const CollectiveCall& call,
                                      std::span<const Piece> pieces,
                                      double factor,
                                      const ElementUpdate* update) {
-  const auto dtype = static_cast<DType>(call.header.dtype);
+  const DType dtype = call.dtype();
   if (!pieces.empty() && OnHost(pieces[0].in)) {
     return update == nullptr
                ? host_->AllReduce(pieces, dtype, call.header.op, factor,
-                                  For(call))
+                                  Within(call))
                : host_->AllReduceUpdate(pieces, dtype, call.header.op, factor,
-                                        *update, For(call));
+                                        *update, Within(call));
   }
   if (update != nullptr) return Unimplemented("updates by NCCL");
   LS_ASSIGN_OR_RETURN(const ncclDataType_t type, TypeOf(dtype));
@@ -259,10 +241,10 @@ Status NcclCommunicator::DoAllReduce(const CollectiveCall& call,
 
 Status NcclCommunicator::DoReduceScatter(const CollectiveCall& call,
                                          const void* in, void* out) {
-  const auto dtype = static_cast<DType>(call.header.dtype);
+  const DType dtype = call.dtype();
   if (OnHost(in)) {
     return host_->ReduceScatter(in, out, call.header.count, dtype,
-                                call.header.op, For(call));
+                                call.header.op, Within(call));
   }
   LS_ASSIGN_OR_RETURN(const ncclDataType_t type, TypeOf(dtype));
   LS_RETURN_IF_ERROR(Agree(call));
@@ -273,29 +255,29 @@ Status NcclCommunicator::DoReduceScatter(const CollectiveCall& call,
   });
 }
 
+// What is only moved is moved as bytes.
 Status NcclCommunicator::DoAllGather(const CollectiveCall& call, const void* in,
                                      void* out) {
   if (OnHost(in)) {
-    return host_->AllGather(in, out, call.header.count,
-                            static_cast<DType>(call.header.dtype), For(call));
+    return host_->AllGather(in, out, call.header.count, call.dtype(),
+                            Within(call));
   }
   LS_RETURN_IF_ERROR(Agree(call));
   return Run(call, [&]() -> Status {
     LS_RETURN_IF_NCCL(
-        ncclAllGather(in, out, Bytes(call), ncclUint8, comm_, stream_));
+        ncclAllGather(in, out, call.bytes(), ncclUint8, comm_, stream_));
     return Ok();
   });
 }
 
 Status NcclCommunicator::DoBroadcast(const CollectiveCall& call, void* data) {
   if (OnHost(data)) {
-    return host_->Broadcast(data, call.header.count,
-                            static_cast<DType>(call.header.dtype),
-                            call.header.peer, For(call));
+    return host_->Broadcast(data, call.header.count, call.dtype(),
+                            call.header.peer, Within(call));
   }
   LS_RETURN_IF_ERROR(Agree(call));
   return Run(call, [&]() -> Status {
-    LS_RETURN_IF_NCCL(ncclBroadcast(data, data, Bytes(call), ncclUint8,
+    LS_RETURN_IF_NCCL(ncclBroadcast(data, data, call.bytes(), ncclUint8,
                                     call.header.peer, comm_, stream_));
     return Ok();
   });
@@ -303,9 +285,10 @@ Status NcclCommunicator::DoBroadcast(const CollectiveCall& call, void* data) {
 
 Status NcclCommunicator::DoSend(const CollectiveCall& call, const void* data) {
   LS_RETURN_IF_ERROR(host_->Send(&call.header, sizeof(CallHeader), kUint8,
-                                 call.header.peer, call.header.tag, For(call)));
+                                 call.header.peer, call.header.tag,
+                                 Within(call)));
   return Run(call, [&]() -> Status {
-    LS_RETURN_IF_NCCL(ncclSend(data, Bytes(call), ncclUint8, call.header.peer,
+    LS_RETURN_IF_NCCL(ncclSend(data, call.bytes(), ncclUint8, call.header.peer,
                                comm_, stream_));
     return Ok();
   });
@@ -314,10 +297,11 @@ Status NcclCommunicator::DoSend(const CollectiveCall& call, const void* data) {
 Status NcclCommunicator::DoRecv(const CollectiveCall& call, void* data) {
   CallHeader sent;
   LS_RETURN_IF_ERROR(host_->Recv(&sent, sizeof(CallHeader), kUint8,
-                                 call.header.peer, call.header.tag, For(call)));
+                                 call.header.peer, call.header.tag,
+                                 Within(call)));
   LS_RETURN_IF_ERROR(CheckMessage(call.header.peer, sent, rank(), call.header));
   return Run(call, [&]() -> Status {
-    LS_RETURN_IF_NCCL(ncclRecv(data, Bytes(call), ncclUint8, call.header.peer,
+    LS_RETURN_IF_NCCL(ncclRecv(data, call.bytes(), ncclUint8, call.header.peer,
                                comm_, stream_));
     return Ok();
   });

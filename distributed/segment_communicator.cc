@@ -281,7 +281,7 @@ Status SegmentCommunicator::DoSend(const CollectiveCall& call,
                                    const void* data) {
   SegmentBlock& block = Block(rank());
   const auto* from = static_cast<const std::byte*>(data);
-  size_t left = static_cast<size_t>(call.header.count) * call.element_bytes();
+  size_t left = call.bytes();
   do {
     const uint64_t number = block.posted.load(std::memory_order_relaxed) >> 16;
     LS_RETURN_IF_ERROR(Wait(
@@ -306,7 +306,7 @@ Status SegmentCommunicator::DoRecv(const CollectiveCall& call, void* data) {
   const int sender = call.header.peer;
   SegmentBlock& block = Block(sender);
   auto* to = static_cast<std::byte*>(data);
-  size_t left = static_cast<size_t>(call.header.count) * call.element_bytes();
+  size_t left = call.bytes();
   do {
     uint64_t posted = 0;
     LS_RETURN_IF_ERROR(Wait(

@@ -52,7 +52,7 @@ struct SegmentCommunicator::Reduction {
     return count;
   }
   const ReduceKernels& kernels() const {
-    return *FindReduceKernels(static_cast<DType>(call.header.dtype));
+    return *FindReduceKernels(call.dtype());
   }
 };
 
@@ -61,8 +61,7 @@ Status SegmentCommunicator::DoAllReduce(const CollectiveCall& call,
                                         double factor,
                                         const ElementUpdate* update) {
   const Reduction reduction{call, pieces, factor, update, nullptr};
-  const size_t bytes =
-      static_cast<size_t>(call.header.count) * call.element_bytes();
+  const size_t bytes = call.bytes();
   const size_t small = group_.bases.empty() ? kSmallBytes : kSmallBytesInPlace;
   if (bytes <= std::min(small, group_.half_bytes) && update == nullptr) {
     return ReduceSmall(reduction);
@@ -374,8 +373,7 @@ Status SegmentCommunicator::DoReduceScatter(const CollectiveCall& call,
   const int64_t count = call.header.count;
   const int64_t step = static_cast<int64_t>(group_.half_bytes / element /
                                             static_cast<size_t>(size()));
-  const ReduceKernels* kernels =
-      FindReduceKernels(static_cast<DType>(call.header.dtype));
+  const ReduceKernels* kernels = FindReduceKernels(call.dtype());
   const auto* from = static_cast<const std::byte*>(in);
   int64_t begin = 0;
   do {
