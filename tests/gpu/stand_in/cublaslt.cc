@@ -2,57 +2,15 @@
 // cuBLASLt's products: column by column, with batches and with the epilogues of
 // a bias and of ReLU. The heuristic notes in the algorithm what it was asked
 // for, and the product holds its operands to it.
-#include <cublasLt.h>
-
 #include <algorithm>
 #include <cstring>
-#include <mutex>
 
-#include "tests/gpu/stand_in/handles.h"
-#include "tests/gpu/stand_in/numbers.h"
+#include "tests/gpu/stand_in/cublaslt_objects.h"
 #include "tests/gpu/stand_in/report.h"
 #include "tests/gpu/stand_in/streams.h"
 
-struct cublasLtContext {
-  int device;
-};
-
 namespace lockstep::stand_in {
 namespace {
-
-struct Layout {
-  Element type;
-  int64_t rows, columns, leading;
-  int32_t batches = 1;
-  int64_t stride = 0;
-
-  int64_t At(int64_t batch, int64_t row, int64_t column) const {
-    return batch * stride + column * leading + row;
-  }
-  size_t bytes() const {
-    return static_cast<size_t>(At(batches - 1, rows - 1, columns - 1) + 1) *
-           SizeOf(type);
-  }
-  bool operator==(const Layout&) const = default;
-};
-
-struct Product {
-  Element compute;
-  cublasOperation_t op_a = CUBLAS_OP_N, op_b = CUBLAS_OP_N;
-  cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
-  const void* bias = nullptr;
-
-  bool has_bias() const {
-    return epilogue == CUBLASLT_EPILOGUE_BIAS ||
-           epilogue == CUBLASLT_EPILOGUE_RELU_BIAS;
-  }
-};
-
-struct Wishes {
-  uint64_t workspace = 0;
-  uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_MASK;
-  uint32_t alignment[4] = {256, 256, 256, 256};  // of A, B, C and D
-};
 
 // In a cublasLtMatmulAlgo_t.
 struct Algorithm {
@@ -65,71 +23,6 @@ struct Algorithm {
 };
 static_assert(sizeof(Algorithm) <= sizeof(cublasLtMatmulAlgo_t));
 constexpr uint64_t kMagic = 0x5354414e44494e21;
-
-struct State {
-  std::mutex mutex;
-  Handles<const void*> all{"object of cuBLASLt"};
-  State() {
-    CheckAtExit([] {
-      const size_t left = Get().all.left();
-      return left == 0 ? std::string()
-                       : StrCat(left, " objects of cuBLASLt are left over");
-    });
-  }
-  static State& Get() {
-    static auto& state = *new State;
-    return state;
-  }
-};
-
-template <class T, class Opaque>
-cublasStatus_t Keep(T* made, Opaque* handle) {
-  State& s = State::Get();
-  const std::lock_guard lock(s.mutex);
-  s.all.Add(made);
-  *handle = reinterpret_cast<Opaque>(made);
-  return CUBLAS_STATUS_SUCCESS;
-}
-template <class T>
-cublasStatus_t Drop(T* made) {
-  State& s = State::Get();
-  const std::lock_guard lock(s.mutex);
-  if (!s.all.Remove(made)) {
-    Misuse("an object of cuBLASLt is destroyed that is gone");
-    return CUBLAS_STATUS_INVALID_VALUE;
-  }
-  delete made;
-  return CUBLAS_STATUS_SUCCESS;
-}
-bool IsLive(const void* made) {
-  State& s = State::Get();
-  const std::lock_guard lock(s.mutex);
-  return s.all.Has(made);
-}
-Layout& LayoutOf(cublasLtMatrixLayout_t layout) {
-  return *reinterpret_cast<Layout*>(layout);
-}
-Product& ProductOf(cublasLtMatmulDesc_t product) {
-  return *reinterpret_cast<Product*>(product);
-}
-
-Element ElementOf(cudaDataType type) {
-  switch (type) {
-    case CUDA_R_32F: return Element::kFloat;
-    case CUDA_R_16F: return Element::kHalf;
-    case CUDA_R_16BF: return Element::kBfloat16;
-    case CUDA_R_64F: return Element::kDouble;
-    default: return Element::kNone;
-  }
-}
-
-// Sets an attribute of `bytes` bytes, which have to be its own.
-template <class T>
-cublasStatus_t Set(T* value, const void* from, size_t bytes) {
-  if (bytes != sizeof(T)) return CUBLAS_STATUS_INVALID_VALUE;
-  std::memcpy(value, from, bytes);
-  return CUBLAS_STATUS_SUCCESS;
-}
 
 struct Sizes {
   int64_t m, n, k;
@@ -255,94 +148,6 @@ using namespace lockstep::stand_in;  // NOLINT: what follows is C
 
 extern "C" {
 
-cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
-  return Keep(new cublasLtContext{CurrentDevice()}, handle);
-}
-cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) { return Drop(handle); }
-
-const char* cublasLtGetStatusString(cublasStatus_t status) {
-  return status == CUBLAS_STATUS_INVALID_VALUE   ? "CUBLAS_STATUS_INVALID_VALUE"
-         : status == CUBLAS_STATUS_NOT_SUPPORTED ? "CUBLAS_STATUS_NOT_SUPPORTED"
-                                                 : "another status";
-}
-
-cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t* layout,
-                                          cudaDataType type, uint64_t rows,
-                                          uint64_t columns, int64_t leading) {
-  return Keep(new Layout{ElementOf(type), static_cast<int64_t>(rows),
-                         static_cast<int64_t>(columns), leading},
-              layout);
-}
-cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout) {
-  return Drop(&LayoutOf(layout));
-}
-cublasStatus_t cublasLtMatrixLayoutSetAttribute(
-    cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t what,
-    const void* value, size_t bytes) {
-  Layout& l = LayoutOf(layout);
-  switch (what) {
-    case CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT:
-      return Set(&l.batches, value, bytes);
-    case CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET:
-      return Set(&l.stride, value, bytes);
-    default: return CUBLAS_STATUS_NOT_SUPPORTED;
-  }
-}
-
-cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t* product,
-                                        cublasComputeType_t compute,
-                                        cudaDataType scale) {
-  const bool wide = compute == CUBLAS_COMPUTE_64F;
-  if (ElementOf(scale) != (wide ? Element::kDouble : Element::kFloat)) {
-    return CUBLAS_STATUS_NOT_SUPPORTED;
-  }
-  return Keep(new Product{ElementOf(scale)}, product);
-}
-cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t product) {
-  return Drop(&ProductOf(product));
-}
-cublasStatus_t cublasLtMatmulDescSetAttribute(
-    cublasLtMatmulDesc_t product, cublasLtMatmulDescAttributes_t what,
-    const void* value, size_t bytes) {
-  Product& p = ProductOf(product);
-  switch (what) {
-    case CUBLASLT_MATMUL_DESC_TRANSA: return Set(&p.op_a, value, bytes);
-    case CUBLASLT_MATMUL_DESC_TRANSB: return Set(&p.op_b, value, bytes);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE: return Set(&p.epilogue, value, bytes);
-    case CUBLASLT_MATMUL_DESC_BIAS_POINTER: return Set(&p.bias, value, bytes);
-    default: return CUBLAS_STATUS_NOT_SUPPORTED;
-  }
-}
-
-cublasStatus_t cublasLtMatmulPreferenceCreate(
-    cublasLtMatmulPreference_t* wishes) {
-  return Keep(new Wishes, wishes);
-}
-cublasStatus_t cublasLtMatmulPreferenceDestroy(
-    cublasLtMatmulPreference_t wishes) {
-  return Drop(reinterpret_cast<Wishes*>(wishes));
-}
-cublasStatus_t cublasLtMatmulPreferenceSetAttribute(
-    cublasLtMatmulPreference_t wishes,
-    cublasLtMatmulPreferenceAttributes_t what, const void* value,
-    size_t bytes) {
-  auto& w = *reinterpret_cast<Wishes*>(wishes);
-  switch (what) {
-    case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES:
-      return Set(&w.workspace, value, bytes);
-    case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK:
-      return Set(&w.schemes, value, bytes);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES:
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES:
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES:
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES:
-      return Set(
-          &w.alignment[what - CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES],
-          value, bytes);
-    default: return CUBLAS_STATUS_NOT_SUPPORTED;
-  }
-}
-
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(
     cublasLtHandle_t handle, cublasLtMatmulDesc_t product,
     cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
@@ -350,7 +155,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(
     cublasLtMatmulPreference_t wishes, int most,
     cublasLtMatmulHeuristicResult_t* found, int* count) {
   *count = 0;
-  const auto& w = *reinterpret_cast<const Wishes*>(wishes);
+  const Wishes& w = WishesOf(wishes);
   if (!IsLive(handle) || handle->device != CurrentDevice() || most < 1) {
     Misuse("cuBLASLt's handle is gone or another GPU's");
     return CUBLAS_STATUS_INVALID_VALUE;

@@ -3,17 +3,15 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <mutex>
 #include <random>
 #include <utility>
 
-#include "tests/gpu/stand_in/handles.h"
 #include "tests/gpu/stand_in/memory.h"
 #include "tests/gpu/stand_in/report.h"
+#include "tests/gpu/stand_in/stream_state.h"
 
 namespace lockstep::stand_in {
 namespace {
@@ -43,36 +41,9 @@ void Pause() {
   std::this_thread::sleep_for(std::chrono::microseconds(random() % 300));
 }
 
-// One for all streams and events: they are few, and wait for each other.
-struct State {
-  std::mutex mutex;
-  std::condition_variable changed;
-  Handles<cudaStream_t> streams{"stream"};
-  Handles<cudaEvent_t> events{"event"};
-  std::map<int, cudaStream_t> legacy;
-};
-State& TheState() {
-  static auto& state = *new State;
-  return state;
-}
-
 std::atomic<cudaError_t> broken = cudaSuccess;
 thread_local cudaError_t last_error = cudaSuccess;
 thread_local int current_device = 0;
-
-// With the mutex held.
-void AllowAll(State& s) {
-  for (const cudaStream_t stream : s.streams.all()) {
-    stream->allowed = stream->given;
-  }
-  s.changed.notify_all();
-}
-void Give(State& s, cudaStream_t stream, Task task) {
-  stream->tasks.push_back(std::move(task));
-  ++stream->given;
-  if (TheTiming() != Timing::kLate) stream->allowed = stream->given;
-  s.changed.notify_all();
-}
 
 // Has the stream's capture keep a task.
 void Keep(cudaStream_t stream, Task task) {
@@ -101,6 +72,23 @@ cudaError_t Refuse(cudaStream_t stream, cudaError_t error) {
 
 }  // namespace
 
+StreamState& TheStreams() {
+  static auto& state = *new StreamState;
+  return state;
+}
+void AllowAll(StreamState& s) {
+  for (const cudaStream_t stream : s.streams.all()) {
+    stream->allowed = stream->given;
+  }
+  s.changed.notify_all();
+}
+void Give(StreamState& s, cudaStream_t stream, Task task) {
+  stream->tasks.push_back(std::move(task));
+  ++stream->given;
+  if (TheTiming() != Timing::kLate) stream->allowed = stream->given;
+  s.changed.notify_all();
+}
+
 int CurrentDevice() { return current_device; }
 
 cudaError_t Noted(cudaError_t error) {
@@ -115,7 +103,7 @@ cudaError_t BrokenBy() { return broken; }
 void Mend() { broken = cudaSuccess; }
 
 cudaStream_t Resolve(cudaStream_t stream) {
-  State& s = TheState();
+  StreamState& s = TheStreams();
   const std::lock_guard lock(s.mutex);
   if (stream != nullptr && stream != cudaStreamLegacy) {
     return s.streams.Has(stream) ? stream : nullptr;
@@ -148,7 +136,7 @@ cudaError_t Enqueue(cudaStream_t stream, const std::string& what,
       task();
     }
   };
-  State& s = TheState();
+  StreamState& s = TheStreams();
   const std::lock_guard lock(s.mutex);
   if (on->capture != nullptr) {
     if (on->capture->invalid) return Noted(cudaErrorStreamCaptureInvalidated);
@@ -171,19 +159,19 @@ cudaError_t EnqueueKernel(cudaStream_t stream, const std::string& what,
 }
 
 void SetCapture(cudaStream_t stream, std::shared_ptr<Capture> capture) {
-  State& s = TheState();
+  StreamState& s = TheStreams();
   const std::lock_guard lock(s.mutex);
   stream->capture = std::move(capture);
 }
 
 void HostWaits() {
-  State& s = TheState();
+  StreamState& s = TheStreams();
   const std::lock_guard lock(s.mutex);
   AllowAll(s);
 }
 
 cudaError_t Await(cudaStream_t stream) {
-  State& s = TheState();
+  StreamState& s = TheStreams();
   std::unique_lock lock(s.mutex);
   const uint64_t until = stream->given;
   AllowAll(s);
@@ -213,7 +201,7 @@ CUstream_st::CUstream_st(int device_, unsigned flags_)
 
 CUstream_st::~CUstream_st() {
   {
-    State& s = TheState();
+    StreamState& s = TheStreams();
     const std::lock_guard lock(s.mutex);
     ends = true;
     allowed = given;
@@ -223,7 +211,7 @@ CUstream_st::~CUstream_st() {
 }
 
 void CUstream_st::Run() {
-  State& s = TheState();
+  StreamState& s = TheStreams();
   std::unique_lock lock(s.mutex);
   current_device = device;
   for (;;) {
@@ -265,7 +253,7 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags,
     return Noted(cudaErrorInvalidValue);
   }
   *stream = new CUstream_st(current_device, flags);
-  State& s = TheState();
+  StreamState& s = TheStreams();
   const std::lock_guard lock(s.mutex);
   s.streams.Add(*stream);
   return Noted(BrokenBy());
@@ -276,7 +264,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
 
 // What the stream was given goes on; here it is waited for.
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  State& s = TheState();
+  StreamState& s = TheStreams();
   {
     const std::lock_guard lock(s.mutex);
     if (!s.streams.Remove(stream)) {
@@ -300,7 +288,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 cudaError_t cudaDeviceSynchronize() {
   std::vector<cudaStream_t> streams;
   {
-    State& s = TheState();
+    StreamState& s = TheStreams();
     const std::lock_guard lock(s.mutex);
     for (const cudaStream_t stream : s.streams.all()) {
       if (stream->device == current_device) streams.push_back(stream);
@@ -319,109 +307,12 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream,
                                   cudaStreamCaptureStatus* status) {
   const cudaStream_t on = Resolve(stream);
   if (on == nullptr) return Noted(cudaErrorInvalidResourceHandle);
-  State& s = TheState();
+  StreamState& s = TheStreams();
   const std::lock_guard lock(s.mutex);
   *status = on->capture == nullptr ? cudaStreamCaptureStatusNone
             : on->capture->invalid ? cudaStreamCaptureStatusInvalidated
                                    : cudaStreamCaptureStatusActive;
   return cudaSuccess;
-}
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = new CUevent_st{.device = current_device};
-  State& s = TheState();
-  const std::lock_guard lock(s.mutex);
-  s.events.Add(*event);
-  return Noted(BrokenBy());
-}
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  State& s = TheState();
-  const std::lock_guard lock(s.mutex);
-  if (!s.events.Remove(event)) return Noted(cudaErrorInvalidResourceHandle);
-  delete event;
-  return Noted(BrokenBy());
-}
-
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  const cudaStream_t on = Resolve(stream);
-  State& s = TheState();
-  const std::lock_guard lock(s.mutex);
-  if (on == nullptr || !s.events.Has(event) || event->device != on->device) {
-    Misuse("an event is recorded on a stream of another GPU, or gone");
-    return Noted(cudaErrorInvalidResourceHandle);
-  }
-  event->stream = on;
-  event->capture = on->capture;
-  event->mark = nullptr;
-  if (on->capture != nullptr) return cudaSuccess;
-  event->mark = std::make_shared<Mark>();
-  Give(s, on, [&s, mark = event->mark] {
-    const std::lock_guard inner(s.mutex);
-    mark->done = true;
-  });
-  return Noted(BrokenBy());
-}
-
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event,
-                                unsigned) {
-  const cudaStream_t on = Resolve(stream);
-  State& s = TheState();
-  const std::lock_guard lock(s.mutex);
-  if (on == nullptr || !s.events.Has(event)) {
-    Misuse("a stream or event that is waited by is gone");
-    return Noted(cudaErrorInvalidResourceHandle);
-  }
-  if (event->capture != nullptr) {
-    const std::shared_ptr<Capture>& capture = event->capture;
-    if (capture->ended) return Noted(cudaErrorCapturedEvent);
-    if (on->capture == nullptr) {
-      // Draws the stream into the capture.
-      on->capture = capture;
-      capture->joined.emplace_back(on, false);
-    } else if (on->capture != capture) {
-      on->capture->invalid = true;
-      return Noted(cudaErrorStreamCaptureMerge);
-    }
-    for (auto& [joined, waited] : capture->joined) {
-      if (joined == event->stream && on == capture->origin) waited = true;
-    }
-    return cudaSuccess;
-  }
-  if (on->capture != nullptr) {
-    on->capture->invalid = true;
-    return Noted(cudaErrorStreamCaptureIsolation);
-  }
-  if (event->mark == nullptr) {
-    Misuse("a stream waits for an event that was never recorded");
-    return cudaSuccess;
-  }
-  Give(s, on, [&s, mark = event->mark] {
-    std::unique_lock inner(s.mutex);
-    s.changed.wait(inner, [&] { return mark->done; });
-  });
-  return Noted(BrokenBy());
-}
-
-cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  State& s = TheState();
-  std::unique_lock lock(s.mutex);
-  if (!s.events.Has(event)) return Noted(cudaErrorInvalidResourceHandle);
-  if (event->capture != nullptr) return Noted(cudaErrorCapturedEvent);
-  AllowAll(s);
-  const auto mark = event->mark;
-  s.changed.wait(lock, [&] { return mark == nullptr || mark->done; });
-  return Noted(BrokenBy());
-}
-// An event that is not there yet counts as an error of the thread.
-cudaError_t cudaEventQuery(cudaEvent_t event) {
-  State& s = TheState();
-  const std::lock_guard lock(s.mutex);
-  if (!s.events.Has(event)) return Noted(cudaErrorInvalidResourceHandle);
-  if (event->capture != nullptr) return Noted(cudaErrorCapturedEvent);
-  AllowAll(s);
-  if (BrokenBy() != cudaSuccess) return Noted(BrokenBy());
-  const bool done = event->mark == nullptr || event->mark->done;
-  return Noted(done ? cudaSuccess : cudaErrorNotReady);
 }
 
 }  // extern "C"
