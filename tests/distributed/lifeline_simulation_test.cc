@@ -189,27 +189,6 @@ TEST(LifelineSimulationTest, RankThatDiffersIsNamed) {
   }
 }
 
-TEST(ReplicaMarksTest, RanksFarApartHaveACountInCommon) {
-  const auto after = [](uint64_t count, uint64_t odd) {
-    ReplicaMarks marks;
-    for (uint64_t i = 1; i <= count; ++i) marks.Add(i == odd ? 0 : i);
-    return marks.Read();
-  };
-  for (const auto& [a, b] :
-       {std::pair(1, 1), std::pair(31, 33), std::pair(4095, 4097),
-        std::pair(65535, 65537), std::pair(1'500'000, 1'900'000)}) {
-    const auto first = static_cast<uint64_t>(a);
-    const auto second = static_cast<uint64_t>(b);
-    const auto same = ChainsAtOneCount({after(first, 0), after(second, 0)});
-    ASSERT_EQ(same.size(), 2u) << a << " and " << b;
-    EXPECT_EQ(same[0], same[1]);
-    // What once differed differs for good.
-    const auto other = ChainsAtOneCount({after(first, 1), after(second, 0)});
-    EXPECT_NE(other[0], other[1]) << a << " and " << b;
-  }
-  EXPECT_TRUE(ChainsAtOneCount({after(5, 0), {}}).empty());
-}
-
 TEST(LifelineSimulationTest, RankThatEndsEarlyIsNamed) {
   FOR_SEEDS(seed) {
     Trial t(seed, {.stall_micros = 5 * kSecond});
@@ -347,62 +326,6 @@ TEST(LifelineSimulationTest, RanksAskedToStopDoSoAtTheSameStep) {
       EXPECT_EQ(t.sim.rank(r).step, t.sim.rank(0).step);
     }
   }
-}
-
-TEST(LifelineFrameTest, BytesOfStrangersAreAnError) {
-  std::mt19937_64 random(1);
-  const std::string good = EncodeFrame(
-      {.type = FrameType::kBeat,
-       .beat = {.step = 4, .where = "here", .marks = {{1, 2}, {3, 4}}}});
-  for (int i = 0; i < 20'000; ++i) {
-    std::string bytes = good;
-    for (uint64_t n = random() % 4; n-- > 0;) {
-      bytes[random() % bytes.size()] = static_cast<char>(random());
-    }
-    bytes.resize(random() % (bytes.size() + 1));
-    FrameReader reader;
-    reader.Append(bytes);
-    for (int n = 0; n < 3; ++n) {
-      const auto next = reader.Next();
-      if (!next.ok() || !next->has_value()) break;
-    }
-  }
-  FrameReader reader;
-  reader.Append("GET / HTTP/1.1\r\n\r\n");
-  EXPECT_EQ(reader.Next().code(), Code::kDataLoss);
-}
-
-TEST(LifelineFrameTest, FramesArriveAsTheyWereSent) {
-  const LifelineFrame beat{.type = FrameType::kBeat,
-                           .beat = {.step = 12,
-                                    .runs = 13,
-                                    .word = 14,
-                                    .waits = true,
-                                    .waited_micros = 15,
-                                    .patience_micros = 16,
-                                    .where = "node 'x' (MatMul)",
-                                    .waiting = "AllReduce #1",
-                                    .neighbour = 3,
-                                    .neighbour_state = 'T',
-                                    .marks = {{16, 99}, {17, 1ULL << 63}}}};
-  const LifelineFrame verdict{.type = FrameType::kVerdict,
-                              .rank = 2,
-                              .kind = 1,
-                              .number = -5,
-                              .number2 = 1LL << 40,
-                              .text = "because"};
-  const std::string bytes = EncodeFrame(beat) + EncodeFrame(verdict);
-  FrameReader reader;
-  std::vector<LifelineFrame> got;
-  for (const char byte : bytes) {  // as slowly as can be
-    reader.Append({&byte, 1});
-    auto next = reader.Next();
-    ASSERT_TRUE(next.ok());
-    if (next->has_value()) got.push_back(**next);
-  }
-  ASSERT_EQ(got.size(), 2u);
-  EXPECT_EQ(got[0], beat);
-  EXPECT_EQ(got[1], verdict);
 }
 
 }  // namespace
