@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -31,6 +32,20 @@ int WaitFor(pid_t pid) {
     if (errno != EINTR) return -1;
   }
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+// Until it has ended, or so long; its status stays for WaitFor.
+void AwaitEnd(pid_t pid, int64_t micros) {
+  constexpr int64_t kPoll = 2000;
+  for (int64_t waited = 0; waited < micros; waited += kPoll) {
+    siginfo_t ended{};
+    if (waitid(P_PID, static_cast<id_t>(pid), &ended,
+               WEXITED | WNOWAIT | WNOHANG) != 0 ||
+        ended.si_pid == pid) {
+      return;
+    }
+    usleep(static_cast<useconds_t>(std::min(kPoll, micros - waited)));
+  }
 }
 
 void SetMpiEnvironment() {
@@ -121,7 +136,7 @@ Finished Execute(std::vector<std::string> argv, int ranks,
     return result;
   }
   if (kill_after_micros >= 0) {
-    usleep(static_cast<useconds_t>(kill_after_micros));
+    AwaitEnd(pid, kill_after_micros);
     KillSession(pid);
   }
   result.status = WaitFor(pid);

@@ -23,9 +23,9 @@ struct Finished {
 // mpirun.
 Finished RunProgram(std::vector<std::string> argv, int ranks = 0);
 
-// The same, but after so many microseconds every process of it is killed with
-// SIGKILL, mpirun and its ranks at once; when this returns all are gone. The
-// status is 128 + 9 unless it ended before.
+// The same, but after so many microseconds, at the most, every process of it is
+// killed with SIGKILL, mpirun and its ranks at once; when this returns all are
+// gone. The status is 128 + 9 unless it ended before.
 Finished RunAndKill(std::vector<std::string> argv, int ranks,
                     int64_t kill_after_micros);
 
