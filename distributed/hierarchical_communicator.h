@@ -7,7 +7,8 @@
 // So all that goes between machines goes once for a machine, by all its ranks
 // at the same time; of a machine with more ranks than the smallest one, by so
 // many of them, the first. Whatever is small, or no reduction, goes through the
-// communicator of all ranks. Programs get one from mpi_context.h.
+// communicator of all ranks. Programs get one from mpi_context.h; of threads,
+// deadlines and errors see communicator.h.
 //
 // Machines whose ranks are a power of two of consecutive ranks are subtrees of
 // the tree that sums follow (reduce.h): the bits are those of other backends.

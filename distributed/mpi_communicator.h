@@ -2,7 +2,7 @@
 #pragma once
 
 // Ranks on any machines, over MPI's non-blocking calls. Programs get one from
-// mpi_context.h.
+// mpi_context.h; of threads, deadlines and errors see communicator.h.
 //
 // A collective begins with a packet from each rank to each other: what it
 // calls, and the data itself when that is small. So ranks that disagree find

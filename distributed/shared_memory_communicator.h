@@ -2,7 +2,8 @@
 #pragma once
 
 // Ranks as processes on one machine, over an MPI shared window. After the
-// group is formed no MPI call is made. Programs get one from mpi_context.h.
+// group is formed no MPI call is made. Programs get one from mpi_context.h; of
+// threads, deadlines and errors see communicator.h.
 
 #include <memory>
 

@@ -4,7 +4,8 @@
 // What in a graph of somebody else would not run here, all at once: unknown
 // ops, attributes that an op does not take, types without a kernel, and, when
 // there is nothing of these, the first thing that keeps the graph from being
-// imported. Bodies of library functions are looked at too.
+// imported. Bodies of library functions are looked at too. A function of any
+// thread.
 //
 //   LS_ASSIGN_OR_RETURN(GraphCheck check, CheckGraphFile(env, "model.meta"));
 //   for (const GraphProblem& p : check.problems) Print(p.text, p.nodes);

@@ -9,7 +9,8 @@
 // pair stays joined by an edge, so the graph remains one: a device's part is
 // the nodes assigned to it. Constants are not sent but repeated where they are
 // used, and what a GPU's ops keep in host memory (shapes, int32) is not copied.
-// Control edges need no pair.
+// Control edges need no pair. A function of any thread that has the graph to
+// itself.
 //
 //   LS_RETURN_IF_ERROR(CutCrossingEdges(&graph));   // after placement
 

@@ -3,7 +3,7 @@
 
 // The file saved_model.pb of a SavedModel folder: meta graphs told apart by
 // their tags. The variables beside it are a checkpoint; see exec/saved_model.h
-// for loading and exporting the whole.
+// for loading and exporting the whole. Functions of any thread.
 //
 //   LS_ASSIGN_OR_RETURN(MetaGraph m, ReadSavedModel(env, "model", {"serve"}));
 //   LS_RETURN_IF_ERROR(WriteSavedModel(env, "copy", m));
