@@ -25,8 +25,8 @@
 namespace lockstep {
 namespace {
 
-using detail::BehindBlocks, detail::ChannelsLast, detail::IsBlocked,
-    detail::IsUnread, detail::ReplaceByBlocked, detail::ToBlocked,
+using detail::BehindBlocks, detail::IsBlocked, detail::IsUnread,
+    detail::MayMove, detail::ReplaceByBlocked, detail::ToBlocked,
     detail::WinogradPays;
 
 // Multiplications that are worth the trouble; those between channels that are
@@ -125,14 +125,13 @@ bool CanBeBlocked(const Node& n, const Conv& conv) {
   const bool few = d.in_channels <= kFewChannels &&
                    conv.kind != detail::ConvKind::kBackwardInput;
   return n.output_type(0) == kFloat && n.Attr<DType>("T") == kFloat &&
-         ChannelsLast(n) && (d.groups == 1 || IsOfEachChannel(d)) &&
-         !d.IsEmpty() && detail::CanBeBlocked(d.OutputShape()) &&
-         (image_blocked || few);
+         (d.groups == 1 || IsOfEachChannel(d)) && !d.IsEmpty() &&
+         detail::CanBeBlocked(d.OutputShape()) && (image_blocked || few);
 }
 
 Result<bool> BlockConv(RewriteContext& c) {
   Node* n = c.node();
-  if (c.IsFed(n) || IsUnread(c, n)) return false;
+  if (!MayMove(c)) return false;
   const Result<Conv> found = ConvOf(*n);
   if (!found.ok() || !CanBeBlocked(*n, *found) || !Pays(c, *found)) {
     return false;
@@ -187,10 +186,7 @@ LOCKSTEP_LATE_REWRITE("Conv2DBackpropFilter", BlockConv);
 Result<bool> SumBlocks(RewriteContext& c) {
   Node* n = c.node();
   const Output x = n->input(0);
-  if (!IsBlocked(x) || !ChannelsLast(*n) || c.IsFed(n) || IsUnread(c, n) ||
-      x.dtype() != kFloat) {
-    return false;
-  }
+  if (!IsBlocked(x) || x.dtype() != kFloat || !MayMove(c)) return false;
   LS_ASSIGN_OR_RETURN(Node * sum,
                       c.Add(n->name() + "/blocked", "_BlockedBiasAddGrad",
                             {BehindBlocks(x)}, {{"shape", x.shape()}}));
@@ -237,7 +233,7 @@ Result<Node*> FilterGradientBeside(RewriteContext& c, const Node* sum) {
 // One pass over the output's gradient makes both.
 Result<bool> JoinFilterGradient(RewriteContext& c) {
   Node* sum = c.node();
-  if (c.IsFed(sum) || IsUnread(c, sum)) return false;
+  if (!MayMove(c)) return false;
   LS_ASSIGN_OR_RETURN(Node * conv, FilterGradientBeside(c, sum));
   if (conv == nullptr) return false;
   AttrMap attrs = conv->attrs();

@@ -25,6 +25,8 @@ bool WinogradPays(const RewriteContext& c, const ConvDims& d);
 bool ChannelsLast(const Node& n);
 // Nobody reads it: a target, perhaps what was one and is replaced already.
 bool IsUnread(RewriteContext& c, const Node* n);
+// The rule's node has its channels last and makes what somebody reads.
+bool MayMove(RewriteContext& c);
 // Somebody reads the image, and nobody who cannot read it in blocks.
 bool AllReadBlocks(RewriteContext& c, Output image);
 // And it comes to a convolution or a pool, perhaps by way of what moves in

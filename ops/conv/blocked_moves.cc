@@ -16,7 +16,7 @@ namespace lockstep {
 namespace {
 
 using detail::BehindBlocks, detail::ChannelsLast, detail::IsBlocked,
-    detail::IsUnread, detail::ReplaceByBlocked, detail::StaysBlocked,
+    detail::MayMove, detail::ReplaceByBlocked, detail::StaysBlocked,
     detail::ToBlocked;
 
 // Element by element; `kGradients` are read where images are that they go with.
@@ -98,6 +98,11 @@ bool IsUnread(RewriteContext& c, const Node* n) {
   return true;
 }
 
+bool MayMove(RewriteContext& c) {
+  const Node& n = *c.node();
+  return ChannelsLast(n) && !c.IsFed(&n) && !IsUnread(c, &n);
+}
+
 bool AllReadBlocks(RewriteContext& c, Output image) {
   const auto& readers = c.consumers().Of(image);
   return !readers.empty() && !c.IsFetched(image) &&
@@ -146,7 +151,7 @@ struct Images {
 Result<bool> MoveBeforeBlocks(RewriteContext& c, AttrMap attrs,
                               const Images& images) {
   Node* n = c.node();
-  if (!ChannelsLast(*n) || c.IsFed(n) || IsUnread(c, n)) return false;
+  if (!MayMove(c)) return false;
   bool any = false;
   for (int i = 0; i < images.inputs; ++i) {
     const Output in = n->input(i);
@@ -193,10 +198,6 @@ Result<bool> MoveGradient(RewriteContext& c) {
   return AreAlike(*c.node()) ? MoveBeforeBlocks(c, c.node()->attrs())
                              : Result<bool>(false);
 }
-LOCKSTEP_LATE_REWRITE("ReluGrad", MoveGradient);
-LOCKSTEP_LATE_REWRITE("Relu6Grad", MoveGradient);
-LOCKSTEP_LATE_REWRITE("LeakyReluGrad", MoveGradient);
-LOCKSTEP_LATE_REWRITE("EluGrad", MoveGradient);
 
 // Not to read more operands into blocks than results out of them.
 Result<bool> MoveElements(RewriteContext& c) {
@@ -208,16 +209,16 @@ Result<bool> MoveElements(RewriteContext& c) {
              ? MoveGradient(c)
              : Result<bool>(false);
 }
-LOCKSTEP_LATE_REWRITE("Identity", MoveElements);
-LOCKSTEP_LATE_REWRITE("Relu", MoveElements);
-LOCKSTEP_LATE_REWRITE("Relu6", MoveElements);
-LOCKSTEP_LATE_REWRITE("LeakyRelu", MoveElements);
-LOCKSTEP_LATE_REWRITE("Elu", MoveElements);
-LOCKSTEP_LATE_REWRITE("Add", MoveElements);
-LOCKSTEP_LATE_REWRITE("AddV2", MoveElements);
-LOCKSTEP_LATE_REWRITE("AddN", MoveElements);
-LOCKSTEP_LATE_REWRITE("Sub", MoveElements);
-LOCKSTEP_LATE_REWRITE("Mul", MoveElements);
+
+[[maybe_unused]] const bool kRegistered = [] {
+  for (const std::string_view op : kGradients) {
+    RewriteRegistrar(op, MoveGradient, RewritePhase::kLate);
+  }
+  for (const std::string_view op : kElements) {
+    RewriteRegistrar(op, MoveElements, RewritePhase::kLate);
+  }
+  return true;
+}();
 
 // --- Batch normalisation ----------------------------------------------------
 
@@ -268,9 +269,8 @@ Result<bool> MoveAvgPoolGrad(RewriteContext& c) {
   Node* n = c.node();
   const Shape image = n->output_shape(0);
   const Output dy = n->input(1);
-  if (dy.dtype() != kFloat || !IsBlocked(dy) || !ChannelsLast(*n) ||
-      c.IsFed(n) || IsUnread(c, n) || !PoolsPixels(*n) ||
-      !detail::CanBeBlocked(image)) {
+  if (dy.dtype() != kFloat || !IsBlocked(dy) || !MayMove(c) ||
+      !PoolsPixels(*n) || !detail::CanBeBlocked(image)) {
     return false;
   }
   LS_ASSIGN_OR_RETURN(const Output dims,
@@ -287,7 +287,7 @@ LOCKSTEP_LATE_REWRITE("AvgPoolGrad", MoveAvgPoolGrad);
 Result<bool> MoveMean(RewriteContext& c) {
   Node* n = c.node();
   const Output x = n->input(0);
-  if (x.dtype() != kFloat || !IsBlocked(x) || c.IsFed(n) || IsUnread(c, n) ||
+  if (x.dtype() != kFloat || !IsBlocked(x) || !MayMove(c) ||
       !IsMeanOfPixels(*n)) {
     return false;
   }
