@@ -98,6 +98,12 @@ Result<Tensor> TensorList::Element(int64_t index, const Shape& hint) const {
   return ZeroTensor(dtype, *shape);
 }
 
+OpBuilder ListOp(const char* name) {
+  OpBuilder b(name);
+  b.NoGradient();
+  return b;
+}
+
 OpBuilder FromList(const char* name) {
   OpBuilder b(name);
   b.Input("input_handle: variant").NoGradient();
@@ -232,12 +238,6 @@ Status ElementShape(KernelContext& k) {
   }
   k.SetOutput(0, std::move(value));
   return Ok();
-}
-
-OpBuilder ListOp(const char* name) {
-  OpBuilder b(name);
-  b.NoGradient();
-  return b;
 }
 
 OpBuilder EmptyOp() {

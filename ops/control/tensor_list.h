@@ -37,7 +37,9 @@ std::shared_ptr<TensorList> NewList(const KernelContext& k, const Shape& shape);
 // A shape given as a tensor; -1 alone: of unknown rank.
 Result<Shape> ListShape(const Tensor& t);
 
-// For registrations. Made from a list: "input_handle" and more inputs.
+// For registrations, none of which has a gradient here.
+OpBuilder ListOp(const char* name);
+// Made from a list: "input_handle" and more inputs.
 OpBuilder FromList(const char* name);
 // Outputs a list: a scalar.
 OpBuilder& ToList(OpBuilder& b, const char* output = "output_handle: variant");

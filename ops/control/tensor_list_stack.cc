@@ -175,12 +175,6 @@ Status SplitList(KernelContext& k) {
   return Ok();
 }
 
-OpBuilder ListOp(const char* name) {
-  OpBuilder b(name);
-  b.NoGradient();
-  return b;
-}
-
 OpBuilder FromTensorOp() {
   OpBuilder b = ListOp("TensorListFromTensor");
   b.Input("tensor: element_dtype").Input("element_shape: shape_type");

@@ -155,10 +155,10 @@ class Job {
   void Tell(const std::string& line) {
     std::ofstream(fifo_) << line << "\n" << std::flush;
   }
-  // Until the log has `part`.
-  bool Await(const std::string& part, int seconds) {
+  // Until the log has `part`, behind its first `from` bytes.
+  bool Await(const std::string& part, int seconds, size_t from = 0) {
     for (int i = 0; i < seconds * 20; ++i) {
-      if (Log().find(part) != std::string::npos) return true;
+      if (Log().find(part, from) != std::string::npos) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
     return false;
@@ -238,12 +238,7 @@ TEST_F(HostsTest, TheLauncherGoesOnWithoutAHostThatIsGone) {
   const size_t resumed = job.Log().find("resumed at step ");
   ASSERT_NE(resumed, std::string::npos);
   // And trains.
-  bool trains = false;
-  for (int i = 0; i < 600 && !trains; ++i) {
-    trains = job.Log().find("[0] step ", resumed) != std::string::npos;
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-  EXPECT_TRUE(trains) << job.Log();
+  EXPECT_TRUE(job.Await("[0] step ", 30, resumed)) << job.Log();
 }
 
 }  // namespace
