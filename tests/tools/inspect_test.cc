@@ -116,6 +116,17 @@ TEST_F(InspectTest, AnEventFileHasTagsWithSteps) {
   EXPECT_EQ(DumpJson(loss["values"]), "[[10,0.1],[20,0.2]]");
 }
 
+TEST_F(InspectTest, AFolderOfEventFilesIsTheNewest) {
+  for (const char* name : {"a.tfevents.2", "b.tfevents.1", "c"}) {
+    Write(name, "");
+  }
+  EXPECT_EQ(Inspect({dir_.path()})["file"], dir_ / "b.tfevents.1");
+  ASSERT_TRUE(env().CreateDirs(dir_ / "none").ok());
+  const Finished run = Lockstep({"inspect", dir_ / "none"});
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, HasSubstr("has no SavedModel, no checkpoint and no"));
+}
+
 TEST_F(InspectTest, AnArrayHasTypeAndShape) {
   ASSERT_TRUE(
       WriteNpy(env(), dir_ / "x.npy", Tensor::Of<int64_t>({2, 1}, {5, 6}))

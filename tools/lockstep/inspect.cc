@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/lockstep/inspect.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "runtime/graph/saved_model.h"
@@ -16,7 +17,7 @@ constexpr const char* kHelp =
 Shows what a file holds. FILE is one of
   a graph         .pb, .pbtxt, .meta, or the folder of a SavedModel
   a checkpoint    its prefix, one of its files, or a folder with the newest
-  an event file   events.out.tfevents.*
+  an event file   events.out.tfevents.*, or a folder with the newest
   an array        .npy or IDX, plain or gzip
 )";
 
@@ -46,6 +47,19 @@ bool HasIdxMagic(Env& env, const std::string& path) {
   return gzip || idx;
 }
 
+bool IsEventFile(const std::string& path) {
+  return BaseName(path).find("tfevents") != std::string::npos;
+}
+
+// The last of a folder's event files by name, which has the time in it.
+Result<std::string> NewestEvents(const std::string& dir,
+                                 const std::vector<std::string>& names) {
+  const auto newest = std::find_if(names.rbegin(), names.rend(), IsEventFile);
+  if (newest != names.rend()) return JoinPath(dir, *newest);
+  return NotFound("folder '", dir, "' has no SavedModel, no checkpoint and no ",
+                  "event file");
+}
+
 Result<Target> Recognise(Env& env, const std::string& path) {
   if (IsSavedModel(env, path)) return Target{Kind::kGraph, path};
   const std::string prefix = CheckpointPrefix(path);
@@ -59,8 +73,10 @@ Result<Target> Recognise(Env& env, const std::string& path) {
   if (!env.FileExists(path)) {
     return NotFound("there is no file, folder or checkpoint '", path, "'");
   }
-  if (BaseName(path).find("tfevents") != std::string::npos) {
-    return Target{Kind::kEvents, path};
+  if (IsEventFile(path)) return Target{Kind::kEvents, path};
+  if (const auto names = env.ListDir(path); names.ok()) {
+    LS_ASSIGN_OR_RETURN(std::string newest, NewestEvents(path, *names));
+    return Target{Kind::kEvents, std::move(newest)};
   }
   if (path.ends_with(".npy") || HasIdxMagic(env, path)) {
     return Target{Kind::kArray, path};
