@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/command_line.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -68,6 +70,30 @@ std::string CommandLine::Help() const {
 int CommandLine::ShowHelp() const {
   std::cout << Help();
   return 0;
+}
+
+Status NotEmpty(const po::variables_map& given, const char* option) {
+  if (given.count(option) && given[option].as<std::string>().empty()) {
+    return InvalidArgument("--", option, " needs the name of a folder");
+  }
+  return Ok();
+}
+
+Status TryFolder(Env& env, const char* option, const std::string& dir) {
+  if (dir.empty()) return Ok();
+  const std::string where = StrCat("--", option, " cannot be written");
+  const Status made = env.CreateDirs(dir);
+  if (!made.ok()) return made.WithContext(where);
+  const std::string probe =
+      JoinPath(dir, StrCat(".lockstep_probe.", static_cast<int64_t>(getpid())));
+  Result<std::unique_ptr<WritableFile>> file = env.NewWritableFile(probe);
+  Status status = file.status();
+  if (file.ok()) {
+    status = (*file)->Append("probe");
+    status.Update((*file)->Close());
+    status.Update(env.DeleteFile(probe));
+  }
+  return status.ok() ? Ok() : status.WithContext(where);
 }
 
 int WithOutput(const char* program, int status) {

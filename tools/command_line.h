@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/core/status.h"
+#include "runtime/core/env.h"
 
 namespace lockstep {
 
@@ -40,6 +40,13 @@ struct CommandLine {
   std::string head_, tail_;
   bool help_ = false;
 };
+
+// INVALID_ARGUMENT when the option, a folder's name, was given as "".
+Status NotEmpty(const po::variables_map& given, const char* option);
+
+// Makes the folder that `option` names and tries to write in it, before hours
+// are spent. An empty name is no folder.
+Status TryFolder(Env& env, const char* option, const std::string& dir);
 
 // `status`, or 1 instead of 0 when what `program` wrote on standard output did
 // not arrive, as on a full disk; said on standard error.

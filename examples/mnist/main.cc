@@ -14,6 +14,7 @@
 // it, its state saved if there is a --checkpoint-dir.
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <new>
 #include <string>
@@ -105,9 +106,8 @@ int Run(Job& job, const std::vector<std::string>& args) {
   const Result<double> accuracy = (*trainer)->TestAccuracy();
   if (!accuracy.ok()) return Fail(accuracy.status(), kFailed);
   if (job.speaks()) std::printf("%s\n", (*trainer)->InputSummary().c_str());
-  if (job.speaks() && job.size() > 1) {
-    std::printf("%s\n", job.CommunicationSummary().c_str());
-  }
+  const std::string summary = job.CommunicationSummary();
+  if (job.speaks() && !summary.empty()) std::printf("%s\n", summary.c_str());
   if (job.speaks()) std::printf("test accuracy %.4f\n", *accuracy);
   return 0;
 }
@@ -117,6 +117,7 @@ int Run(Job& job, const std::vector<std::string>& args) {
 
 int main(int argc, char** argv) {
   using namespace lockstep::mnist;
+  std::signal(SIGXFSZ, SIG_IGN);  // of ulimit -f: an error of the file instead
   try {
     auto job = lockstep::Job::Start(&argc, &argv);
     if (!job.ok()) return Fail(job.status(), kFailed);

@@ -132,13 +132,6 @@ Status AtLeast(const char* option, int64_t value, int64_t least,
   return Ok();
 }
 
-Status NotEmpty(const po::variables_map& given, const char* option) {
-  if (given.count(option) && given[option].as<std::string>().empty()) {
-    return InvalidArgument("--", option, " needs the name of a folder");
-  }
-  return Ok();
-}
-
 double DefaultRate(const std::string& optimizer) {
   return optimizer == "sgd" ? 0.1 : optimizer == "momentum" ? 0.05 : 0.001;
 }

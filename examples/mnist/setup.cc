@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a Trainer is made: checks, session, checkpoint, inputs, event file.
-#include <unistd.h>
-
 #include <cmath>
 
 #include "examples/mnist/train.h"
 #include "runtime/graph/graph_def.h"
 #include "runtime/io/checkpoint_state.h"
+#include "tools/command_line.h"
 
 namespace lockstep::mnist {
 namespace {
@@ -14,24 +13,6 @@ namespace {
 int64_t ValidationSize(const Options& options, const Data& data) {
   return options.validation > 0 ? options.validation
                                 : std::max<int64_t>(data.train.size() / 12, 1);
-}
-
-// Makes the folder and tries to write in it, before hours are spent.
-Status TryFolder(Env& env, const char* option, const std::string& dir) {
-  if (dir.empty()) return Ok();
-  const std::string where = StrCat("--", option, " cannot be written");
-  const Status made = env.CreateDirs(dir);
-  if (!made.ok()) return made.WithContext(where);
-  const std::string probe =
-      JoinPath(dir, StrCat(".lockstep_probe.", static_cast<int64_t>(getpid())));
-  Result<std::unique_ptr<WritableFile>> file = env.NewWritableFile(probe);
-  Status status = file.status();
-  if (file.ok()) {
-    status = (*file)->Append("probe");
-    status.Update((*file)->Close());
-    status.Update(env.DeleteFile(probe));
-  }
-  return status.ok() ? Ok() : status.WithContext(where);
 }
 
 Result<std::string> Newest(Env& env, const std::string& dir) {

@@ -33,7 +33,13 @@ Status SystemError(std::string_view call, std::string_view path, int error) {
     case EPERM:
     case EROFS: code = Code::kPermissionDenied; break;
     case ENOSPC:
-    case EDQUOT: code = Code::kResourceExhausted; break;
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM: code = Code::kResourceExhausted; break;
+    case EINVAL:
+    case ENAMETOOLONG: code = Code::kInvalidArgument; break;
+    case EFBIG: code = Code::kOutOfRange; break;
     case EEXIST: code = Code::kAlreadyExists; break;
     case ENOTDIR:
     case EISDIR: code = Code::kFailedPrecondition; break;

@@ -16,6 +16,14 @@ constexpr size_t kHugePage = size_t{2} << 20;
 
 size_t RoundUp(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
+// With fewer addresses than this nothing runs.
+constexpr size_t kLeastReserved = size_t{32} << 20;
+
+void* Reserve(size_t bytes) {
+  return mmap(nullptr, bytes, PROT_NONE,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
 class HostArena final : public Arena {
  public:
   HostArena(char* base, size_t limit) : Arena(base, limit) {}
@@ -55,15 +63,21 @@ size_t PhysicalMemory() {
 }
 
 Result<std::unique_ptr<Arena>> MakeHostArena(size_t limit) {
-  const size_t bytes = RoundUp(limit ? limit : PhysicalMemory(), kPage);
-  void* base = mmap(nullptr, bytes, PROT_NONE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  const size_t wanted = RoundUp(limit ? limit : PhysicalMemory(), kPage);
+  size_t bytes = wanted;
+  void* base = Reserve(bytes);
+  // Where the process may have fewer addresses than the machine has memory
+  // (ulimit -v), so does the arena, and leaves others as many.
+  while (base == MAP_FAILED && errno == ENOMEM && bytes > kLeastReserved) {
+    bytes = RoundUp(bytes / 2, kPage);
+    base = Reserve(bytes);
+  }
   if (base == MAP_FAILED) {
     return ResourceExhausted("cannot reserve addresses for ", HumanBytes(bytes),
                              ": ", strerror(errno));
   }
   return std::unique_ptr<Arena>(std::make_unique<HostArena>(
-      static_cast<char*>(base), limit ? limit : bytes));
+      static_cast<char*>(base), limit && bytes == wanted ? limit : bytes));
 }
 
 }  // namespace lockstep

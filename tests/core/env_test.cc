@@ -131,6 +131,11 @@ TEST_F(EnvTest, MissingFilesAreNotFound) {
   EXPECT_FALSE(env_.FileExists(Path("no")));
 }
 
+TEST_F(EnvTest, ANameThatIsTooLongIsInvalidArgument) {
+  EXPECT_EQ(env_.NewWritableFile(Path(std::string(300, 'x'))).code(),
+            Code::kInvalidArgument);
+}
+
 TEST_F(EnvTest, FoldersAndPipesAreNotReadAsFiles) {
   EXPECT_EQ(env_.ReadFile(dir_).status().message(),
             StrCat("open '", dir_, "': not a regular file"));

@@ -2,8 +2,12 @@
 #include "runtime/device/device_name.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include "runtime/device/arena.h"
 
@@ -75,6 +79,26 @@ TEST(ArenaTest, RefusesMoreThanItsLimit) {
   EXPECT_NE(s.message().find("limit is 1.0 MiB"), std::string::npos)
       << s.message();
 }
+
+#ifndef __SANITIZE_ADDRESS__  // has more addresses than could be left
+// As ulimit -v has it.
+TEST(ArenaTest, TakesFewerAddressesWhereThereAreFew) {
+  const auto within_a_gigabyte = [] {
+    long pages = 0;  // of the process as it is
+    std::ifstream("/proc/self/statm") >> pages;
+    const rlim_t now = static_cast<rlim_t>(pages * sysconf(_SC_PAGE_SIZE));
+    const rlimit few = {now + (rlim_t{1} << 30), RLIM_INFINITY};
+    setrlimit(RLIMIT_AS, &few);
+    auto arena = MakeHostArena(size_t{1} << 40);
+    const bool good = arena.ok() && (*arena)->limit() <= size_t{1} << 30 &&
+                      (*arena)->Grow(1 << 20).ok() &&
+                      (*arena)->Grow((size_t{1} << 30) + 1).code() ==
+                          Code::kResourceExhausted;
+    std::exit(good ? 0 : 1);
+  };
+  EXPECT_EXIT(within_a_gigabyte(), testing::ExitedWithCode(0), "");
+}
+#endif
 
 }  // namespace
 }  // namespace lockstep

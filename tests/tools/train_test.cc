@@ -300,6 +300,19 @@ TEST_F(TrainTest, EvaluationHasItsOwnDataAndValues) {
   EXPECT_THAT(run.out, HasSubstr("eval loss"));
 }
 
+// As ulimit -f has it; the signal would end the program without a word. What
+// it says goes through a pipe, as files take nothing.
+TEST_F(TrainTest, AFileThatMustNotGrowIsAnErrorOfIt) {
+  const Finished run = RunProgram(
+      {"/bin/sh", "-c",
+       StrCat("{ ulimit -f 0; ", LOCKSTEP_PROGRAM, " train ", dir_ / "g.meta",
+              " --feed x=", dir_ / "x.idx", " --feed y=", dir_ / "y.npy",
+              " --set noise=0 --checkpoint-dir ", dir_ / "ck",
+              "; echo status $?; } 2>&1 | cat")});
+  EXPECT_THAT(run.out, HasSubstr("File too large"));
+  EXPECT_THAT(run.out, HasSubstr("status 2"));
+}
+
 TEST_F(TrainTest, MistakesAreOneLineAndStatusTwo) {
   Write("short.idx", EncodeIdx(Tensor(kUint8, Shape{3})).value());
   const std::pair<std::vector<std::string>, const char*> cases[] = {
@@ -314,6 +327,9 @@ TEST_F(TrainTest, MistakesAreOneLineAndStatusTwo) {
       {{"--resume"}, "--checkpoint-dir"},
       {{"--resume", "--checkpoint-dir", dir_ / "none", "--set", "noise=0"},
        "--resume"},
+      {{"--checkpoint-dir", ""}, "--checkpoint-dir needs the name of a folder"},
+      {{"--checkpoint-dir", dir_ / "y.npy", "--set", "noise=0"},
+       "--checkpoint-dir cannot be written: mkdir"},
   };
   for (const auto& [args, part] : cases) {
     const Finished run = Train(args);

@@ -277,8 +277,6 @@ int LaunchMain(const std::vector<std::string>& args) {
     }
   }
   SetMpirunDefaults();
-  // A file that must not grow (ulimit -f) is output that does not arrive.
-  std::signal(SIGXFSZ, SIG_IGN);
   struct sigaction action = {};
   action.sa_handler = PassOn;
   sigaction(SIGTERM, &action, nullptr);

@@ -2,6 +2,7 @@
 // lockstep: the command line.
 //   lockstep run --graph graph.pb --case case.json --out values
 //   lockstep bench mlp --threads 2      step times, see lockstep bench --help
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -71,6 +72,7 @@ int Main(const std::vector<std::string>& args) {
 }  // namespace lockstep
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // of ulimit -f: an error of the file instead
   try {
     return lockstep::WithOutput("lockstep",
                                 lockstep::Main({argv + 1, argv + argc}));

@@ -36,8 +36,9 @@ int Run(Job& job, const std::vector<std::string>& args) {
   const auto trainer = Trainer::Create(*options, job);
   if (!trainer.ok()) return FailOnce(trainer.status(), kExitBadInput);
   const Status trained = (*trainer)->Train();
-  if (trained.ok() && job.speaks() && job.size() > 1) {
-    std::printf("%s\n", job.CommunicationSummary().c_str());
+  const std::string summary = job.CommunicationSummary();
+  if (trained.ok() && job.speaks() && !summary.empty()) {
+    std::printf("%s\n", summary.c_str());
   }
   if (!trained.ok()) return FailOnce(trained, kExitFailed);
   return (*trainer)->stopped() ? kExitStopped : 0;

@@ -218,6 +218,9 @@ Result<TrainOptions> ParseTrainOptions(const std::vector<std::string>& args) {
   LS_RETURN_IF_ERROR(line.Parse(args));
   o.help = line.help();
   if (o.help) return o;
+  for (const char* option : {"checkpoint-dir", "log-dir"}) {
+    LS_RETURN_IF_ERROR(NotEmpty(line.values, option));
+  }
   o.shuffle = !line.values["no-shuffle"].as<bool>();
   LS_RETURN_IF_ERROR(Unpack(raw, &o));
   LS_RETURN_IF_ERROR(Check(o));

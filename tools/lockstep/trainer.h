@@ -45,6 +45,7 @@ class Trainer {
       : options_(options), job_(job) {}
 
   Status Load();
+  Status CheckFolder();
   Status MakeSession();
   void Declare() const;
   Status InitOrRestore();

@@ -61,6 +61,7 @@ Result<std::unique_ptr<Trainer>> Trainer::Create(const TrainOptions& options,
                                                  Job& job) {
   std::unique_ptr<Trainer> t(new Trainer(options, job));
   LS_RETURN_IF_ERROR(job.Agree(t->Load()));
+  LS_RETURN_IF_ERROR(job.Agree(job.speaks() ? t->CheckFolder() : Ok()));
   LS_RETURN_IF_ERROR(job.Agree(t->MakeSession()));
   LS_RETURN_IF_ERROR(job.Agree(t->InitOrRestore()));
   LS_RETURN_IF_ERROR(job.Agree(t->MakeSteps()));
@@ -103,6 +104,12 @@ Status Trainer::Load() {
                       Saver::ForGraph(meta_.graph, meta_.saver,
                                       {.max_to_keep = options_.max_to_keep}));
   return Ok();
+}
+
+// A checkpoint that is to be resumed has to be in it already.
+Status Trainer::CheckFolder() {
+  if (options_.resume) return Ok();
+  return TryFolder(*Env::Default(), "checkpoint-dir", options_.checkpoint_dir);
 }
 
 Status Trainer::MakeSession() {
