@@ -3,11 +3,11 @@
 
 // Element-wise math: builder functions with TensorFlow's names and meanings.
 // Two operands broadcast as in NumPy. Adds one node each; a mistake shows in
-// scope.status(). Not for reductions (ops/reduce) or matrix products (ops/nn).
+// scope.status(). Not for reductions (ops/reduce) or products (ops/linalg).
 //
-//   Output y = ops::Mul(scope, 0.5f, ops::Square(scope, ops::Sub(scope, a,
-//   b))); Output hit = ops::Cast(scope, ops::Equal(scope, label, guess),
-//   kFloat); Output z = ops::Select(scope, ops::Greater(scope, x, 0.0f), x, y);
+//   Output y = ops::Mul(s, 0.5f, ops::Square(s, ops::Sub(s, a, b)));
+//   Output hit = ops::Cast(s, ops::Equal(s, label, guess), kFloat);
+//   Output z = ops::Select(s, ops::Greater(s, x, 0.0f), x, y);
 
 #include <vector>
 

@@ -4,9 +4,9 @@
 // Builder functions of neural-network ops: bias, activations, softmax and its
 // losses, dropout. Convolution and pooling are in ops/conv.
 //
-//   Output h = ops::Relu(scope, ops::BiasAdd(scope, ops::MatMul(scope, x, w),
-//   b)); Output loss = ops::SoftmaxCrossEntropyWithLogits(scope, logits,
-//   labels);
+//   Output xw = ops::MatMul(s, x, w);
+//   Output h = ops::Relu(s, ops::BiasAdd(s, xw, b));
+//   Output loss = ops::SoftmaxCrossEntropyWithLogits(s, logits, labels);
 
 #include <string>
 #include <vector>

@@ -8,8 +8,8 @@
 // here they are given with the folder in front. The file is replaced
 // atomically. One writer for a folder at a time; otherwise thread-safe.
 //
-//   LS_RETURN_IF_ERROR(UpdateCheckpointState(env, dir, prefix, {.max_to_keep =
-//   5})); LS_ASSIGN_OR_RETURN(std::string newest, LatestCheckpoint(env, dir));
+//   LS_RETURN_IF_ERROR(UpdateCheckpointState(env, dir, prefix, {}));
+//   LS_ASSIGN_OR_RETURN(std::string newest, LatestCheckpoint(env, dir));
 
 #include <string>
 #include <vector>
