@@ -1,23 +1,30 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Compares docs/options.md with what each command's --help prints, and the
-# options that docs/command_line.md tells of with those that there are.
-#   options_doc_test.sh LOCKSTEP DOCS             status 1 where they differ
-#   options_doc_test.sh LOCKSTEP DOCS --write     makes docs/options.md anew
+# Compares docs/options.md with what --help prints, and the options that
+# docs/command_line.md and docs/mnist.md tell of with those that there are.
+#   options_doc_test.sh LOCKSTEP MNIST DOCS            status 1 where they differ
+#   options_doc_test.sh LOCKSTEP MNIST DOCS --write    makes docs/options.md anew
 set -eu
-lockstep=$1 docs=$2
+lockstep=$1 mnist=$2 docs=$3
+
+# page NAME COMMAND ...
+page() {
+  printf '\n## %s\n\n' "$1"
+  shift
+  "$@" --help | sed 's/ *$//; /./s/^/    /' | cat -s
+}
 
 help_page() {
   echo '# Options'
   echo
-  echo 'What `lockstep COMMAND --help` prints. What the commands are for is in'
-  echo '[command_line.md](command_line.md).'
+  echo 'What `lockstep COMMAND --help` and `mnist --help` print. What they are for'
+  echo 'is in [command_line.md](command_line.md) and [mnist.md](mnist.md).'
   for command in $("$lockstep" --help | awk '/^  /{print $1}'); do
-    printf '\n## lockstep %s\n\n' "$command"
-    "$lockstep" "$command" --help | sed 's/ *$//; /./s/^/    /' | cat -s
+    page "lockstep $command" "$lockstep" "$command"
   done
+  page mnist "$mnist"
 }
-if [ "${3:-}" = --write ]; then
+if [ "${4:-}" = --write ]; then
   help_page >"$docs/options.md"
   exit
 fi
@@ -28,17 +35,15 @@ help_page >"$folder/options.md"
 status=0
 diff -u "$docs/options.md" "$folder/options.md" || {
   echo "docs/options.md is out of date; make it anew:"
-  echo "  $0 $lockstep $docs --write"
+  echo "  $0 $lockstep $mnist $docs --write"
   status=1
 }
 
-# Options of the program that launch starts are its own.
-options_in() { grep -oE -- '--[a-z][a-z0-9-]*' "$1" | sort -u; }
+options_in() { grep -ohE -e '--[a-z][a-z0-9-]*' "$@" | sort -u; }
 options_in "$docs/options.md" >"$folder/there_are"
-echo --checkpoint-dir >>"$folder/there_are"
-for option in $(options_in "$docs/command_line.md"); do
+for option in $(options_in "$docs/command_line.md" "$docs/mnist.md"); do
   grep -qxe "$option" "$folder/there_are" || {
-    echo "docs/command_line.md tells of $option, which no command has"
+    echo "docs tell of $option, which nothing has"
     status=1
   }
 done
