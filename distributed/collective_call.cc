@@ -84,6 +84,13 @@ bool CallHeader::operator==(const CallHeader& other) const {
          peer == other.peer && tag == other.tag && name_hash == other.name_hash;
 }
 
+Status DidNotArrive(const CollectiveCall& call, uint64_t now_micros,
+                    const std::string& what) {
+  const double waited =
+      static_cast<double>(now_micros - call.start_micros) * 1e-6;
+  return DeadlineExceeded(what, " did not arrive within ", waited, " s");
+}
+
 Status CheckAgreement(int rank, const CallHeader& mine, int other_rank,
                       const CallHeader& other) {
   if (mine == other) return Ok();

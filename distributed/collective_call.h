@@ -66,6 +66,10 @@ struct CollectiveCall {
   }
 };
 
+// The error of a call whose deadline is over: `what`, ranks or data, is
+// missing.
+Status DidNotArrive(const CollectiveCall& call, uint64_t now_micros,
+                    const std::string& what);
 // FAILED_PRECONDITION naming both ranks and both calls unless they are equal.
 Status CheckAgreement(int rank, const CallHeader& mine, int other_rank,
                       const CallHeader& other);

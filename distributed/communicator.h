@@ -78,9 +78,7 @@ class Communicator {
   virtual std::string_view backend() const = 0;  // "local", "shm", "mpi"
   // The numbers by which messages call the ranks, as those of a larger group;
   // their own unless set.
-  virtual void set_labels(std::vector<int> labels) {
-    labels_ = std::move(labels);
-  }
+  void set_labels(std::vector<int> labels) { labels_ = std::move(labels); }
   int label(int rank) const {
     return labels_.empty() ? rank : labels_[static_cast<size_t>(rank)];
   }

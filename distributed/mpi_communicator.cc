@@ -37,7 +37,8 @@ class MpiCommunicator : public Communicator {
         staging_(std::make_shared<Staging>(chunk_bytes, size)),
         sources_(static_cast<size_t>(size)),
         transport_(
-            std::move(runtime), comm, rank, size, [this] { return status(); },
+            std::move(runtime), comm, rank, size,
+            [this](int r) { return label(r); }, [this] { return status(); },
             [this](const Status& why) { (void)Adopt(why); }),
         between_machines_(
             static_cast<int>(transport_.runtime().node_masks().size()) < size) {
@@ -48,10 +49,6 @@ class MpiCommunicator : public Communicator {
   std::string_view backend() const override { return "mpi"; }
   bool between_machines() const override { return between_machines_; }
   size_t buffer_bytes() const override { return 2 * chunk_bytes_; }
-  void set_labels(std::vector<int> labels) override {
-    transport_.set_labels(labels);
-    Communicator::set_labels(std::move(labels));
-  }
 
  protected:
   Status DoAllReduce(const CollectiveCall& call, std::span<const Piece> pieces,

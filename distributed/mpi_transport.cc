@@ -16,12 +16,14 @@ constexpr uint64_t kGraceMicros = 500'000;
 }  // namespace
 
 MpiTransport::MpiTransport(std::shared_ptr<MpiRuntime> runtime, MPI_Comm comm,
-                           int rank, int size, std::function<Status()> failed,
+                           int rank, int size, std::function<int(int)> label,
+                           std::function<Status()> failed,
                            std::function<void(const Status&)> adopt)
     : runtime_(std::move(runtime)),
       comm_(comm),
       rank_(rank),
       size_(size),
+      label_(std::move(label)),
       failed_(std::move(failed)),
       adopt_(std::move(adopt)),
       packets_(static_cast<size_t>(size)),
@@ -91,15 +93,15 @@ Status MpiTransport::ExchangePackets(const CollectiveCall& call,
   LS_RETURN_IF_ERROR(Wait(call, requests_, awaited));
   LS_RETURN_IF_ERROR(ReadNotices());  // others gave up before we came
   for (int r = 0; r < size_; ++r) {
-    LS_RETURN_IF_ERROR(
-        CheckAgreement(label(rank_), call.header, label(r), packet(r).header));
+    LS_RETURN_IF_ERROR(CheckAgreement(label_(rank_), call.header, label_(r),
+                                      packet(r).header));
   }
   return Ok();
 }
 
 std::string MpiTransport::Describe(const std::vector<int>& ranks) const {
   std::vector<std::string> parts;
-  for (const int r : ranks) parts.push_back(StrCat("rank ", label(r)));
+  for (const int r : ranks) parts.push_back(StrCat("rank ", label_(r)));
   return Join(parts, ", ");
 }
 
@@ -119,12 +121,8 @@ Status MpiTransport::CheckPeers(const CollectiveCall& call,
   }
   if (!gone.empty()) return Unavailable(Describe(gone), " has left the job");
   if (now < call.deadline_micros) return Ok();
-  const double waited = static_cast<double>(now - call.start_micros) * 1e-6;
-  if (awaited.empty()) {
-    return DeadlineExceeded("the data did not arrive within ", waited, " s");
-  }
-  return DeadlineExceeded(Describe(awaited), " did not arrive within ", waited,
-                          " s");
+  return DidNotArrive(call, now,
+                      awaited.empty() ? "the data" : Describe(awaited));
 }
 
 Status MpiTransport::ReadNotices() {

@@ -29,15 +29,13 @@ class MpiTransport {
  public:
   enum Tag : int { kPacketTag = 1, kMessageTag, kDataTag, kNoticeTag };
 
-  // `failed` says whether the communicator was aborted here; `adopt` gets the
-  // failure another rank announced.
+  // `label` is Communicator's; `failed` says whether the communicator was
+  // aborted here; `adopt` gets the failure another rank announced.
   MpiTransport(std::shared_ptr<MpiRuntime> runtime, MPI_Comm comm, int rank,
-               int size, std::function<Status()> failed,
+               int size, std::function<int(int)> label,
+               std::function<Status()> failed,
                std::function<void(const Status&)> adopt);
   ~MpiTransport();
-
-  // See Communicator::set_labels.
-  void set_labels(std::vector<int> labels) { labels_ = std::move(labels); }
 
   MpiRuntime& runtime() { return *runtime_; }
   const std::shared_ptr<MpiRuntime>& shared_runtime() { return runtime_; }
@@ -72,9 +70,6 @@ class MpiTransport {
     char message[1024] = {};
   };
   Status ReadNotices();
-  int label(int rank) const {
-    return labels_.empty() ? rank : labels_[static_cast<size_t>(rank)];
-  }
   std::string Describe(const std::vector<int>& ranks) const;
   Status CheckPeers(const CollectiveCall& call,
                     const std::vector<int>& awaited);
@@ -83,9 +78,9 @@ class MpiTransport {
   MPI_Comm comm_;
   int rank_;
   int size_;
+  std::function<int(int)> label_;
   std::function<Status()> failed_;
   std::function<void(const Status&)> adopt_;
-  std::vector<int> labels_;
   std::vector<MpiPacket> packets_;
   std::vector<MPI_Request> requests_;     // of ExchangePackets
   std::vector<uint64_t> left_at_micros_;  // 0: the rank has not left

@@ -161,9 +161,7 @@ Status SegmentCommunicator::CheckPeers(const CollectiveCall& call,
     }
   }
   if (now < call.deadline_micros) return Ok();
-  const double waited = static_cast<double>(now - call.start_micros) * 1e-6;
-  return DeadlineExceeded(Describe(awaited), " did not arrive within ", waited,
-                          " s");
+  return DidNotArrive(call, now, Describe(awaited));
 }
 
 void SegmentCommunicator::AwaitWriters(uint64_t phase) const {
