@@ -10,212 +10,100 @@
 // ResizeBicubicGrad, ScaleAndTranslateGrad: grads, original_image, ...
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
+#include "ops/image/resample_weights.h"
 #include "ops/image/resize_common.h"
 #include "ops/math/elementwise.h"
+#include "runtime/core/simd.h"
 
 namespace lockstep {
 namespace {
 
-// Sums of neighbouring sources along one dimension, one for each target.
-struct Sums {
-  std::vector<int64_t> first;       // source of each target
-  std::vector<size_t> begin = {0};  // of its weights, and the end of the last
-  std::vector<float> weights;
-  void End(int64_t source) {
-    first.push_back(source);
-    begin.push_back(weights.size());
-  }
-  int64_t targets() const { return static_cast<int64_t>(first.size()); }
-};
-
-// By their sum, unless that is as good as 0.
-void Normalize(std::span<float> weights) {
-  float sum = 0;
-  for (const float w : weights) sum += w;
-  if (std::abs(sum) < 1000 * std::numeric_limits<float>::min()) return;
-  for (float& w : weights) w *= 1 / sum;
-}
-
-// Keys' kernel with parameter a, at x >= 0.
-float Cubic(float a, float x) {
-  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-  return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
-}
-
-Sums CubicSums(const AttrMap& attrs, int64_t in, int64_t out) {
-  constexpr float kSteps = 1024;  // positions that TensorFlow distinguishes
-  const Scaling s(attrs, in, out);
-  Sums sums;
-  for (int64_t target = 0; target < out; ++target) {
-    const auto t = static_cast<float>(target);
-    const float at = s.half_pixel ? (t + 0.5f) * s.scale - 0.5f : t * s.scale;
-    const float floor = std::floor(at);
-    const float x = std::nearbyint((at - floor) * kSteps) / kSteps;
-    const float a = s.half_pixel ? -0.5f : -0.75f;
-    const float four[] = {Cubic(a, 1 + x), Cubic(a, x), Cubic(a, 1 - x),
-                          Cubic(a, 2 - x)};
-    const int64_t from = static_cast<int64_t>(floor) - 1;
-    const int64_t low = std::clamp<int64_t>(from, 0, in - 1);
-    const int64_t high = std::clamp<int64_t>(from + 3, 0, in - 1);
-    const size_t begin = sums.weights.size();
-    sums.weights.resize(begin + static_cast<size_t>(high - low + 1));
-    for (int64_t i = 0; i < 4; ++i) {
-      const int64_t source = std::clamp(from + i, low, high);
-      if (s.half_pixel && source != from + i) continue;
-      sums.weights[begin + static_cast<size_t>(source - low)] += four[i];
-    }
-    if (s.half_pixel) Normalize(std::span(sums.weights).subspan(begin));
-    sums.End(low);
-  }
-  return sums;
-}
-
-Sums AreaSums(const AttrMap& attrs, int64_t in, int64_t out) {
-  const float scale = Scaling(attrs, in, out).scale;
-  Sums sums;
-  for (int64_t target = 0; target < out; ++target) {
-    const float low = static_cast<float>(target) * scale;
-    const float high = static_cast<float>(target + 1) * scale;
-    const auto from = static_cast<int64_t>(std::floor(low));
-    const auto to = static_cast<int64_t>(std::ceil(high));
-    const int64_t first = std::min(from, in - 1);
-    const size_t begin = sums.weights.size();
-    for (int64_t i = from; i < to; ++i) {
-      const auto x = static_cast<float>(i);
-      const float part = std::min(x + 1, high) - std::max(x, low);
-      const size_t at =
-          begin + static_cast<size_t>(std::min(i, in - 1) - first);
-      if (at >= sums.weights.size()) sums.weights.resize(at + 1);
-      sums.weights[at] += (low > x && x + 1 > high ? scale : part) / scale;
-    }
-    sums.End(first);
-  }
-  return sums;
-}
-
-float Lanczos(float radius, float x) {
-  constexpr float kPi = 3.14159265359f;
-  if (x > radius) return 0;
-  if (x <= 1e-3f) return 1;
-  return radius * std::sin(kPi * x) * std::sin(kPi * x / radius) /
-         (kPi * kPi * x * x);
-}
-float Lanczos1(float x) { return Lanczos(1, x); }
-float Lanczos3(float x) { return Lanczos(3, x); }
-float Lanczos5(float x) { return Lanczos(5, x); }
-float Gaussian(float x) { return x >= 1.5f ? 0 : std::exp(x * x * -2.0f); }
-float Box(float x) { return x < 0.5f ? 1 : x == 0.5f ? 0.5f : 0; }
-float Triangle(float x) { return x < 1 ? 1 - x : 0; }
-float KeysCubic(float x) { return Cubic(-0.5f, x); }
-float MitchellCubic(float x) {
-  if (x >= 2) return 0;
-  if (x < 1) return ((7.0f / 6 * x - 2) * x) * x + 8.0f / 9;
-  return ((-7.0f / 18 * x + 2) * x - 10.0f / 3) * x + 16.0f / 9;
-}
-
-struct Kernel {
-  const char* name;
-  float radius;
-  float (*at)(float x);  // x >= 0
-};
-constexpr Kernel kKernels[] = {{"lanczos1", 1, Lanczos1},
-                               {"lanczos3", 3, Lanczos3},
-                               {"lanczos5", 5, Lanczos5},
-                               {"gaussian", 1.5f, Gaussian},
-                               {"box", 1, Box},
-                               {"triangle", 1, Triangle},
-                               {"keyscubic", 2, KeysCubic},
-                               {"mitchellcubic", 2, MitchellCubic}};
-
-Result<const Kernel*> KernelOf(const AttrMap& attrs) {
-  const auto& name = *GetIf<std::string>(attrs, "kernel_type");
-  const auto* it = std::ranges::find(kKernels, name, &Kernel::name);
-  if (it != std::end(kKernels)) return it;
-  return InvalidArgument("Unrecognized kernel type: ", name);
-}
-
-Sums KernelSums(const Kernel& kernel, bool antialias, float scale,
-                float translation, int64_t in, int64_t out) {
-  const float inverse = 1 / scale;
-  const float wider = antialias ? std::max(inverse, 1.0f) : 1.0f;
-  const float reach = kernel.radius * wider;
-  const auto inside = [in](float x) {
-    return static_cast<int64_t>(
-        std::clamp(x, 0.0f, static_cast<float>(in - 1)));
-  };
-  Sums sums;
-  for (int64_t target = 0; target < out; ++target) {
-    const float at =
-        (static_cast<float>(target) + 0.5f) * inverse - inverse * translation;
-    if (!(at >= 0 && at <= static_cast<float>(in))) {
-      sums.End(0);
-      continue;
-    }
-    const int64_t low = inside(std::ceil(at - reach - 0.5f));
-    const int64_t high = inside(std::floor(at + reach - 0.5f));
-    const size_t begin = sums.weights.size();
-    for (int64_t i = low; i <= high; ++i) {
-      const float x = std::abs(static_cast<float>(i) + 0.5f - at);
-      sums.weights.push_back(kernel.at(x * (1 / wider)));
-    }
-    Normalize(std::span(sums.weights).subspan(begin));
-    sums.End(low);
-  }
-  return sums;
-}
-
 struct Plane {
   int64_t width = 0, channels = 0, in_size = 0;
   Sums rows, columns;
-  int64_t out_size() const {
-    return rows.targets() * columns.targets() * channels;
-  }
+  int64_t in_row() const { return width * channels; }
+  int64_t out_row() const { return columns.targets() * channels; }
+  int64_t out_size() const { return rows.targets() * out_row(); }
+  // Results are made some rows at a time, with memory for a source's row each.
+  int64_t bands() const { return (rows.targets() + kBand - 1) / kBand; }
+  static constexpr int64_t kBand = 16;
 };
 
-// f(source's element, target's element, weight) of a pixel's first channels.
+template <class A, class T>
+LS_SIMD_CLONES void AddScaled(A* sums, const T* x, float weight, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    sums[i] += static_cast<A>(weight * static_cast<float>(x[i]));
+  }
+}
+
+// f(the source, its weight) of one target's sum.
 template <class F>
-void ForWeights(const Plane& p, const F& f) {
-  int64_t to = 0;
-  for (size_t r = 0; r < p.rows.first.size(); ++r) {
-    for (size_t c = 0; c < p.columns.first.size(); ++c, to += p.channels) {
-      for (size_t i = p.rows.begin[r]; i < p.rows.begin[r + 1]; ++i) {
-        const int64_t y =
-            p.rows.first[r] + static_cast<int64_t>(i - p.rows.begin[r]);
-        for (size_t j = p.columns.begin[c]; j < p.columns.begin[c + 1]; ++j) {
-          const int64_t x =
-              p.columns.first[c] + static_cast<int64_t>(j - p.columns.begin[c]);
-          f((y * p.width + x) * p.channels, to,
-            p.rows.weights[i] * p.columns.weights[j]);
+void ForSources(const Sums& sums, int64_t target, const F& f) {
+  const auto t = static_cast<size_t>(target);
+  int64_t source = sums.first[t];
+  for (size_t i = sums.begin[t]; i < sums.begin[t + 1]; ++i) {
+    f(source++, sums.weights[i]);
+  }
+}
+
+// A row of the result from one that has the source's width; of so many
+// channels, 0 for any.
+template <int64_t kChannels>
+void SumColumns(const Plane& p, const float* row, float* y) {
+  const int64_t channels = kChannels > 0 ? kChannels : p.channels;
+  for (int64_t c = 0; c < p.columns.targets(); ++c, y += channels) {
+    if constexpr (kChannels > 0) {
+      float sums[kChannels] = {};
+      ForSources(p.columns, c, [&](int64_t x, float weight) {
+        for (int64_t k = 0; k < kChannels; ++k) {
+          sums[k] += weight * row[x * kChannels + k];
         }
-      }
+      });
+      std::copy_n(sums, kChannels, y);
+    } else {
+      std::fill_n(y, channels, 0.0f);
+      ForSources(p.columns, c, [&](int64_t x, float weight) {
+        AddScaled(y, row + x * channels, weight, channels);
+      });
     }
+  }
+}
+void SumColumns(const Plane& p, const float* row, float* y) {
+  switch (p.channels) {
+    case 1: return SumColumns<1>(p, row, y);
+    case 3: return SumColumns<3>(p, row, y);
+    case 4: return SumColumns<4>(p, row, y);
+    default: return SumColumns<0>(p, row, y);
   }
 }
 
 template <class F>
-void ForPlanes(int64_t images, const Plane& p, const F& f) {
-  const int64_t work = std::max<int64_t>(1, p.in_size + p.out_size());
-  ParallelFor(images, std::max<int64_t>(1, kCheapGrain / work),
+void ForParts(int64_t images, int64_t parts, const Plane& p, const F& f) {
+  const int64_t work = std::max<int64_t>(1, (p.in_size + p.out_size()) / parts);
+  ParallelFor(images * parts, std::max<int64_t>(1, kCheapGrain / work),
               [&](int64_t begin, int64_t end) {
-                for (int64_t n = begin; n < end; ++n) f(n);
+                for (int64_t i = begin; i < end; ++i) f(i);
               });
 }
 
 template <class T>
 Status ResampleCpu(KernelContext& k) {
   const Plane& p = k.state<Plane>();
-  ForPlanes(k.input(0).shape().dim(0), p, [&](int64_t n) {
-    const T* x = k.in<T>(0) + n * p.in_size;
-    float* y = k.out<float>(0) + n * p.out_size();
-    std::fill_n(y, p.out_size(), 0.0f);
-    ForWeights(p, [&](int64_t from, int64_t to, float weight) {
-      for (int64_t c = 0; c < p.channels; ++c) {
-        y[to + c] += weight * static_cast<float>(x[from + c]);
-      }
-    });
+  const int64_t bands = p.bands();
+  ForParts(k.input(0).shape().dim(0), bands, p, [&](int64_t part) {
+    const T* x = k.in<T>(0) + part / bands * p.in_size;
+    float* y = k.out<float>(0) + part / bands * p.out_size();
+    float* row = static_cast<float*>(k.scratch()) + part * p.in_row();
+    const int64_t first = part % bands * Plane::kBand;
+    const int64_t last = std::min(first + Plane::kBand, p.rows.targets());
+    for (int64_t r = first; r < last; ++r) {
+      std::fill_n(row, p.in_row(), 0.0f);
+      ForSources(p.rows, r, [&](int64_t source, float weight) {
+        AddScaled(row, x + source * p.in_row(), weight, p.in_row());
+      });
+      SumColumns(p, row, y + r * p.out_row());
+    }
   });
   return Ok();
 }
@@ -223,15 +111,22 @@ Status ResampleCpu(KernelContext& k) {
 template <class T>
 Status ResampleGradCpu(KernelContext& k) {
   const Plane& p = k.state<Plane>();
-  ForPlanes(k.input(0).shape().dim(0), p, [&](int64_t n) {
+  ForParts(k.input(0).shape().dim(0), 1, p, [&](int64_t n) {
     const float* dy = k.in<float>(0) + n * p.out_size();
     T* dx = k.out<T>(0) + n * p.in_size;
+    float* row = static_cast<float*>(k.scratch()) + n * p.in_row();
     std::fill_n(dx, p.in_size, T(0));
-    ForWeights(p, [&](int64_t to, int64_t from, float weight) {
-      for (int64_t c = 0; c < p.channels; ++c) {
-        dx[to + c] += static_cast<T>(weight * dy[from + c]);
+    for (int64_t r = 0; r < p.rows.targets(); ++r) {
+      std::fill_n(row, p.in_row(), 0.0f);
+      for (int64_t c = 0; c < p.columns.targets(); ++c, dy += p.channels) {
+        ForSources(p.columns, c, [&](int64_t x, float weight) {
+          AddScaled(row + x * p.channels, dy, weight, p.channels);
+        });
       }
-    });
+      ForSources(p.rows, r, [&](int64_t source, float weight) {
+        AddScaled(dx + source * p.in_row(), row, weight, p.in_row());
+      });
+    }
   });
   return Ok();
 }
@@ -244,6 +139,8 @@ void MakePlane(PrepareContext& p, const Shape& before, const Shape& after,
   plane.in_size = before.dim(1) * before.dim(2) * before.dim(3);
   plane.rows = sums(before.dim(1), after.dim(1), 0);
   plane.columns = sums(before.dim(2), after.dim(2), 1);
+  const int64_t rows = before.dim(0) * plane.bands();
+  p.RequestScratch(static_cast<size_t>(rows * plane.in_row()) * sizeof(float));
   p.MakeState<Plane>(std::move(plane));
 }
 
@@ -260,7 +157,8 @@ Status PrepareResize(PrepareContext& p) {
 
 template <bool kGradient>
 Status PrepareScale(PrepareContext& p) {
-  LS_ASSIGN_OR_RETURN(const Kernel* kernel, KernelOf(p.attrs()));
+  LS_ASSIGN_OR_RETURN(const ResampleKernel* kernel,
+                      ResampleKernelOf(p.attrs()));
   const bool antialias = GetOr(p.attrs(), "antialias", true);
   const auto scale = p.input_value(2)->flat<float>();
   const auto translation = p.input_value(3)->flat<float>();
@@ -287,7 +185,7 @@ Status ScaleShape(ShapeContext& c) {
                              "one has shape ", two);
     }
   }
-  LS_RETURN_IF_ERROR(KernelOf(c.attrs()).status());
+  LS_RETURN_IF_ERROR(ResampleKernelOf(c.attrs()).status());
   return kRule(c);
 }
 

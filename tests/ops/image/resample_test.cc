@@ -82,6 +82,31 @@ TEST(ResampleTest, Kernels) {
   }
 }
 
+// Rows are made in bands, and few channels by loops of their own: each channel
+// is as it is alone, and each image.
+TEST(ResampleTest, ManyRowsAndChannels) {
+  const BuildFn f = Resize("ResizeBicubic", Size(37, 9), "half_pixel_centers");
+  for (const int64_t channels : {1, 2, 3, 4, 5}) {
+    SCOPED_TRACE(channels);
+    const Tensor x = Numbers(kFloat, {2, 11, 7, channels});
+    const Tensor y = EvaluateOne({x}, f);
+    for (int64_t n = 0; n < 2; ++n) {
+      for (int64_t c = 0; c < channels; ++c) {
+        const auto plane = [&](const Tensor& all, int64_t size) {
+          Tensor one(kFloat, {1, all.shape().dim(1), all.shape().dim(2), 1});
+          for (int64_t i = 0; i < size; ++i) {
+            one.flat<float>()[static_cast<size_t>(i)] =
+                all.flat<float>()[static_cast<size_t>(
+                    (n * size + i) * channels + c)];
+          }
+          return one;
+        };
+        ExpectClose(plane(y, 37 * 9), EvaluateOne({plane(x, 77)}, f), 1e-5);
+      }
+    }
+  }
+}
+
 // Outputs are linear in the images: <dx, x> = <dy, y> for any dy, and each
 // element of dx by a difference, which has no error but rounding.
 TEST(ResampleTest, Gradients) {
