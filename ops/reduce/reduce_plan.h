@@ -49,6 +49,7 @@ class ReducePlan {
 
  private:
   static constexpr int64_t kColumns = 256;  // accumulated side by side
+  static constexpr int64_t kShortRun = 32;
   struct Dims {
     int rank = 0;
     int64_t size = 1;  // product
@@ -70,6 +71,11 @@ class ReducePlan {
     }
   };
 
+  // Outputs of one run of a few elements each, one behind the other.
+  bool HasShortRuns() const {
+    return run_reduced_ && run_ > 0 && run_ <= kShortRun && run_ == count_ &&
+           kept_.rank <= 1 && chunks_ == 1;
+  }
   template <class M, class T>
   typename M::Acc ReduceRuns(const T* x, int64_t begin, int64_t end) const;
   template <class M, class T>
@@ -191,6 +197,40 @@ void StepRows(const T* x, int64_t rows, int64_t stride, typename M::Acc* acc,
   }
 }
 
+// Runs of a few elements side by side, each with an output of its own, with the
+// bits of ReduceRun: a lane is kept for several runs at a time.
+template <class M, class T, class R>
+LS_SIMD_CLONES void ReduceShortRuns(const T* x, int64_t run, int64_t n, R* y) {
+  constexpr int64_t kRuns = 16;
+  typename M::Acc lanes[kLanes][kRuns];
+  int64_t o = 0;
+  for (; o + kRuns <= n; o += kRuns) {
+    const T* from = x + o * run;
+    for (int64_t i = 0; i < run; ++i) {
+      auto& lane = lanes[i % kLanes];
+      const bool first = i < kLanes;
+#pragma omp simd
+      for (int64_t r = 0; r < kRuns; ++r) {
+        lane[r] = M::Step(first ? M::Init() : lane[r], from[r * run + i]);
+      }
+    }
+    int64_t used = std::min(run, kLanes);
+    for (int64_t width = kLanes / 2; width > 0; width /= 2) {
+      for (int64_t l = 0; l + width < used; ++l) {
+#pragma omp simd
+        for (int64_t r = 0; r < kRuns; ++r) {
+          lanes[l][r] = M::Merge(lanes[l][r], lanes[l + width][r]);
+        }
+      }
+      used = std::min(used, width);
+    }
+    for (int64_t r = 0; r < kRuns; ++r) {
+      y[o + r] = M::Finish(lanes[0][r], run);
+    }
+  }
+  for (; o < n; ++o) y[o] = M::Finish(ReduceRun<M>(x + o * run, run), run);
+}
+
 }  // namespace detail
 
 // Positions [begin, end) of one output, counted along the runs.
@@ -226,6 +266,15 @@ template <class M, class T, class R>
 void ReducePlan::Run(const T* x, R* y, void* scratch) const {
   using Acc = typename M::Acc;
   if (outputs_ == 0) return;
+  if constexpr (!kIsFloat16<T>) {
+    if (HasShortRuns()) {
+      ParallelFor(outputs_, 16384 / run_, [&](int64_t first, int64_t last) {
+        detail::ReduceShortRuns<M>(x + first * run_, run_, last - first,
+                                   y + first);
+      });
+      return;
+    }
+  }
   Acc* const partial = static_cast<Acc*>(scratch);  // [chunks_, outputs_]
   const int64_t width = run_reduced_ ? 1 : std::min(run_, kColumns);
   const int64_t blocks = run_reduced_ ? 1 : (run_ + width - 1) / width;

@@ -37,6 +37,37 @@ TEST(SumTest, OverAnyAxes) {
   Reduce("Sum").In(F({}, {3})).In(I({0}, {})).Want(F({}, {3}));
 }
 
+// Short runs are reduced 16 at a time, the last ones alone: with the same bits.
+TEST(ReduceTest, EqualRunsGiveEqualBits) {
+  using Fold = double (*)(double, double);
+  const struct {
+    const char* op;
+    double first;
+    Fold fold;
+  } kOps[] = {{"Sum", 0, [](double a, double b) { return a + b; }},
+              {"Prod", 1, [](double a, double b) { return a * b; }},
+              {"Max", -1, [](double a, double b) { return std::max(a, b); }},
+              {"Min", 9, [](double a, double b) { return std::min(a, b); }}};
+  for (const auto& [op, first, fold] : kOps) {
+    for (int64_t n = 1; n < 40; ++n) {
+      SCOPED_TRACE(StrCat(op, " of ", n));
+      Tensor x(kFloat, Shape{37, n});
+      double want = first;
+      for (int64_t i = 0; i < x.NumElements(); ++i) {
+        const auto at = static_cast<float>(i % n);
+        const float value = std::sin(at * at + 0.1f) + 1.5f;
+        x.flat<float>()[static_cast<size_t>(i)] = value;
+        if (i < n) want = fold(want, static_cast<double>(value));
+      }
+      const Result<Tensor> y = Reduce(op).In(x).In(I({}, {1})).Run();
+      ASSERT_TRUE(y.ok()) << y.status().ToString();
+      const float last = y->flat<float>().back();
+      EXPECT_THAT(y->flat<float>(), ::testing::Each(last));
+      EXPECT_NEAR(static_cast<double>(last), want, 1e-5 * want);
+    }
+  }
+}
+
 TEST(SumTest, OfNothingIsZero) {
   Reduce("Sum").In(F({0, 2}, {})).In(I({1}, {0})).Want(F({2}, {0, 0}));
   Reduce("Sum").In(F({2, 0}, {})).In(I({1}, {0})).Want(F({0}, {}));
