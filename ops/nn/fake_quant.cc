@@ -7,9 +7,12 @@
 // of min and max: what lay outside of the range
 // Where min = max = 0 the outputs are 0, as TensorFlow's.
 
+#include <algorithm>
 #include <cmath>
 
+#include "ops/math/elementwise.h"
 #include "ops/nn/nn.h"
+#include "runtime/core/simd.h"
 #include "runtime/graph/gradients.h"
 #include "runtime/op/kernel.h"
 #include "runtime/op/shape_context.h"
@@ -18,7 +21,7 @@ namespace lockstep {
 namespace {
 
 struct Range {
-  float low = 0, high = 0, scale = 0;  // scale 0: min = max = 0
+  float low = 0, high = 0, scale = 0;  // all 0: min = max = 0
 
   Range(float min, float max, int bits, bool narrow) {
     if (min == 0 && max == 0) return;
@@ -32,15 +35,6 @@ struct Range {
     low = (first - nudged) * scale;
     high = (last - nudged) * scale;
   }
-  float Apply(float x) const {
-    if (scale == 0) return 0;
-    const float inverse = 1 / scale;
-    const float zero = std::floor(-low * inverse + 0.5f);
-    const float inside = std::fmax(std::fmin(x, high), low);
-    return std::floor((inside - low) * inverse - zero + 0.5f) * scale;
-  }
-  bool Below(float x) const { return scale != 0 && x < low; }
-  bool Above(float x) const { return scale != 0 && x > high; }
 };
 
 Status CheckBits(const AttrMap& attrs) {
@@ -67,41 +61,131 @@ Range RangeAt(const KernelContext& k, int first, int64_t channel) {
   }
 }
 
-// f(range, channel, channels) of each range.
-template <bool kArgs, class F>
-void ForRanges(const KernelContext& k, int first, const F& f) {
-  const int64_t n = kArgs ? 1 : k.input(first + 1).NumElements();
-  for (int64_t c = 0; c < n; ++c) f(RangeAt<kArgs>(k, first, c), c, n);
+// The ranges of `width` neighbouring elements, in the kernel's scratch memory:
+// those of the channels, or one range many times.
+class Ranges {
+ public:
+  static size_t Bytes(int64_t width) {
+    return static_cast<size_t>(width) *
+           (5 * sizeof(float) + 2 * sizeof(double));
+  }
+  static int64_t Width(int64_t ranges) { return ranges == 1 ? kLanes : ranges; }
+
+  // Input `first` is the inputs.
+  template <bool kArgs>
+  Ranges(KernelContext& k, int first, std::bool_constant<kArgs>)
+      : count_(kArgs ? 1 : k.input(first + 1).NumElements()),
+        width_(Width(count_)),
+        below_(static_cast<double*>(k.scratch())),
+        low_(reinterpret_cast<float*>(below_ + 2 * width_)) {
+    std::fill_n(below_, 2 * width_, 0.0);
+    for (int64_t i = 0; i < width_; ++i) {
+      const Range r = RangeAt<kArgs>(k, first, count_ == 1 ? 0 : i);
+      low_[i] = r.low;
+      high()[i] = r.high;
+      scale()[i] = r.scale;
+      inverse()[i] = r.scale == 0 ? 0 : 1 / r.scale;
+      zero()[i] = std::floor(-r.low * inverse()[i] + 0.5f);
+    }
+  }
+
+  // n <= width() elements at a time, the first of them in the first range.
+  int64_t width() const { return width_; }
+  void Quantize(const float* x, float* y, int64_t n) const {
+    Shift(x, low_, high(), inverse(), y, n);
+    Round(zero(), scale(), y, n);
+  }
+  void Gradient(const float* dy, const float* x, float* dx, int64_t n) {
+    Pass(dy, x, low_, high(), scale(), dx, below_, below_ + width_, n);
+  }
+  // What Gradient met below and above the ranges.
+  void PutSums(float* below, float* above) const {
+    for (int64_t i = 0; i < count_; ++i) {
+      double sums[2] = {};
+      for (int64_t j = i; j < width_; j += count_) {
+        sums[0] += below_[j];
+        sums[1] += below_[width_ + j];
+      }
+      below[i] = static_cast<float>(sums[0]);
+      above[i] = static_cast<float>(sums[1]);
+    }
+  }
+
+ private:
+  static constexpr int64_t kLanes = 64;
+
+  float* high() const { return low_ + width_; }
+  float* scale() const { return low_ + 2 * width_; }
+  float* inverse() const { return low_ + 3 * width_; }
+  float* zero() const { return low_ + 4 * width_; }
+
+  // In two loops: a product and a difference in one would be rounded once
+  // where the processor can, and ties would fall elsewhere.
+  LS_SIMD_CLONES static void Shift(const float* x, const float* low,
+                                   const float* high, const float* inverse,
+                                   float* y, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) {
+      const float least = x[i] < high[i] ? x[i] : high[i];  // NaN: high
+      y[i] = ((least > low[i] ? least : low[i]) - low[i]) * inverse[i];
+    }
+  }
+  LS_SIMD_CLONES static void Round(const float* zero, const float* scale,
+                                   float* y, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) {
+      y[i] = std::floor(y[i] - zero[i] + 0.5f) * scale[i];
+    }
+  }
+  LS_SIMD_CLONES static void Pass(const float* dy, const float* x,
+                                  const float* low, const float* high,
+                                  const float* scale, float* dx, double* below,
+                                  double* above, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) {
+      const bool some = scale[i] != 0;
+      const bool under = some & (x[i] < low[i]), over = some & (x[i] > high[i]);
+      dx[i] = under | over ? 0.0f : dy[i];
+      below[i] += under ? static_cast<double>(dy[i]) : 0.0;
+      above[i] += over ? static_cast<double>(dy[i]) : 0.0;
+    }
+  }
+
+  const int64_t count_, width_;
+  double* const below_;  // and above, of each
+  float* const low_;     // and high, scale, its inverse and zero, of each
+};
+
+template <bool kArgs, bool kGradient>
+Status PrepareQuant(PrepareContext& p) {
+  const int of = kGradient ? 2 : 1;
+  p.RequestScratch(Ranges::Bytes(
+      Ranges::Width(kArgs ? 1 : p.input_shape(of).NumElements())));
+  return Ok();
 }
 
 template <bool kArgs>
 Status QuantCpu(KernelContext& k) {
-  const int64_t size = k.input(0).NumElements();
-  ForRanges<kArgs>(k, 0, [&](const Range& range, int64_t c, int64_t n) {
-    for (int64_t i = c; i < size; i += n) {
-      k.out<float>(0)[i] = range.Apply(k.in<float>(0)[i]);
-    }
-  });
+  const Ranges ranges(k, 0, std::bool_constant<kArgs>());
+  const int64_t size = k.input(0).NumElements(), width = ranges.width();
+  if (size == 0) return Ok();
+  ParallelFor((size + width - 1) / width,
+              std::max<int64_t>(1, kCheapGrain / width),
+              [&](int64_t begin, int64_t end) {
+                for (int64_t i = begin * width; i < end * width; i += width) {
+                  ranges.Quantize(k.in<float>(0) + i, k.out<float>(0) + i,
+                                  std::min(width, size - i));
+                }
+              });
   return Ok();
 }
 
 template <bool kArgs>
 Status QuantGradCpu(KernelContext& k) {
-  const int64_t size = k.input(0).NumElements();
-  ForRanges<kArgs>(k, 1, [&](const Range& range, int64_t c, int64_t n) {
-    double below = 0, above = 0;
-    for (int64_t i = c; i < size; i += n) {
-      const float dy = k.in<float>(0)[i], x = k.in<float>(1)[i];
-      const bool low = range.Below(x), high = range.Above(x);
-      k.out<float>(0)[i] = low || high ? 0 : dy;
-      below += low ? static_cast<double>(dy) : 0;
-      above += high ? static_cast<double>(dy) : 0;
-    }
-    if constexpr (!kArgs) {
-      k.out<float>(1)[c] = static_cast<float>(below);
-      k.out<float>(2)[c] = static_cast<float>(above);
-    }
-  });
+  Ranges ranges(k, 1, std::bool_constant<kArgs>());
+  const int64_t size = k.input(0).NumElements(), width = ranges.width();
+  for (int64_t i = 0; i < size; i += width) {
+    ranges.Gradient(k.in<float>(0) + i, k.in<float>(1) + i, k.out<float>(0) + i,
+                    std::min(width, size - i));
+  }
+  if constexpr (!kArgs) ranges.PutSums(k.out<float>(1), k.out<float>(2));
   return Ok();
 }
 
@@ -170,7 +254,7 @@ struct FakeQuant {
     Attrs(forward)
         .Shape(QuantShape<kKind, false>)
         .Gradient(QuantGradient)
-        .Kernel(kCpu, {QuantCpu<kArgs>});
+        .Kernel(kCpu, {QuantCpu<kArgs>, PrepareQuant<kArgs, false>});
     OpRegistrar registered(forward);
     OpBuilder back(name + "Gradient");
     back.Input("gradients: float").Input("inputs: float");
@@ -185,7 +269,7 @@ struct FakeQuant {
     Attrs(back)
         .Shape(QuantShape<kKind, true>)
         .NoGradient()
-        .Kernel(kCpu, {QuantGradCpu<kArgs>});
+        .Kernel(kCpu, {QuantGradCpu<kArgs>, PrepareQuant<kArgs, true>});
     OpRegistrar registered_back(back);
   }
   static OpBuilder& Range(OpBuilder& b) {

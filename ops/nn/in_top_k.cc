@@ -6,9 +6,13 @@
 // Ties count as in; a target outside [0, classes) or a row whose target or
 // other element is not finite gives false. No gradient.
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
+#include "ops/math/elementwise.h"
 #include "ops/nn/nn.h"
+#include "runtime/core/simd.h"
 #include "runtime/op/kernel.h"
 #include "runtime/op/rank_words.h"
 #include "runtime/op/shape_context.h"
@@ -31,16 +35,26 @@ Status InTopKShape(ShapeContext& c) {
   return c.SetOutput(0, *batch);
 }
 
-bool IsIn(const float* row, int64_t classes, int64_t target, int64_t k) {
-  if (target < 0 || target >= classes || !std::isfinite(row[target])) {
-    return false;
-  }
-  int64_t above = 0;
+struct Row {
+  int32_t above = 0;     // elements greater than the target's
+  int32_t infinite = 0;  // elements that are infinite or NaN
+};
+
+LS_SIMD_CLONES Row LookAt(const float* row, int64_t classes, float target) {
+  constexpr float kMax = std::numeric_limits<float>::max();
+  int32_t above = 0, infinite = 0;
+#pragma omp simd reduction(+ : above, infinite)
   for (int64_t c = 0; c < classes; ++c) {
-    if (!std::isfinite(row[c])) return false;
-    above += row[c] > row[target];
+    above += static_cast<int32_t>(row[c] > target);
+    infinite += static_cast<int32_t>(!(std::abs(row[c]) <= kMax));
   }
-  return above < k;
+  return {above, infinite};
+}
+
+bool IsIn(const float* row, int64_t classes, int64_t target, int64_t k) {
+  if (target < 0 || target >= classes) return false;
+  const Row found = LookAt(row, classes, row[target]);
+  return found.infinite == 0 && found.above < k;
 }
 
 Status InTopKPrepare(PrepareContext& p) {
@@ -54,9 +68,14 @@ Status InTopKRun(KernelContext& k) {
   const int64_t wanted =
       k.num_inputs() > 2 ? IntAt(k.input(2), 0) : k.state<int64_t>();
   bool* out = k.out<bool>(0);
-  for (int64_t r = 0; r < k.output(0).NumElements(); ++r) {
-    out[r] = IsIn(k.in<float>(0) + r * classes, classes, k.in<T>(1)[r], wanted);
-  }
+  ParallelFor(k.output(0).NumElements(),
+              std::max<int64_t>(1, kCheapGrain / std::max<int64_t>(1, classes)),
+              [&](int64_t begin, int64_t end) {
+                for (int64_t r = begin; r < end; ++r) {
+                  out[r] = IsIn(k.in<float>(0) + r * classes, classes,
+                                k.in<T>(1)[r], wanted);
+                }
+              });
   return Ok();
 }
 

@@ -8,6 +8,11 @@ namespace {
 Tensor Values(const Shape& shape) {
   return F(shape, {-7, -3.01f, -0.01f, 0, 0.4f, 1.26f, 2.9f, 9});
 }
+Tensor Ones(int64_t n) {
+  Tensor ones(kFloat, {n});
+  std::ranges::fill(ones.flat<float>(), 1.0f);
+  return ones;
+}
 const Tensor kX = Values({8});
 const Tensor kDy = F({8}, {1, 2, 3, 4, 5, 6, 7, 8});
 
@@ -74,6 +79,33 @@ TEST(FakeQuantTest, Channels) {
         .In(max)
         .Want(wanted[i]);
   }
+}
+
+// One range is repeated over 64 elements at a time: each is as it is alone.
+TEST(FakeQuantTest, ManyElements) {
+  constexpr int64_t kSize = 200;
+  Tensor x(kFloat, {kSize}), want(kFloat, {kSize});
+  for (size_t i = 0; i < kSize; ++i) {
+    x.flat<float>()[i] = 0.037f * static_cast<float>(i) - 3.5f;
+    const Result<Tensor> alone = NamedOp("FakeQuantWithMinMaxArgs")
+                                     .In(F({1}, {x.flat<float>()[i]}))
+                                     .Run();
+    ASSERT_TRUE(alone.ok());
+    want.flat<float>()[i] = alone->flat<float>()[0];
+  }
+  NamedOp("FakeQuantWithMinMaxArgs").In(x).Want(want);
+  NamedOp("FakeQuantWithMinMaxVars")
+      .In(x)
+      .In(F({}, {-6}))
+      .In(F({}, {6}))
+      .Want(want);
+  const Tensor below = F({}, {54}), ones = Ones(kSize);
+  NamedOp("FakeQuantWithMinMaxVarsGradient", {}, 1)  // 54 are below -1.5
+      .In(ones)
+      .In(x)
+      .In(F({}, {-1.505882f}))
+      .In(F({}, {1.5f}))
+      .Want(below);
 }
 
 // Straight through: 1 within the range, though the outputs are steps.
