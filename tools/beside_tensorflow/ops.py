@@ -50,6 +50,10 @@ def binary():
     for f in (tf.add, tf.maximum):
         yield f.__name__ + "_row", f, [A, ROW]
         yield f.__name__ + "_column", f, [A, COLUMN]
+    for kind in ("i", "d"):
+        yield f"square_as_power_{kind}", lambda x: x**2, [A.astype(kind)]
+    yield "distances", lambda x: tf.reduce_sum(
+        (x[:, None] - x[None])**2, 2), [floats(128, 64)]
     yield "where", tf.where, [MASK, A, B]
     yield "where_or_zero", lambda c, x: tf.where(c, x, 0.0), [MASK, A]
     yield "add_n", lambda a, b: tf.add_n([a, b, a, b]), [A, B]
@@ -75,6 +79,9 @@ def reductions():
             yield (f"{f.__name__}_{axis}",
                    lambda x, f=f, axis=axis: f(x, axis), [A])
     yield "sum_of_images", lambda x: tf.reduce_sum(x, [1, 2]), [IMAGES]
+    yield "min_of_colours", lambda x: tf.reduce_min(x, -1), [COLOURS]
+    yield "in_top_5", lambda x, i: v1.nn.in_top_k(x, i, 5), [
+        A, ints(0, 1024, 256)]
     yield "argmax", lambda x: tf.argmax(x, 1), [A]
     yield "softmax", n.softmax, [A]
     yield "softmax_of_10", n.softmax, [floats(8192, 10)]
@@ -160,6 +167,10 @@ def pictures():
     yield "bilinear", lambda x: image.resize_bilinear(x, [64, 64]), [COLOURS]
     yield "bilinear_gradient", lambda x: v1.gradients(
         image.resize_bilinear(x, [64, 64]), x)[0], [COLOURS]
+    yield "bicubic", lambda x: image.resize_bicubic(x, [64, 64]), [COLOURS]
+    yield "area", lambda x: image.resize_area(x, [16, 16]), [COLOURS]
+    yield "fake_quant", lambda x: (
+        tf.quantization.fake_quant_with_min_max_args(x, 0, 1)), [A]
     yield "nearest", lambda x: (
         image.resize_nearest_neighbor(x, [64, 64])), [COLOURS]
     yield "dropout", lambda x: n.dropout(x, rate=0.4, seed=1), [A]
