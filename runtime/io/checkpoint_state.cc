@@ -150,7 +150,12 @@ Status WriteCheckpointState(Env& env, const std::string& dir,
   if (!google::protobuf::TextFormat::PrintToString(p, &text)) {
     return Internal("cannot print the state of '", dir, "'");
   }
-  return env.WriteFileAtomically(StatePath(dir), text);
+  return NamingOtherRuns(env.WriteFileAtomically(StatePath(dir), text));
+}
+
+Status NamingOtherRuns(Status renamed) {
+  if (renamed.code() != Code::kNotFound) return renamed;
+  return renamed.WithContext("another run may be saving in the same folder");
 }
 
 Result<std::string> LatestCheckpoint(Env& env, const std::string& dir) {

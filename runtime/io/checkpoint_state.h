@@ -52,6 +52,9 @@ struct KeepPolicy {
 Status UpdateCheckpointState(Env& env, const std::string& dir,
                              const std::string& prefix, const KeepPolicy& keep);
 
+// Of a rename of files just written: to NOT_FOUND, what may have taken them.
+Status NamingOtherRuns(Status renamed);
+
 // Deletes the files of a checkpoint, the index first, so that what a kill
 // leaves is no checkpoint. OK when there is none.
 Status DeleteCheckpoint(Env& env, const std::string& prefix);

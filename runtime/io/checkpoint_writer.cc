@@ -6,6 +6,7 @@
 
 #include "runtime/io/checkpoint_index.h"
 #include "runtime/io/checkpoint_reader.h"
+#include "runtime/io/checkpoint_state.h"
 #include "runtime/io/coding.h"
 #include "runtime/io/crc32c.h"
 
@@ -188,12 +189,13 @@ Status CheckpointWriter::WriteFiles() {
 // disk: a file system may keep renames in another order.
 Status CheckpointWriter::MoveIntoPlace() {
   for (int shard = 0; shard < num_shards_; ++shard) {
-    LS_RETURN_IF_ERROR(
-        env_.RenameFile(StrCat(DataPath(shard), kTemporary), DataPath(shard)));
+    LS_RETURN_IF_ERROR(NamingOtherRuns(
+        env_.RenameFile(StrCat(DataPath(shard), kTemporary), DataPath(shard))));
     moved_ = shard + 1;
   }
   LS_RETURN_IF_ERROR(env_.SyncDir(DirName(prefix_)));
-  return env_.RenameFile(StrCat(IndexPath(), kTemporary), IndexPath());
+  return NamingOtherRuns(
+      env_.RenameFile(StrCat(IndexPath(), kTemporary), IndexPath()));
 }
 
 Status CheckpointWriter::Finish() {

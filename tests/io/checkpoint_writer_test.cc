@@ -46,6 +46,19 @@ Tensors Some() {
   };
 }
 
+// Two runs in one folder clear away each other's files.
+TEST(CheckpointWriterTest, FilesThatAreTakenAwayNameOtherRuns) {
+  MemEnv env;
+  auto writer = CheckpointWriter::Open(env, "dir/m").value();
+  ASSERT_TRUE(writer->Add("step", Tensor(int64_t{7})).ok());
+  for (const std::string& file : env.Files()) {
+    ASSERT_TRUE(env.DeleteFile(file).ok());
+  }
+  const Status status = writer->Finish();
+  EXPECT_EQ(status.code(), Code::kNotFound);
+  EXPECT_THAT(status.message(), HasSubstr("another run may be saving"));
+}
+
 TEST(CheckpointWriterTest, WhatIsWrittenIsRead) {
   MemEnv env;
   ASSERT_TRUE(Write(env, "dir/m", Some(), /*verify=*/true).ok());
