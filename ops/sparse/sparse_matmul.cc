@@ -8,6 +8,8 @@
 // SparseReduceSum: the sum of a sparse tensor over axes, dense.
 //   reduction_axes: int32; none: the elements alone, dense
 // Gradient: of each element, dy where it was added.
+// SparseReduceMax: the largest instead, of the elements that there are.
+//   No gradient, as in TensorFlow.
 
 #include "ops/array/array.h"
 #include "ops/array/axes.h"
@@ -129,7 +131,7 @@ LOCKSTEP_OP("SparseTensorDenseMatMul")
       return KernelDef{ProductCpu<T>};
     });
 
-Status SumShape(ShapeContext& c) {
+Status ReduceShape(ShapeContext& c) {
   LS_RETURN_IF_ERROR(c.WithRank(0, 2).status());
   LS_RETURN_IF_ERROR(c.WithRank(1, 1).status());
   LS_ASSIGN_OR_RETURN(const Shape x, c.InputAsShape(2));
@@ -147,8 +149,9 @@ Status SumShape(ShapeContext& c) {
   return c.SetOutput(0, y);
 }
 
-template <class T>
-Status SumCpu(KernelContext& k) {
+// The sum or, with kMax, the largest of the elements; 0 where there are none.
+template <class T, bool kMax>
+Status ReduceCpu(KernelContext& k) {
   using V = ValueType<T>;
   const auto dims = k.input(2).flat<int64_t>();
   const Indices given(k.input(3)), index(k.input(0));
@@ -164,6 +167,7 @@ Status SumCpu(KernelContext& k) {
                            " dimensions do not fit");
   }
   std::vector<V> y(static_cast<size_t>(k.output(0).NumElements()));
+  std::vector<bool> seen(kMax ? y.size() : 0);
   for (int64_t e = 0; e < k.input(1).NumElements(); ++e) {
     int64_t at = 0;
     for (int64_t d = 0; d < rank; ++d) {
@@ -176,7 +180,13 @@ Status SumCpu(KernelContext& k) {
       if (!summed.test(static_cast<size_t>(d))) at = at * size + i;
     }
     V& to = y[static_cast<size_t>(at)];
-    to = static_cast<V>(to + static_cast<V>(k.in<T>(1)[e]));
+    const V value = static_cast<V>(k.in<T>(1)[e]);
+    if constexpr (kMax) {
+      to = seen[static_cast<size_t>(at)] ? std::max(to, value) : value;
+      seen[static_cast<size_t>(at)] = true;
+    } else {
+      to = static_cast<V>(to + value);
+    }
   }
   for (size_t i = 0; i < y.size(); ++i) k.out<T>(0)[i] = T(y[i]);
   return Ok();
@@ -199,11 +209,27 @@ LOCKSTEP_OP("SparseReduceSum")
     .Output("output: T")
     .Attr("keep_dims: bool = false")
     .Attr("T: numbertype")
-    .Shape(SumShape)
+    .Shape(ReduceShape)
     .Gradient(SumGradient)
     .NeedsValue({2, 3})
-    .Kernels<LS_NUMBER_TYPES>(kCpu,
-                              []<class T>() { return KernelDef{SumCpu<T>}; });
+    .Kernels<LS_NUMBER_TYPES>(kCpu, []<class T>() {
+      return KernelDef{ReduceCpu<T, false>};
+    });
+
+LOCKSTEP_OP("SparseReduceMax")
+    .Input("input_indices: int64")
+    .Input("input_values: T")
+    .Input("input_shape: int64")
+    .Input("reduction_axes: int32")
+    .Output("output: T")
+    .Attr("keep_dims: bool = false")
+    .Attr("T: realnumbertype")
+    .Shape(ReduceShape)
+    .NoGradient()
+    .NeedsValue({2, 3})
+    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
+      return KernelDef{ReduceCpu<T, true>};
+    });
 
 }  // namespace
 

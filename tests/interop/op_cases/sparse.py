@@ -154,3 +154,37 @@ def combined(s):
             x, b = sparse(s, index=index), s.rand([3, 4], seed=4)
             return s.with_grads(R.SparseTensorDenseAdd(a_indices=x[0], a_values=x[1], a_shape=x[2], b=b) ** 2, [x[1], b])
         s.add("SparseTensorDenseAdd_%s" % index, dense)
+    for operation in ("union", "intersection", "a-b", "b-a"):
+        def sets(operation=operation):
+            a, b = s.arg([[3, 1, 1], [4, 5, 4]], "int64"), s.arg([[1, 2], [4, 4]], "int64")
+            indices, values, shape = s.arg([[0, 0], [0, 1], [1, 0]], "int64"), s.arg([1, 9, 5], "int64"), s.arg([2, 4], "int64")
+            return (list(R.DenseToDenseSetOperation(set1=a, set2=b, set_operation=operation)) +
+                    list(R.DenseToSparseSetOperation(set1=a, set2_indices=indices, set2_values=values, set2_shape=shape, set_operation=operation)) +
+                    [R.SetSize(set_indices=indices, set_values=values, set_shape=shape)])
+        s.add("SetOperation_%s" % operation, sets)
+    for weights in ([3], [3, 1], [3, 4], [1, 4], []):
+        def weighted(weights=weights):
+            x, y = s.rand([3, 4], known=False), s.rand([3, 4], seed=2, known=False)
+            w = s.rand(weights, seed=3, known=False)
+            return s.with_grads(tf.losses.mean_squared_error(x, y, weights=w), [y])
+        s.add("weighted_loss_%s" % weights, weighted, words=True)
+    for rows in ([2, 0, 1, 2], [[1, 2], [0, 2]], []):
+        def ragged(rows=rows):
+            values = s.rand([6, 2])
+            x = tf.RaggedTensor.from_row_splits(values, s.arg([0, 2, 2, 6], "int64"), validate=False)
+            y = tf.gather(x, s.arg(rows, "int64", known=True))
+            return s.with_grads(y.flat_values ** 2, [values]) + list(y.nested_row_splits)
+        s.add("RaggedGather_%s" % rows, ragged)
+    def ranges():
+        x = tf.ragged.range(s.arg([0, 5, 8], "int32"), s.arg([3, 5, 12], "int32"), s.arg([1, 1, 2], "int32"))
+        return [x.values, x.row_splits]
+    s.add("RaggedRange", ranges)
+    for axis in (0, 1):
+        def split(axis=axis):
+            x = sparse(s)
+            return [t for part in R.SparseSplit(split_dim=np.int64(axis), indices=x[0], values=x[1], shape=x[2], num_split=2) for t in part]
+        s.add("SparseSplit_%d" % axis, split)
+        def largest(axis=axis):
+            x = sparse(s)
+            return [R.SparseReduceMax(input_indices=x[0], input_values=x[1], input_shape=x[2], reduction_axes=s.arg([axis], "int32"))]
+        s.add("SparseReduceMax_%d" % axis, largest)

@@ -160,5 +160,28 @@ TEST(SparseReduceSumTest, ValuesAndGradients) {
   sum(I({1}, {2}), false).WantError(Code::kInvalidArgument, "reduction");
 }
 
+TEST(SparseReduceMaxTest, OfTheElementsThatThereAre) {
+  const Tensor index = L({4, 2}, {0, 1, 0, 3, 1, 0, 1, 4});
+  const auto largest = [&](const Tensor& axes, bool keep = false) {
+    return OpCase([=](const Scope& s, const Outputs& in) {
+             return s.Op("SparseReduceMax")
+                 .In(index)
+                 .In(in[0])
+                 .In(L({2}, {3, 5}))
+                 .In(axes)
+                 .Attr("keep_dims", keep)
+                 .Out();
+           })
+        .In(F({4}, {1, -2, -3, -4}));
+  };
+  largest(I({1}, {0})).Want(F({5}, {-3, 1, 0, -2, -4}));
+  largest(I({1}, {-1})).Want(F({3}, {1, -3, 0}));
+  largest(I({1}, {1}), true).Want(F({3, 1}, {1, -3, 0}));
+  largest(I({2}, {0, 1})).Want(F({}, {1}));
+  largest(I({0}, {}))
+      .Want(F({3, 5}, {0, 1, 0, -2, 0, -3, 0, 0, 0, -4, 0, 0, 0, 0, 0}));
+  largest(I({1}, {2})).WantError(Code::kInvalidArgument, "reduction dimension");
+}
+
 }  // namespace
 }  // namespace lockstep
