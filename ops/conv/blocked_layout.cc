@@ -25,9 +25,8 @@
 namespace lockstep {
 namespace {
 
-using detail::BehindBlocks, detail::IsBlocked, detail::IsUnread,
-    detail::MayMove, detail::ReplaceByBlocked, detail::ToBlocked,
-    detail::WinogradPays;
+using detail::BehindBlocks, detail::IsBlocked, detail::MayMove,
+    detail::ReplaceByBlocked, detail::ToBlocked, detail::WinogradPays;
 
 // Multiplications that are worth the trouble; those between channels that are
 // apart count, as then the memory takes the time.
@@ -216,7 +215,7 @@ Result<Node*> FilterGradientBeside(RewriteContext& c, const Node* sum) {
   for (const auto& [reader, input] : c.consumers().Of(sum->input(0))) {
     if (input != 1 || reader->op() != "_BlockedConv2D" ||
         reader->Attr<std::string>("kind") != "FILTER" ||
-        reader->num_outputs() > 1 || IsUnread(c, reader) ||
+        reader->num_outputs() > 1 ||
         reader->assigned_device() != sum->assigned_device() ||
         !c.consumers().ControlledBy(reader).empty() ||
         reader->control_inputs() != sum->control_inputs() ||

@@ -23,9 +23,7 @@ Status ReplaceByBlocked(RewriteContext& c, Output from, Output blocked);
 bool WinogradPays(const RewriteContext& c, const ConvDims& d);
 // Channels are last: blocks of them are images of their own.
 bool ChannelsLast(const Node& n);
-// Nobody reads it: a target, perhaps what was one and is replaced already.
-bool IsUnread(RewriteContext& c, const Node* n);
-// The rule's node has its channels last and makes what somebody reads.
+// The rule's node has its channels last and is not fed.
 bool MayMove(RewriteContext& c);
 // Somebody reads the image, and nobody who cannot read it in blocks.
 bool AllReadBlocks(RewriteContext& c, Output image);

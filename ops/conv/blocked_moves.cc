@@ -90,17 +90,9 @@ Status ReplaceByBlocked(RewriteContext& c, Output from, Output blocked) {
   return Ok();
 }
 
-bool IsUnread(RewriteContext& c, const Node* n) {
-  for (int i = 0; i < n->num_outputs(); ++i) {
-    const Output out{const_cast<Node*>(n), i};
-    if (!c.consumers().Of(out).empty() || c.IsFetched(out)) return false;
-  }
-  return true;
-}
-
 bool MayMove(RewriteContext& c) {
   const Node& n = *c.node();
-  return ChannelsLast(n) && !c.IsFed(&n) && !IsUnread(c, &n);
+  return ChannelsLast(n) && !c.IsFed(&n);
 }
 
 bool AllReadBlocks(RewriteContext& c, Output image) {
