@@ -3,7 +3,7 @@
 // BroadcastGradientArgs: the axes of a broadcast result over which the
 // gradient of each operand is summed.
 //   s0, s1: the operands' shapes, [rank] T (int32 or int64)
-//   r0, r1: axes, ascending, [?] T
+//   r0, r1: axes, ascending, [?] T; none for equal shapes
 
 #include "ops/array/array.h"
 #include "runtime/op/kernel.h"
@@ -24,6 +24,7 @@ Result<Axes> SummedAxes(const Tensor& a, const Tensor& b) {
     return InvalidArgument("shapes of ", rank, " dimensions");
   }
   Axes axes;
+  bool equal = a.NumElements() == b.NumElements();
   for (int64_t d = 0; d < rank; ++d) {
     const int64_t ia = d - (rank - a.NumElements());
     const int64_t ib = d - (rank - b.NumElements());
@@ -33,9 +34,10 @@ Result<Axes> SummedAxes(const Tensor& a, const Tensor& b) {
       return InvalidArgument("Incompatible shapes: dimension ", d, " is ", na,
                              " and ", nb);
     }
+    equal = equal && na == nb;
     if (na == 1) axes.axis[static_cast<size_t>(axes.count++)] = d;
   }
-  return axes;
+  return equal ? Axes() : axes;
 }
 
 void Write(Tensor& t, const Axes& axes) {

@@ -77,7 +77,8 @@ TEST(BroadcastGradientArgsTest, ListsTheAxesOfEachOperand) {
   EXPECT_THAT(Axes({2, 1}, {2, 3}, 0), ElementsAre(1));
   EXPECT_THAT(Axes({}, {2, 3}, 0), ElementsAre(0, 1));
   EXPECT_THAT(Axes({}, {2, 3}, 1), ElementsAre());
-  EXPECT_THAT(Axes({1, 1}, {1, 1}, 0), ElementsAre(0, 1));
+  EXPECT_THAT(Axes({1, 1}, {1}, 0), ElementsAre(0, 1));
+  EXPECT_THAT(Axes({1, 1}, {1, 1}, 0), ElementsAre());
 }
 
 OpCase Reshape() {
