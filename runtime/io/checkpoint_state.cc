@@ -10,6 +10,7 @@
 #include "proto/checkpoint_state.pb.h"
 #include "runtime/core/logging.h"
 #include "runtime/io/checkpoint_index.h"
+#include "runtime/io/checkpoint_reader.h"
 #include "runtime/io/parse_proto.h"
 
 namespace lockstep {
@@ -37,6 +38,20 @@ std::string Relative(const std::string& dir, const std::string& path) {
 
 bool Exists(Env& env, const std::string& prefix) {
   return env.FileExists(prefix + ".index");
+}
+
+// Of those that the state names, the ones that exist.
+std::vector<std::string> NewestFirst(Env& env, const CheckpointState& state) {
+  std::vector<std::string> found;
+  const auto add = [&](const std::string& prefix) {
+    if (std::ranges::find(found, prefix) == found.end() &&
+        Exists(env, prefix)) {
+      found.push_back(prefix);
+    }
+  };
+  add(state.latest);
+  std::for_each(state.all.rbegin(), state.all.rend(), add);
+  return found;
 }
 
 Status DeleteIfThere(Env& env, const std::string& path) {
@@ -161,12 +176,44 @@ Status NamingOtherRuns(Status renamed) {
 Result<std::string> LatestCheckpoint(Env& env, const std::string& dir) {
   LS_ASSIGN_OR_RETURN(const CheckpointState state,
                       ReadCheckpointState(env, dir));
-  if (Exists(env, state.latest)) return state.latest;
-  for (size_t i = state.all.size(); i-- > 0;) {
-    if (Exists(env, state.all[i])) return state.all[i];
-  }
+  const std::vector<std::string> found = NewestFirst(env, state);
+  if (!found.empty()) return found.front();
   return NotFound("'", StatePath(dir), "' names '", state.latest,
                   "', which does not exist, nor does an older one");
+}
+
+Result<std::string> GoBackToWholeCheckpoint(Env& env, const std::string& dir) {
+  LS_ASSIGN_OR_RETURN(CheckpointState state, ReadCheckpointState(env, dir));
+  for (const std::string& prefix : NewestFirst(env, state)) {
+    const auto reader = CheckpointReader::Open(env, prefix);
+    const Status whole = reader.ok() ? (*reader)->Verify() : reader.status();
+    if (!whole.ok()) {
+      LogWarning("checkpoint '", prefix, "' is left out: ", whole.message());
+      continue;
+    }
+    if (prefix != state.latest) {
+      state.latest = prefix;
+      LS_RETURN_IF_ERROR(WriteCheckpointState(env, dir, state));
+    }
+    return prefix;
+  }
+  return NotFound("'", StatePath(dir), "' names no checkpoint that is whole");
+}
+
+Status NamingOlderCheckpoint(Env& env, const std::string& dir,
+                             Status restored) {
+  if (restored.code() != Code::kDataLoss &&
+      restored.code() != Code::kOutOfRange) {
+    return restored;
+  }
+  const auto state = ReadCheckpointState(env, dir);
+  if (!state.ok()) return restored;
+  const std::vector<std::string> found = NewestFirst(env, *state);
+  if (found.size() < 2) return restored;
+  return Status(restored.code(),
+                StrCat(restored.message(), "; the checkpoint before it is '",
+                       found[1], "': '", StatePath(dir),
+                       "' says which one is taken"));
 }
 
 Status UpdateCheckpointState(Env& env, const std::string& dir,

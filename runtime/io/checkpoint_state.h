@@ -38,6 +38,15 @@ Status WriteCheckpointState(Env& env, const std::string& dir,
 // when there is none.
 Result<std::string> LatestCheckpoint(Env& env, const std::string& dir);
 
+// The newest one that can be read to its end with the checksums it was written
+// with, which is read for that; the state file names it as the newest from then
+// on. A warning says of each newer one what is wrong; their files stay.
+// NOT_FOUND when none is whole.
+Result<std::string> GoBackToWholeCheckpoint(Env& env, const std::string& dir);
+
+// Of restoring the newest one: to damage, which checkpoint is before it.
+Status NamingOlderCheckpoint(Env& env, const std::string& dir, Status restored);
+
 struct KeepPolicy {
   int max_to_keep = 5;  // 0: all
   // Of the ones that are too many, one is kept for good each time that so many

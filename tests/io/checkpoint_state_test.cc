@@ -54,6 +54,38 @@ TEST(CheckpointStateTest, QuotesAndOtherFieldsAreRead) {
   EXPECT_EQ(ReadCheckpointState(env, ".").value().last_preserved, 4.5);
 }
 
+// Damage of the newest ones is passed over, and stays to be looked at.
+TEST(CheckpointStateTest, GoesBackToTheLastWholeCheckpoint) {
+  MemEnv env;
+  CheckpointManager manager(env, "dir");
+  std::vector<std::string> saved;
+  for (int step = 0; step < 3; ++step) {
+    saved.push_back(manager.Save(Values(step), step).value());
+  }
+  const auto data = [&](int i) {
+    return saved[static_cast<size_t>(i)] + ".data-00000-of-00001";
+  };
+  const auto back = [&] { return GoBackToWholeCheckpoint(env, "dir"); };
+  EXPECT_EQ(back().value(), saved[2]);
+
+  std::string bytes = env.ReadFile(data(2)).value();
+  bytes[bytes.size() / 2] ^= 1;
+  env.Overwrite(data(2), bytes);
+  EXPECT_THAT(
+      NamingOlderCheckpoint(env, "dir", DataLoss("flipped")).message(),
+      HasSubstr(StrCat("flipped; the checkpoint before it is '", saved[1])));
+  EXPECT_EQ(NamingOlderCheckpoint(env, "dir", NotFound("w")).message(), "w");
+  const std::string index = env.ReadFile(saved[1] + ".index").value();
+  env.Overwrite(saved[1] + ".index", index.substr(0, index.size() - 9));
+  EXPECT_EQ(back().value(), saved[0]);
+  EXPECT_EQ(LatestCheckpoint(env, "dir").value(), saved[0]);
+  EXPECT_EQ(ReadCheckpointState(env, "dir")->all.size(), 3u);
+
+  ASSERT_TRUE(env.DeleteFile(data(0)).ok());
+  EXPECT_EQ(back().code(), Code::kNotFound);
+  EXPECT_EQ(LatestCheckpoint(env, "dir").value(), saved[0]);
+}
+
 TEST(CheckpointStateTest, DamagedFileIsNamed) {
   MemEnv env;
   for (const char* text : {"model_checkpoint_path: \"x", "\x01\x02", "", "}"}) {

@@ -197,9 +197,15 @@ Result<int> RunAttempt(const std::vector<std::string>& command,
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+// The last whole one becomes the newest. Where none is, the program says so: it
+// does not begin anew over what is left.
 bool HasCheckpoint(const LaunchOptions& options) {
   const std::string dir = CheckpointDir(options.program);
-  return !dir.empty() && LatestCheckpoint(*Env::Default(), dir).ok();
+  Env& env = *Env::Default();
+  if (dir.empty() || !LatestCheckpoint(env, dir).ok()) return false;
+  const auto whole = GoBackToWholeCheckpoint(env, dir);
+  if (!whole.ok()) Say(whole.status().ToString());
+  return true;
 }
 
 // Whether a host still answers: this one does, others by a command of the
