@@ -151,6 +151,10 @@ cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool,
   *pool = new CUmemPoolHandle_st{what->location.id};
   return Noted(BrokenBy());
 }
+cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool) {
+  delete pool;
+  return Noted(BrokenBy());
+}
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr what,
                                     void*) {
   return Noted(what == cudaMemPoolAttrReleaseThreshold ? cudaSuccess

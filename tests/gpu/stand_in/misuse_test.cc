@@ -34,6 +34,7 @@ class StandInTest : public ::testing::Test {
     EXPECT_EQ(cudaStreamDestroy(stream_), BrokenOr(cudaSuccess));
     (void)cudaStreamDestroy(other_);
     (void)cudaEventDestroy(event_);
+    (void)cudaMemPoolDestroy(pool_);
     Mend();
   }
   static cudaError_t BrokenOr(cudaError_t otherwise) {
@@ -170,6 +171,7 @@ TEST_F(StandInTest, AddressesAloneDoNotLeadFromOneGpusPoolToAnothers) {
   EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
   ASSERT_EQ(cudaFreeAsync(far, stream), cudaSuccess);
   ASSERT_EQ(cudaStreamDestroy(stream), cudaSuccess);
+  ASSERT_EQ(cudaMemPoolDestroy(pool), cudaSuccess);
   ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
   ASSERT_EQ(cudaFreeAsync(near, stream_), cudaSuccess);
 }
