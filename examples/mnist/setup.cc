@@ -121,10 +121,10 @@ Status Trainer::Restore() {
   if (!options_.resume) return Ok();
   LS_ASSIGN_OR_RETURN(const std::string latest,
                       Newest(*Env::Default(), options_.checkpoint_dir));
-  LS_RETURN_IF_ERROR(
-      NamingOlderCheckpoint(*Env::Default(), options_.checkpoint_dir,
-                            saver_->Restore(*session_, latest))
-          .WithContext("--resume"));
+  LS_RETURN_IF_ERROR(NamingOlderCheckpoint(*Env::Default(),
+                                           options_.checkpoint_dir,
+                                           saver_->Restore(*session_, latest))
+                         .WithContext("--resume"));
   LS_ASSIGN_OR_RETURN(const Position position,
                       position_variables_.Load(*session_));
   LS_RETURN_IF_ERROR(position.CheckSameRun(position_));

@@ -210,10 +210,10 @@ Status NamingOlderCheckpoint(Env& env, const std::string& dir,
   if (!state.ok()) return restored;
   const std::vector<std::string> found = NewestFirst(env, *state);
   if (found.size() < 2) return restored;
-  return Status(restored.code(),
-                StrCat(restored.message(), "; the checkpoint before it is '",
-                       found[1], "': '", StatePath(dir),
-                       "' says which one is taken"));
+  return Status(
+      restored.code(),
+      StrCat(restored.message(), "; the checkpoint before it is '", found[1],
+             "': '", StatePath(dir), "' says which one is taken"));
 }
 
 Status UpdateCheckpointState(Env& env, const std::string& dir,

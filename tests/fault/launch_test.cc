@@ -124,7 +124,9 @@ TEST_F(LaunchTest, AKilledRankIsToldOnceAndTheRunGoesOnFromItsCheckpoint) {
 TEST_F(LaunchTest, ADamagedCheckpointIsPassedOver) {
   const ScratchFolder scratch;
   const std::string dir = scratch / "saved";
-  ASSERT_EQ(Launch({"-n", "1"}, {"--epochs", "2", "--checkpoint-dir", dir}).status, 0);
+  ASSERT_EQ(
+      Launch({"-n", "1"}, {"--epochs", "2", "--checkpoint-dir", dir}).status,
+      0);
   const auto kept = ReadCheckpointState(*Env::Default(), dir);
   ASSERT_TRUE(kept.ok()) << kept.status().ToString();
   ASSERT_GE(kept->all.size(), 2u);
@@ -135,7 +137,8 @@ TEST_F(LaunchTest, ADamagedCheckpointIsPassedOver) {
              {"--epochs", "3", "--checkpoint-dir", dir, "--resume"});
   EXPECT_EQ(run.status, 0) << run.err;
   const std::string older = kept->all[kept->all.size() - 2];
-  EXPECT_THAT(run.err, HasSubstr(StrCat("the checkpoint before it is '", older)));
+  EXPECT_THAT(run.err,
+              HasSubstr(StrCat("the checkpoint before it is '", older)));
   EXPECT_THAT(run.err, HasSubstr(StrCat("checkpoint '", kept->latest,
                                         "' is left out: ")));
   EXPECT_THAT(run.out, HasSubstr("[0] resumed at step "));

@@ -165,10 +165,10 @@ Status Trainer::InitOrRestore() {
   Result<std::string> latest =
       LatestCheckpoint(*Env::Default(), options_.checkpoint_dir);
   if (!latest.ok()) return latest.status().WithContext("--resume");
-  LS_RETURN_IF_ERROR(
-      NamingOlderCheckpoint(*Env::Default(), options_.checkpoint_dir,
-                            saver_->Restore(*session_, *latest))
-          .WithContext("--resume"));
+  LS_RETURN_IF_ERROR(NamingOlderCheckpoint(*Env::Default(),
+                                           options_.checkpoint_dir,
+                                           saver_->Restore(*session_, *latest))
+                         .WithContext("--resume"));
   LS_ASSIGN_OR_RETURN(step_, StepOf(*latest));
   saved_step_ = step_;
   return Ok();

@@ -166,12 +166,21 @@ TEST(WhileTest, GradientOfAVariableReadInTheBody) {
   std::vector<Output> dv;
   const Status made = AddGradients(s, {y}, {v}, &dv);
   ASSERT_TRUE(made.ok()) << made.ToString();
-  auto session = Session::Create(graph);
-  ASSERT_TRUE(session.ok()) << session.status().ToString();
-  ASSERT_TRUE((*session)->RunTargets({"init"}).ok());
-  Result<Tensor> d = (*session)->Run({}, dv[0]);  // 2 v^3 -> 6 v^2
-  ASSERT_TRUE(d.ok()) << d.status().ToString();
-  EXPECT_FLOAT_EQ(d->scalar<float>(), 54);
+  for (const int gpus : {0, 1}) {
+    SessionOptions options;
+    options.gpu_options.virtual_gpus = {.count = gpus, .bytes = 1 << 20};
+    auto session = Session::Create(graph, options);
+    ASSERT_TRUE(session.ok()) << session.status().ToString();
+    ASSERT_TRUE((*session)->RunTargets({"init"}).ok());
+    const Variable* kept = (*session)->resources().variables().Find("v");
+    ASSERT_NE(kept, nullptr);
+    const void* const memory = kept->value().data();
+    Result<Tensor> d = (*session)->Run({}, dv[0]);  // 2 v^3 -> 6 v^2
+    ASSERT_TRUE(d.ok()) << d.status().ToString();
+    EXPECT_FLOAT_EQ(d->scalar<float>(), 54);
+    // Others may read it there while the loop runs.
+    EXPECT_EQ(kept->value().data(), memory) << gpus;
+  }
 }
 
 TEST(ControlTest, MistakesAreErrors) {

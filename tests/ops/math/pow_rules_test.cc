@@ -58,7 +58,7 @@ TEST(PowRulesTest, Others) {
 
 TEST(PowRulesTest, NoPowerIsLeftInAMeanSquaredError) {
   Graph graph;
-  const Scope s(&graph);
+  const Scope s = Scope(&graph).WithDevice("/cpu:0");
   const Output x = ops::Placeholder(s, kFloat, {2, 3});
   const Output loss = ops::Mean(s, ops::Pow(s, ops::Exp(s, x), 2.0f), {0, 1});
   Outputs dx;
