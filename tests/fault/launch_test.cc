@@ -124,21 +124,19 @@ TEST_F(LaunchTest, AKilledRankIsToldOnceAndTheRunGoesOnFromItsCheckpoint) {
 TEST_F(LaunchTest, ADamagedCheckpointIsPassedOver) {
   const ScratchFolder scratch;
   const std::string dir = scratch / "saved";
-  ASSERT_EQ(
-      Launch({"-n", "1"}, {"--epochs", "2", "--checkpoint-dir", dir}).status,
-      0);
+  const Args saved = {"--checkpoint-dir", dir, "--epochs"};
+  const auto with = [&](Args more) {
+    more.insert(more.begin(), saved.begin(), saved.end());
+    return more;
+  };
+  ASSERT_EQ(Launch({"-n", "1"}, with({"2"})).status, 0);
   const auto kept = ReadCheckpointState(*Env::Default(), dir);
   ASSERT_TRUE(kept.ok()) << kept.status().ToString();
   ASSERT_GE(kept->all.size(), 2u);
   const std::string data = kept->latest + ".data-00000-of-00001";
   std::filesystem::resize_file(data, std::filesystem::file_size(data) / 2);
-  const Finished run =
-      Launch({"-n", "1", "--max-restarts", "1"},
-             {"--epochs", "3", "--checkpoint-dir", dir, "--resume"});
+  const Finished run = Launch({"-n", "1"}, with({"3", "--resume"}));
   EXPECT_EQ(run.status, 0) << run.err;
-  const std::string older = kept->all[kept->all.size() - 2];
-  EXPECT_THAT(run.err,
-              HasSubstr(StrCat("the checkpoint before it is '", older)));
   EXPECT_THAT(run.err, HasSubstr(StrCat("checkpoint '", kept->latest,
                                         "' is left out: ")));
   EXPECT_THAT(run.out, HasSubstr("[0] resumed at step "));

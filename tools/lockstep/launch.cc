@@ -229,7 +229,7 @@ bool Answers(const std::string& host) {
 int Launch(const LaunchOptions& options) {
   std::vector<std::string> hosts = options.hosts;
   int ranks = options.ranks;
-  bool resumes = false;
+  bool resumes = AsksToResume(options) && HasCheckpoint(options);
   for (int attempt = 0;; ++attempt) {
     OutputSorter sorter;
     const Result<int> ran =

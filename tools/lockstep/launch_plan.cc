@@ -174,6 +174,11 @@ int ShowLaunchHelp() {
   return line.ShowHelp();
 }
 
+bool AsksToResume(const LaunchOptions& options) {
+  return std::ranges::find(options.program, options.resume) !=
+         options.program.end();
+}
+
 std::vector<std::string> LaunchCommand(const LaunchOptions& options, int ranks,
                                        const std::vector<std::string>& hosts,
                                        bool resumes) {
@@ -183,9 +188,7 @@ std::vector<std::string> LaunchCommand(const LaunchOptions& options, int ranks,
     command.insert(command.end(), {"--host", Join(hosts, ",")});
   }
   command.insert(command.end(), options.program.begin(), options.program.end());
-  const bool asked = std::ranges::find(options.program, options.resume) !=
-                     options.program.end();
-  if (resumes && !asked) command.push_back(options.resume);
+  if (resumes && !AsksToResume(options)) command.push_back(options.resume);
   return command;
 }
 

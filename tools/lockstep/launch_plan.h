@@ -27,6 +27,9 @@ struct LaunchOptions {
 Result<LaunchOptions> ParseLaunchOptions(const std::vector<std::string>& args);
 int ShowLaunchHelp();
 
+// The program is told to go on from its checkpoint in the first attempt, too.
+bool AsksToResume(const LaunchOptions& options);
+
 // The command of an attempt with `ranks` ranks on `hosts`. `resumes`: after a
 // failure, if the program keeps checkpoints and there is one.
 std::vector<std::string> LaunchCommand(const LaunchOptions& options, int ranks,
