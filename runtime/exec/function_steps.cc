@@ -105,8 +105,8 @@ class LoopStep final : public StepRunner {
       }
     }
     for (size_t i = 0; i < vars_; ++i) {
-      // The tensor of a variable passed on: other lanes read its memory, and a
-      // body that copied it to another device gave a copy.
+      // A variable's own tensor, which was handed on: other plans and lanes
+      // have its address, and a body may have given a copy of it.
       if (outputs[i] == inputs[i]) continue;
       if (args[i].defined()) LS_RETURN_IF_ERROR(Keep(&args[i], outputs[i]));
     }
