@@ -195,7 +195,14 @@ void LifelineCore::OnClosed(int from, uint64_t now) {
   lost_kind_ = kind;
   if (Near(from)) lost_end_ = port_.ProcessEnd(from);
   convict_lost_at_ = now + options_.beat_micros + options_.beat_micros / 2;
-  if (!hub()) Finish({0, kind, Story(0, kind, {})});
+  if (hub()) return;
+  const Verdict lost = {0, kind, Story(0, kind, {})};
+  // A hub that has never said a word, and a signal to stop: a launcher ends the
+  // ranks one by one, for another reason, which it tells.
+  const bool by_launcher = stop_wished_ && !s.known;
+  if (!by_launcher) return Finish(lost);
+  own_ = lost;
+  answer_by_ = now + options_.answer_micros;
 }
 
 void LifelineCore::Fail(const Status& why, bool told, uint64_t now) {

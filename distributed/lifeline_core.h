@@ -46,7 +46,9 @@ struct LifelineOptions {
   // Between a failure that another rank caused and the verdict: what is known
   // by then of the cause counts.
   uint64_t evidence_micros = 400'000;
-  // What a rank with an error gives the hub to say what it knows.
+  // What a rank with an error gives the hub to say what it knows, and one that
+  // was asked to stop gives its launcher when the hub ended before its first
+  // word.
   uint64_t answer_micros = 1'500'000;
 };
 

@@ -103,6 +103,21 @@ TEST(LifelineSimulationTest, KilledRankIsNamedBeforeItsConnectionIsClosed) {
   }
 }
 
+// When a rank dies before the hub has begun, the launcher asks the others to
+// stop and then kills them one by one: the hub's end is not the reason.
+TEST(LifelineSimulationTest, AHubThatWasKilledByTheLauncherIsNotToBlame) {
+  Simulation sim({.seed = 1, .nodes = {0, 0, 0}});
+  sim.At(1, [&] { sim.rank(1).core->WishToStop(); });
+  sim.At(2, [&] { sim.Kill(0); });
+  sim.Run(kSecond);
+  EXPECT_FALSE(sim.rank(1).verdict);
+  ASSERT_TRUE(sim.rank(2).verdict);  // which was not asked
+  EXPECT_EQ(sim.rank(2).verdict->culprit, 0);
+  sim.Run(3 * kSecond);  // nobody killed it
+  ASSERT_TRUE(sim.rank(1).verdict);
+  EXPECT_EQ(sim.rank(1).verdict->culprit, 0);
+}
+
 TEST(LifelineSimulationTest, RankThatExitsIsNamed) {
   FOR_SEEDS(seed) {
     Trial t(seed);
