@@ -201,35 +201,30 @@ Status SumGradient(GradContext& g) {
                                   ops::FloorDiv(s, g.x(0), scale)));
 }
 
-LOCKSTEP_OP("SparseReduceSum")
-    .Input("input_indices: int64")
-    .Input("input_values: T")
-    .Input("input_shape: int64")
-    .Input("reduction_axes: int32")
-    .Output("output: T")
-    .Attr("keep_dims: bool = false")
-    .Attr("T: numbertype")
-    .Shape(ReduceShape)
-    .Gradient(SumGradient)
-    .NeedsValue({2, 3})
-    .Kernels<LS_NUMBER_TYPES>(kCpu, []<class T>() {
-      return KernelDef{ReduceCpu<T, false>};
-    });
+// But for its types, kernels and gradient.
+OpBuilder SparseReduction(const char* name, const char* types) {
+  OpBuilder op(name);
+  return op.Input("input_indices: int64")
+      .Input("input_values: T")
+      .Input("input_shape: int64")
+      .Input("reduction_axes: int32")
+      .Output("output: T")
+      .Attr("keep_dims: bool = false")
+      .Attr(StrCat("T: ", types))
+      .Shape(ReduceShape)
+      .NeedsValue({2, 3});
+}
 
-LOCKSTEP_OP("SparseReduceMax")
-    .Input("input_indices: int64")
-    .Input("input_values: T")
-    .Input("input_shape: int64")
-    .Input("reduction_axes: int32")
-    .Output("output: T")
-    .Attr("keep_dims: bool = false")
-    .Attr("T: realnumbertype")
-    .Shape(ReduceShape)
-    .NoGradient()
-    .NeedsValue({2, 3})
-    .Kernels<LS_REAL_TYPES>(kCpu, []<class T>() {
-      return KernelDef{ReduceCpu<T, true>};
-    });
+const OpRegistrar kReduceSum =
+    SparseReduction("SparseReduceSum", "numbertype")
+        .Gradient(SumGradient)
+        .Kernels<LS_NUMBER_TYPES>(
+            kCpu, []<class T>() { return KernelDef{ReduceCpu<T, false>}; });
+const OpRegistrar kReduceMax =
+    SparseReduction("SparseReduceMax", "realnumbertype")
+        .NoGradient()
+        .Kernels<LS_REAL_TYPES>(
+            kCpu, []<class T>() { return KernelDef{ReduceCpu<T, true>}; });
 
 }  // namespace
 

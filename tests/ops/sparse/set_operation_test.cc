@@ -1,20 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/testing/op_test.h"
+#include "tests/testing/named_op.h"
 
 namespace lockstep {
 namespace {
 
 // Values and errors are TensorFlow's.
-
-OpCase Op(const char* name, int which, const AttrMap& attrs) {
-  return OpCase([=](const Scope& s, const Outputs& in) {
-    NodeBuilder b = s.Op(name);
-    for (const Output& x : in) b.In(x);
-    for (const auto& [key, value] : attrs) b.Attr(key, value);
-    const Outputs outs = b.Outs();
-    return outs.empty() ? Output{} : outs[static_cast<size_t>(which)];
-  });
-}
 
 struct Sparse {
   Tensor indices, values, shape;
@@ -28,7 +18,7 @@ void Expect(const char* op, const std::string& operation,
   SCOPED_TRACE(op + (" " + operation));
   const Tensor parts[] = {want.indices, want.values, want.shape};
   for (int i = 0; i < 3; ++i) {
-    OpCase c = Op(op, i, {{"set_operation", operation}});
+    OpCase c = NamedOp(op, {{"set_operation", operation}}, i);
     for (const Tensor& t : in) c.In(t);
     c.Want(parts[i]);
   }
@@ -36,7 +26,7 @@ void Expect(const char* op, const std::string& operation,
 
 void ExpectError(const char* op, const std::vector<Tensor>& in,
                  const char* text, const std::string& operation = "union") {
-  OpCase c = Op(op, 0, {{"set_operation", operation}});
+  OpCase c = NamedOp(op, {{"set_operation", operation}});
   for (const Tensor& t : in) c.In(t);
   c.WantError(Code::kInvalidArgument, text);
 }
@@ -127,7 +117,7 @@ TEST(SetOperationTest, BadUse) {
 
 TEST(SetSizeTest, CountsWhatDiffers) {
   const auto size = [](const Sparse& x, bool validate = true) {
-    return Op("SetSize", 0, {{"validate_indices", validate}})
+    return NamedOp("SetSize", {{"validate_indices", validate}})
         .In(x.indices)
         .In(x.values)
         .In(x.shape);

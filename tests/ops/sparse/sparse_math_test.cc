@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/array/array.h"
-#include "tests/testing/op_test.h"
+#include "tests/testing/named_op.h"
 
 namespace lockstep {
 namespace {
 
 // Values and errors are TensorFlow's.
 
-// Output `which` of an op whose inputs are given in its order.
-OpCase Op(const char* name, int which = 0, const AttrMap& attrs = {}) {
-  return OpCase([=](const Scope& s, const Outputs& in) {
-    NodeBuilder b = s.Op(name);
-    for (const Output& x : in) b.In(x);
-    for (const auto& [key, value] : attrs) b.Attr(key, value);
-    const Outputs outs = b.Outs();
-    return outs.empty() ? Output{} : outs[static_cast<size_t>(which)];
-  });
-}
 // A sparse tensor as three inputs.
 struct Sparse {
   Tensor indices, values, shape;
@@ -35,7 +25,7 @@ Sparse InDoubles(Sparse x) {
 }
 
 OpCase Add(int which, const Sparse& a, const Sparse& b, const Tensor& thresh) {
-  OpCase c = Op("SparseAdd", which);
+  OpCase c = NamedOp("SparseAdd", {}, which);
   In(c, a);
   In(c, b).Constant(thresh);
   return c;
@@ -63,14 +53,14 @@ TEST(SparseAddTest, SumsOfEqualPlacesAreKeptFromThreshOn) {
 TEST(SparseAddTest, GradientsGoToBoth) {
   Add(1, InDoubles(A()), InDoubles(B()), D({}, {0})).Gradient();
   for (int i = 0; i < 2; ++i) {
-    Op("SparseAddGrad", i)
+    NamedOp("SparseAddGrad", {}, i)
         .In(F({3}, {5, 6, 7}))
         .In(A().indices)
         .In(B().indices)
         .In(L({3, 2}, {0, 0, 0, 1, 1, 0}))  // [1, 2] fell below thresh
         .Want(i == 0 ? F({3}, {6, 7, 0}) : F({3}, {5, 6, 0}));
   }
-  Op("SparseAddGrad")
+  NamedOp("SparseAddGrad")
       .In(F({2}, {1, 2}))
       .In(A().indices)
       .In(B().indices)
@@ -143,7 +133,7 @@ TEST(SparseConcatTest, BadUse) {
 
 OpCase Slice(int which, const Sparse& x, const Tensor& start,
              const Tensor& size) {
-  OpCase c = Op("SparseSlice", which);
+  OpCase c = NamedOp("SparseSlice", {}, which);
   In(c, x).In(start).In(size);
   return c;
 }
@@ -174,7 +164,7 @@ TEST(SparseSliceTest, BadUse) {
                  "Expected a non-negative size, got -1");
   Slice(0, A(), L({1}, {0}), L({2}, {1, 2}))
       .WantError(Code::kInvalidArgument, "vector of length 2 but got length 1");
-  Op("SparseSliceGrad")
+  NamedOp("SparseSliceGrad")
       .In(F({2}, {5, 7}))
       .In(A().indices)
       .In(L({2}, {0, 1}))
@@ -183,7 +173,7 @@ TEST(SparseSliceTest, BadUse) {
 }
 
 OpCase WithDense(const char* name, const Sparse& x, const Tensor& dense) {
-  OpCase c = Op(name);
+  OpCase c = NamedOp(name);
   In(c, x).In(dense);
   return c;
 }
@@ -249,7 +239,7 @@ TEST(SparseTensorDenseAddTest, ValuesAndGradients) {
 }
 
 OpCase Softmax(const Sparse& x) {
-  OpCase c = Op("SparseSoftmax");
+  OpCase c = NamedOp("SparseSoftmax");
   In(c, x).Within(1e-6);
   return c;
 }
