@@ -197,9 +197,10 @@ Result<int> RunAttempt(const std::vector<std::string>& command,
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-// The last whole one becomes the newest. Where none is, the program says so: it
-// does not begin anew over what is left.
-bool HasCheckpoint(const LaunchOptions& options) {
+// Whether there is a checkpoint to go on from; the last whole one becomes the
+// newest. Where none is whole, the program says so: it does not begin anew over
+// what is left.
+bool ReadyCheckpoint(const LaunchOptions& options) {
   const std::string dir = CheckpointDir(options.program);
   Env& env = *Env::Default();
   if (dir.empty() || !LatestCheckpoint(env, dir).ok()) return false;
@@ -229,7 +230,7 @@ bool Answers(const std::string& host) {
 int Launch(const LaunchOptions& options) {
   std::vector<std::string> hosts = options.hosts;
   int ranks = options.ranks;
-  bool resumes = AsksToResume(options) && HasCheckpoint(options);
+  bool resumes = AsksToResume(options) && ReadyCheckpoint(options);
   for (int attempt = 0;; ++attempt) {
     OutputSorter sorter;
     const Result<int> ran =
@@ -261,7 +262,7 @@ int Launch(const LaunchOptions& options) {
                  " ranks"));
       return *ran;
     }
-    resumes = HasCheckpoint(options);
+    resumes = ReadyCheckpoint(options);
     Say(StrCat("restart ", attempt + 1, " of ", options.max_restarts, " on ",
                ranks, " ranks, ",
                resumes ? "from the last checkpoint" : "from the beginning"));
